@@ -1,0 +1,45 @@
+# Everything runs inside .venv; `make` alone lists what there is to do.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+READY := $(VENV)/.ready
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test check ui lock
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(VENV)/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check uv
+
+# `sync` removes uv itself, so it goes back in afterwards from its own cache.
+$(READY): requirements.txt pyproject.toml | $(VENV)/bin/uv
+	uv pip sync -q --python $(VENV)/bin/python --require-hashes requirements.txt
+	uv pip install -q --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
+	touch $@
+
+setup: $(READY)  ## create .venv with the locked packages
+
+repro: setup  ## rebuild the study: every stage, then the results table
+	dvc repro
+	@calse show
+
+test: setup  ## run the tests
+	pytest -n $(JOBS)
+
+check: setup  ## format, lint, types
+	ruff format --check .
+	ruff check .
+	mypy
+
+ui: setup  ## open the MLflow UI on this project's store
+	calse ui
+
+lock:  ## resolve requirements.txt afresh from pyproject.toml
+	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.txt

@@ -1,0 +1,1 @@
+"""A rerunnable study of augmentation and face swapping for sign-language recognition."""

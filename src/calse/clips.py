@@ -1,0 +1,128 @@
+"""The clip record and its manifests: the contract between the rooms of this project."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from calse.errors import CalseError
+from calse.files import write_text
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video of one gloss by one signer.
+
+    `path` is relative to the repository, `sha256` is of the file, `content` of the decoded raw frames
+    (equal for the same recording in two containers; empty for generated clips). `set` and `parent` are
+    empty for a filmed clip; a generated one inherits gloss, source, signer and take from its parent, so
+    that it always falls on its parent's side of a split. `made` is JSON: how the clip came to be.
+    """
+
+    clip: str
+    gloss: str
+    source: str
+    signer: str
+    take: int
+    set: str
+    parent: str
+    path: str
+    sha256: str
+    content: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    made: str
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """How the clip came to be, parsed."""
+        return dict(json.loads(self.made))
+
+
+COLUMNS = [field.name for field in fields(Clip)]
+_TYPES: dict[str, Any] = {"take": int, "width": int, "height": int, "frames": int, "fps": float}
+
+
+def compact_json(value: dict[str, Any]) -> str:
+    """Return JSON on one line with sorted keys, for `Clip.made`."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def normalise_gloss(text: str) -> str:
+    """Return a gloss as it is written everywhere here: NFC, capitals, single spaces."""
+    return unicodedata.normalize("NFC", " ".join(text.split())).upper()
+
+
+def slug(gloss: str) -> str:
+    """Return an ASCII name for files; a gloss that loses something (`AÑO`) gets four hex digits of its own."""
+    ascii_text = unicodedata.normalize("NFKD", gloss).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9]+", "-", ascii_text).strip("-")
+    if name == gloss:
+        return name
+    return f"{name}-{hashlib.sha256(gloss.encode()).hexdigest()[:4]}".lstrip("-")
+
+
+def clip_id(source: str, gloss: str, take: int) -> str:
+    """Return the id of a filmed clip, which is also its file name."""
+    return f"{source}-{slug(gloss)}-{take}"
+
+
+def write_rows(path: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write a CSV in one step; equal rows give equal bytes."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+
+
+def read_rows(path: Path, columns: list[str]) -> list[dict[str, str]]:
+    """Read a CSV as text: no gloss is ever taken for a missing value or a number.
+
+    Raises CalseError when the file is missing, is not UTF-8 or lacks a column.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except FileNotFoundError:
+        raise CalseError(f"{path} is missing; `dvc repro` makes it, or `dvc pull` fetches it") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CalseError(f"{path} cannot be read as UTF-8 CSV: {error}") from None
+    missing = [name for name in columns if name not in (reader.fieldnames or [])]
+    if missing:
+        raise CalseError(f"{path} lacks the column {missing[0]!r}; it needs: {', '.join(columns)}")
+    return rows
+
+
+def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
+    """Write clips sorted by id."""
+    write_rows(path, COLUMNS, (asdict(clip) for clip in sorted(clips, key=lambda clip: clip.clip)))
+
+
+def read_manifest(path: Path) -> list[Clip]:
+    """Read the clips of a manifest. Raises CalseError naming the file and line of what is wrong."""
+    clips = []
+    for number, row in enumerate(read_rows(path, COLUMNS), start=2):
+        try:
+            clips.append(Clip(**{name: _TYPES.get(name, str)(row[name]) for name in COLUMNS}))
+        except (TypeError, ValueError) as error:
+            raise CalseError(f"{path}:{number} is not a clip: {error}") from None
+    return clips
+
+
+def read_glossary(path: Path) -> list[str]:
+    """Read the glosses of a corpus, normalised, in the file's order. Raises CalseError on a repeated one."""
+    glosses = [normalise_gloss(row["gloss"]) for row in read_rows(path, ["gloss"])]
+    for gloss in glosses:
+        if glosses.count(gloss) > 1:
+            raise CalseError(f"{path} lists the gloss {gloss!r} twice; keep one line of it")
+    return glosses

@@ -1,0 +1,62 @@
+"""Every path of the repository, in one place.
+
+Paths are relative: a stage runs in the directory that DVC gives it. Only what outlives a temporary
+DVC workspace (the MLflow store, the scratch folder) is tied to the main repository.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is, seen from the repository root `root`."""
+
+    root: Path = Path()
+
+    def raw(self, corpus: str) -> Path:
+        """Raw videos of a corpus, one folder a source; never edited."""
+        return self.root / "data/raw" / corpus
+
+    def glossary(self, corpus: str) -> Path:
+        """The corpus's list of glosses, one a line under the header `gloss`."""
+        return self.raw(corpus) / "glossary.csv"
+
+    def clips(self, source: str) -> Path:
+        """Ingested clips of a source."""
+        return self.root / "data/clips" / source
+
+    def source_manifest(self, source: str) -> Path:
+        """One row an ingested clip."""
+        return self.root / "data/manifests/sources" / f"{source}.csv"
+
+    def augmented(self, set_name: str) -> Path:
+        """Clips of an augmentation set."""
+        return self.root / "data/augmented" / set_name
+
+    def set_manifest(self, set_name: str) -> Path:
+        """One row a generated clip."""
+        return self.root / "data/manifests/sets" / f"{set_name}.csv"
+
+    def split(self, recipe: str) -> Path:
+        """Which clips train and test, for every test source of a recipe."""
+        return self.root / "data/splits" / f"{recipe}.csv"
+
+    def models(self, recipe: str) -> Path:
+        """Trained checkpoints of a recipe: `<TEST SOURCE>/seed-<n>.safetensors` beside `.json`."""
+        return self.root / "models/i3d" / recipe
+
+    def metrics(self, stage: str) -> Path:
+        """What a stage measured."""
+        return self.root / "metrics" / stage
+
+
+def main_repository() -> Path:
+    """Return the absolute root of the main repository, also from inside a temporary DVC workspace."""
+    return Path(os.environ.get("DVC_ROOT") or os.getcwd()).resolve()
+
+
+def scratch() -> Path:
+    """Return the folder for what can always be made again: decoded frames, resumable training states."""
+    return main_repository() / ".scratch"

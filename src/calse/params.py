@@ -1,0 +1,201 @@
+"""params.yaml as a frozen, typed tree: the only reader of that file, and the place where wrong values are refused."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from calse.errors import CalseError
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Source:
+    """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train."""
+
+    kind: Literal["public", "interpreter"]
+    clips_per_gloss: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Corpus:
+    """The collection of raw videos under study; `glosses` is how many its glossary must list."""
+
+    name: Name
+    glosses: Positive
+    sources: dict[Name, Source]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Synthesis:
+    """A corpus made of code. `short_side` is in pixels."""
+
+    glosses: Positive
+    short_side: Positive
+    donor_clips: Positive
+    seed: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class Ingest:
+    """What every clip is brought to, and what happens to one that does not decode."""
+
+    short_side: Annotated[int, Field(ge=16)]
+    fps: Annotated[float, Field(gt=0, le=240)]
+    on_bad_clip: Literal["fail", "drop"]
+    seconds_per_clip: Positive
+
+
+@dataclass(frozen=True, config=STRICT)
+class Validate:
+    """Limits of the gate: frames and pixels of a raw clip, and how far frame rates may go."""
+
+    min_frames: Positive
+    max_frames: Positive
+    min_side: Positive
+    max_side: Positive
+    min_fps: NotNegative
+    max_fps: NotNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class AffineSet:
+    """One affine augmentation set. Each relative magnitude is a limit; 0 switches it off.
+
+    `of` names the kind of source whose clips are copied; `clips_per_gloss` how many of them (drawn by
+    `seed`; null takes all); rotation is in degrees, scale, shear and translation are shares of 1, of 1
+    and of the frame, reflection is a probability.
+    """
+
+    of: Literal["public", "interpreter"]
+    clips_per_gloss: Positive | None
+    copies: Positive
+    mode: Literal["relative", "legacy"]
+    seed: int
+    rotation: NotNegative
+    scale: Share
+    shear: Share
+    translation: Share
+    reflection: Share
+    border: Literal["black", "replicate"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Train:
+    """How the recogniser is trained, once for each test source and seed."""
+
+    model: Literal["i3d"]
+    width: Annotated[float, Field(gt=0, le=4)]
+    pretrained: str | None
+    input: Literal["rgb", "motion"]
+    channel_order: Literal["rgb", "bgr"]
+    frames: Annotated[int, Field(ge=9)]
+    size: Annotated[int, Field(ge=32)]
+    sampling: Literal["uniform", "consecutive"]
+    flip: Share
+    brightness: Share
+    epochs: Positive
+    batch: Positive
+    micro_batch: Positive | None
+    loss: Literal["ce", "bce-localisation"]
+    label_smoothing: Share
+    optimiser: Literal["adam", "adamw"]
+    lr: Annotated[float, Field(gt=0)]
+    weight_decay: NotNegative
+    schedule: Literal["constant", "one-cycle"]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    bn_momentum: Annotated[float, Field(gt=0, le=1)]
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: Positive
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Evaluate:
+    """Which top-K are counted."""
+
+    topk: Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """All of params.yaml: one section a stage."""
+
+    corpus: Corpus
+    synthesise: dict[Name, Synthesis]
+    ingest: Ingest
+    validate: Validate
+    affine: dict[Name, AffineSet]
+    recipes: dict[Name, tuple[Name, ...]]
+    test_sources: tuple[Name, ...]
+    train: Train
+    evaluate: Evaluate
+
+    def sources_of(self, kind: str) -> list[str]:
+        """Return the names of the sources of one kind, in the file's order."""
+        return [name for name, source in self.corpus.sources.items() if source.kind == kind]
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml. Raises CalseError naming the parameter and what is wrong with it."""
+    try:
+        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CalseError(f"{path} is missing; run from the repository root, or make one: calse preset synthetic") from None
+    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise CalseError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    return check_params(tree, path)
+
+
+def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
+    """Turn a parsed tree into Params. Raises CalseError naming the parameter and what is wrong with it."""
+    try:
+        params = TypeAdapter(Params).validate_json(json.dumps(tree))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+        hint = f", not {first['input']!r}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
+        raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
+    except TypeError as error:
+        raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
+    _check_names(params, path)
+    return params
+
+
+def _plain(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "this parameter is missing"
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return "no such parameter; see the names in presets/synthetic.yaml"
+    return message[0].lower() + message[1:]
+
+
+def _check_names(params: Params, path: Path) -> None:
+    """Refuse a name that refers to nothing."""
+    publics = params.sources_of("public")
+    for source in params.test_sources:
+        if source not in publics:
+            raise CalseError(f"{path}: test_sources: {source!r} is not a public source; those are: {', '.join(publics)}")
+    for recipe, sets in params.recipes.items():
+        for name in sets:
+            if name not in params.affine:
+                raise CalseError(f"{path}: recipes.{recipe}: there is no set {name!r}; those are: {', '.join(params.affine)}")
+        if len(set(sets)) < len(sets):
+            raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
+    for name in set(params.affine) & set(params.corpus.sources):
+        raise CalseError(f"{path}: affine.{name}: a source has that name already; choose another")
+
+
+def as_dict(section: object) -> dict[str, object]:
+    """Return a params section as plain values, for JSON and MLflow."""
+    return dict(dataclasses.asdict(section))  # type: ignore[call-overload]
