@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calse.errors import CalseError
-from calse.files import write_text
+from calse.files import sha256_of, write_text
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,16 @@ def read_manifest(path: Path) -> list[Clip]:
         except (TypeError, ValueError) as error:
             raise CalseError(f"{path}:{number} is not a clip: {error}") from None
     return clips
+
+
+def verify(clip: Clip, root: Path) -> Path:
+    """Return the path of a clip's file. Raises CalseError when it is missing or not the file that was recorded."""
+    path = root / clip.path
+    if not path.is_file():
+        raise CalseError(f"clip {clip.clip}: {clip.path} is missing; `dvc checkout` or `dvc repro` brings it back")
+    if sha256_of(path) != clip.sha256:
+        raise CalseError(f"clip {clip.clip}: {clip.path} has changed since it was made; `dvc checkout` restores it")
+    return path
 
 
 def read_glossary(path: Path) -> list[str]:

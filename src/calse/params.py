@@ -151,7 +151,7 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     try:
         tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CalseError(f"{path} is missing; run from the repository root, or make one: calse preset synthetic") from None
+        raise CalseError(f"{path} is missing; run from the repository root, or: calse preset synthetic") from None
     except (YAMLError, UnicodeDecodeError, ValueError) as error:
         raise CalseError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     return check_params(tree, path)
@@ -185,11 +185,12 @@ def _check_names(params: Params, path: Path) -> None:
     publics = params.sources_of("public")
     for source in params.test_sources:
         if source not in publics:
-            raise CalseError(f"{path}: test_sources: {source!r} is not a public source; those are: {', '.join(publics)}")
+            raise CalseError(f"{path}: test_sources: {source!r} is no public source; those are: {', '.join(publics)}")
     for recipe, sets in params.recipes.items():
         for name in sets:
             if name not in params.affine:
-                raise CalseError(f"{path}: recipes.{recipe}: there is no set {name!r}; those are: {', '.join(params.affine)}")
+                known = ", ".join(params.affine)
+                raise CalseError(f"{path}: recipes.{recipe}: there is no set {name!r}; those are: {known}")
         if len(set(sets)) < len(sets):
             raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
     for name in set(params.affine) & set(params.corpus.sources):

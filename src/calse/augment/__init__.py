@@ -1,0 +1,1 @@
+"""Clips made from clips by moving their pixels."""

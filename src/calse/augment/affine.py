@@ -1,0 +1,93 @@
+"""The stage `affine`: copies of clips under one random affine map each."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calse.augment.draws import Matrix, draw_matrix, seed_of
+from calse.clips import Clip, compact_json, read_manifest, verify, write_manifest
+from calse.errors import CalseError
+from calse.files import folder_written_aside, sha256_of
+from calse.layout import Layout
+from calse.parallel import map_parallel
+from calse.params import AffineSet, Params
+from calse.video.decode import read_frames
+from calse.video.encode import write_video
+
+BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One clip to make: the parent, the set that it joins, and where its file is written and will be read."""
+
+    parent: Clip
+    set_name: str
+    settings: AffineSet
+    number: int
+    folder: Path
+    layout: Layout
+
+    @property
+    def name(self) -> str:
+        """The copy's clip id."""
+        return f"{self.set_name}-{self.parent.clip}-{self.number}"
+
+
+def affine(params: Params, layout: Layout, set_name: str) -> None:
+    """Make an augmentation set and its manifest. Raises CalseError for an unknown set or a damaged parent clip."""
+    if set_name not in params.affine:
+        raise CalseError(f"affine.{set_name} is not in params.yaml; its sets are: {', '.join(params.affine)}")
+    settings = params.affine[set_name]
+    clips = [clip for name in params.sources_of(settings.of) for clip in read_manifest(layout.source_manifest(name))]
+    parents = choose(clips, settings.clips_per_gloss, settings.seed)
+    with folder_written_aside(layout.augmented(set_name)) as folder:
+        copies = [
+            Copy(parent, set_name, settings, number, folder, layout)
+            for parent in parents
+            for number in range(1, settings.copies + 1)
+        ]
+        made = map_parallel(make_copy, copies, f"affine {set_name}")
+    write_manifest(layout.set_manifest(set_name), made)
+
+
+def choose(clips: list[Clip], clips_per_gloss: int | None, seed: int) -> list[Clip]:
+    """Choose so many clips of each gloss, by a seeded draw that does not depend on which other clips there are."""
+    if clips_per_gloss is None:
+        return clips
+    by_gloss: dict[str, list[Clip]] = defaultdict(list)
+    for clip in sorted(clips, key=lambda clip: seed_of(seed, clip.clip)):
+        by_gloss[clip.gloss].append(clip)
+    return [clip for same_gloss in by_gloss.values() for clip in same_gloss[:clips_per_gloss]]
+
+
+def make_copy(copy: Copy) -> Clip:
+    """Warp one clip into a file and return its record: the parent's, with what changed."""
+    cv2.setNumThreads(1)
+    parent, settings = copy.parent, copy.settings
+    seed = seed_of(settings.seed, parent.clip, copy.number)
+    matrix = draw_matrix(settings, parent.width, parent.height, seed)
+    frames = read_frames(verify(parent, copy.layout.root))
+    path = copy.folder / f"{copy.name}.mp4"
+    write_video(path, (warp(frame, matrix, settings.border) for frame in frames), parent.fps)
+    return replace(
+        parent,
+        clip=copy.name,
+        set=copy.set_name,
+        parent=parent.clip,
+        path=(Layout().augmented(copy.set_name) / path.name).as_posix(),
+        sha256=sha256_of(path),
+        content="",
+        made=compact_json({"by": "affine", "matrix": matrix.tolist(), "mode": settings.mode, "seed": seed}),
+    )
+
+
+def warp(frame: NDArray[np.uint8], matrix: Matrix, border: str) -> NDArray[np.uint8]:
+    """Move the pixels of one frame `H x W x 3 uint8` by a 2 x 3 matrix, bilinear, on a canvas of the same size."""
+    height, width = frame.shape[:2]
+    warped = cv2.warpAffine(frame, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=BORDERS[border])
+    return np.asarray(warped, np.uint8)

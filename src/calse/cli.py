@@ -1,0 +1,166 @@
+"""The command line: one command a stage, plus what a person needs around them. Imports live inside the commands."""
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from calse.errors import CalseError
+from calse.layout import Layout
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Augmentation and face swapping for sign-language recognition. `dvc repro` runs all the stages in order.",
+)
+STAGES = "Stages of the pipeline"
+
+
+@app.command(rich_help_panel=STAGES)
+def synthesise(corpus: str) -> None:
+    """Make a corpus of synthetic signers."""
+    from calse.corpus.synthetic.synthesise import synthesise
+    from calse.params import read_params
+
+    synthesise(read_params(), Layout(), corpus)
+
+
+@app.command(rich_help_panel=STAGES)
+def ingest(source: str) -> None:
+    """Check every raw clip of a source and bring it to one size, rate and codec."""
+    from calse.corpus.ingest import ingest
+    from calse.params import read_params
+
+    ingest(read_params(), Layout(), source)
+
+
+@app.command(rich_help_panel=STAGES)
+def validate() -> None:
+    """Hold the ingested sources against what the corpus promises."""
+    from calse.corpus.validate import validate
+    from calse.params import read_params
+
+    validate(read_params(), Layout())
+
+
+@app.command(rich_help_panel=STAGES)
+def affine(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Make an affine augmentation set."""
+    from calse.augment.affine import affine
+    from calse.params import read_params
+
+    affine(read_params(), Layout(), set_name)
+
+
+@app.command(rich_help_panel=STAGES)
+def split(recipe: str) -> None:
+    """List which clips of a recipe train and test, for each test source."""
+    from calse.params import read_params
+    from calse.study.split import split
+
+    split(read_params(), Layout(), recipe)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(recipe: str) -> None:
+    """Train the recogniser on a recipe, once for each test source and seed."""
+    from calse.params import read_params
+    from calse.recognition.train import train
+    from calse.tracking.tracker import Tracker
+
+    params, layout = read_params(), Layout()
+    train(params, layout, recipe, Tracker(params, layout))
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(recipe: str) -> None:
+    """Read each test source once and write every prediction."""
+    from calse.params import read_params
+    from calse.recognition.evaluate import evaluate
+    from calse.tracking.tracker import Tracker
+
+    params, layout = read_params(), Layout()
+    tracker = Tracker(params, layout)
+    for run, info, scores in evaluate(params, layout, recipe):
+        tracker.scores(run, info, scores)
+
+
+@app.command(rich_help_panel=STAGES)
+def report() -> None:
+    """Write the study's table and its picture."""
+    from calse.params import read_params
+    from calse.study.report import report
+
+    report(read_params(), Layout())
+
+
+@app.command("import")
+def import_videos(
+    folder: Path,
+    corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
+    source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
+    pattern: Annotated[str | None, typer.Option(help="how file names tell gloss and take: {gloss}_{take}.mp4")] = None,
+    glossary: Annotated[Path | None, typer.Option(help="a CSV with the column `gloss`: all the corpus's glosses")] = None,
+    add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
+) -> None:
+    """Copy a folder of videos into the raw data, with a reason for every file refused."""
+    from calse.corpus.importing import import_folder, print_report
+
+    print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace))
+
+
+@app.command()
+def preset(name: str) -> None:
+    """Put one of presets/*.yaml in the place of params.yaml."""
+    from calse.files import written_aside
+    from calse.params import read_params
+
+    path = Path("presets") / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
+        raise CalseError(f"there is no {path}; the presets are: {known}")
+    read_params(path)
+    with written_aside(Path("params.yaml")) as aside:
+        shutil.copyfile(path, aside)
+    print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")
+
+
+@app.command()
+def show() -> None:
+    """Print the results table and where to look next."""
+    from calse.params import read_params
+    from calse.study.report import show
+
+    show(read_params(), Layout())
+
+
+@app.command()
+def ui(port: int = 5000) -> None:
+    """Open the MLflow UI on this repository's store, on this machine only."""
+    from calse.tracking.ui import serve
+
+    serve(port)
+
+
+def main() -> None:
+    """Run a command; an expected error is one line on stderr and exit code 1."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except CalseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; the next run goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """Unwind on SIGTERM as on Ctrl-C, so that half-written files are removed."""
+    raise KeyboardInterrupt

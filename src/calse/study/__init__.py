@@ -1,0 +1,1 @@
+"""What is trained on what, and what a person reads in the end."""
