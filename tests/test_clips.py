@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+
+from calse.clips import Clip, normalise_gloss, read_glossary, read_manifest, slug, verify, write_manifest
+from calse.errors import CalseError
+from calse.files import folder_written_aside, sha256_of, written_aside
+
+CLIP = Clip("S-NO-1", "NO", "S", "ana", 1, "", "", "data/a.mp4", "ab", "cd", 64, 48, 29.97, 12, '{"by":"ingest"}')
+
+
+def test_a_manifest_reads_back_as_written_with_hostile_glosses(tmp_path):
+    glosses = ["NO", "ON", "NA", "NULL", "None", "010", "AÑO", 'A,"B"', ""]
+    clips = [replace(CLIP, clip=f"S-{number}-1", gloss=gloss) for number, gloss in enumerate(glosses)]
+    write_manifest(tmp_path / "S.csv", reversed(clips))
+    assert read_manifest(tmp_path / "S.csv") == clips
+
+
+def test_a_damaged_manifest_names_file_and_line(tmp_path):
+    path = tmp_path / "S.csv"
+    write_manifest(path, [CLIP])
+    path.write_text(path.read_text().replace("29.97", "fast"))
+    with pytest.raises(CalseError, match=r"S.csv:2 .*fast"):
+        read_manifest(path)
+    path.write_text("clip,gloss\n")
+    with pytest.raises(CalseError, match="lacks the column 'source'"):
+        read_manifest(path)
+
+
+def test_glosses_that_differ_never_share_a_file_name():
+    glosses = ["AÑO", "ANO", "A NO", "A-NO", "NO", "ÑO", "¿QUÉ?", "QUE", "手"]
+    names = [slug(gloss) for gloss in glosses]
+    assert len(set(names)) == len(glosses)
+    assert all(name.isascii() and "/" not in name and name for name in names)
+    assert slug("NO") == "NO"
+
+
+def test_glosses_are_normalised_to_composed_capitals():
+    assert normalise_gloss("  an\u0303o  nuevo ") == "AÑO NUEVO"
+
+
+def test_a_glossary_with_a_gloss_twice_is_refused(tmp_path):
+    path = tmp_path / "glossary.csv"
+    path.write_text("gloss\nAÑO\nan\u0303o\n")
+    with pytest.raises(CalseError, match="'AÑO' twice"):
+        read_glossary(path)
+
+
+def test_a_changed_or_missing_clip_is_refused_by_name(tmp_path):
+    path = tmp_path / "data/a.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"film")
+    clip = replace(CLIP, sha256=sha256_of(path))
+    assert verify(clip, tmp_path) == path
+    path.write_bytes(b"filn")
+    with pytest.raises(CalseError, match="S-NO-1.*has changed"):
+        verify(clip, tmp_path)
+    path.unlink()
+    with pytest.raises(CalseError, match="S-NO-1.*is missing"):
+        verify(clip, tmp_path)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), written_aside(path) as aside:
+        aside.write_text("half")
+        raise RuntimeError
+    with pytest.raises(RuntimeError), folder_written_aside(tmp_path / "folder") as folder:
+        (folder / "b").write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,86 @@
+import copy
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from calse.errors import CalseError
+from calse.params import check_params, read_params
+
+PRESETS = sorted(Path("presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def tree():
+    return YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml"))
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_is_valid(path):
+    assert read_params(path).recipes["Baseline"] == ()
+
+
+def test_the_study_preset_holds_the_published_settings():
+    params = read_params(Path("presets/calse-100.yaml"))
+    train = params.train
+    assert (train.frames, train.size, train.batch, train.epochs, train.lr) == (64, 224, 10, 60, 1e-3)
+    assert (train.optimiser, train.loss, train.width) == ("adam", "bce-localisation", 1.0)
+    assert params.corpus.glosses == 100
+    assert params.evaluate.topk == (1, 5, 10)
+    assert sum(source.clips_per_gloss for source in params.corpus.sources.values()) == 6
+    assert {settings.mode for settings in params.affine.values()} == {"legacy"}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "says"),
+    [
+        ("train.epochs", "sixty", "train.epochs"),
+        ("train.epochs", 0, "train.epochs"),
+        ("train.epochs", True, "train.epochs"),
+        ("train.epoch", 60, "train.epoch: no such parameter"),
+        ("train.lr", float("nan"), "train.lr"),
+        ("train.seeds", [], "train.seeds"),
+        ("affine.AF1.of", "dictionary", "affine.AF1.of"),
+        ("affine.AF1.rotation", -1, "affine.AF1.rotation"),
+        ("corpus.name", "../elsewhere", "corpus.name"),
+        ("recipes.Both", ["AF1", "AF9"], "recipes.Both: there is no set 'AF9'"),
+        ("recipes.Twice", ["AF1", "AF1"], "recipes.Twice"),
+        ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is no public source"),
+        ("ingest", None, "ingest"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_path_in_one_line(tree, where, value, says):
+    *parents, last = where.split(".")
+    node = changed = copy.deepcopy(tree)
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    with pytest.raises(CalseError) as caught:
+        check_params(changed)
+    assert str(caught.value).startswith(f"params.yaml: {says}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_parameter_is_named(tree):
+    del tree["train"]["lr"]
+    with pytest.raises(CalseError, match=r"train.lr: this parameter is missing"):
+        check_params(tree)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "\x00", "", "- 1", "!!python/object:os.system {}"])
+def test_what_is_not_a_parameter_file_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(CalseError) as caught:
+        read_params(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_that_yaml_1_1_takes_for_booleans_stay_names(tmp_path, tree):
+    tree["recipes"]["NO"] = ["AF1"]
+    path = tmp_path / "params.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(tree, file)
+    path.write_text(path.read_text().replace("'NO'", "NO"))
+    assert read_params(path).recipes["NO"] == ("AF1",)
