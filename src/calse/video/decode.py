@@ -1,10 +1,13 @@
-"""Reading video files we trust: those this project wrote. Foreign files go through `sandbox` first."""
+"""Reading videos: whole clips of ours with decord, foreign files frame by frame with PyAV.
 
-import math
+A foreign file goes through `sandbox`: here it is refused when it is wrong, there it is survived when it is hostile.
+"""
+
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +16,9 @@ from calse.errors import CalseError
 if TYPE_CHECKING:
     import av
     import av.container
+
+# Some formats make FFmpeg open further files or addresses that the file names; a video needs none of them.
+_SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,gif,mpegts,mpeg,flv,asf"}
 
 
 @dataclass(frozen=True)
@@ -26,75 +32,108 @@ class VideoInfo:
     codec: str
 
 
+class Frame(NamedTuple):
+    """One decoded picture, upright: `H x W x 3 uint8` RGB; `pixel_aspect` is a pixel's width over its height."""
+
+    seconds: float
+    duration: float
+    image: np.ndarray
+    pixel_aspect: float
+
+
 def read_frames(path: Path) -> np.ndarray:
     """Decode a whole clip to `T x H x W x 3 uint8` RGB.
 
     decord reads it, one thread, opened anew each time (a reader kept open, or passed through a fork, eats memory or
-    hangs); PyAV where decord is missing, refuses (gif) or gives fewer frames than it promised. Raises CalseError
-    naming the file.
+    hangs); PyAV where decord is missing or refuses, as it does gif. Raises CalseError naming the file.
     """
-    if path.suffix.lower() != ".gif":
-        frames = _read_with_decord(path)
-        if frames is not None:
-            return frames
-    return np.stack([frame for _, frame in iterate_frames(path)])
+    frames = None if path.suffix.lower() == ".gif" else _read_with_decord(path)
+    return np.stack([frame.image for frame in iterate_frames(path)]) if frames is None else frames
 
 
 def _read_with_decord(path: Path) -> np.ndarray | None:
-    """Return all frames, or None when decord cannot."""
     try:
         import decord
     except (ImportError, OSError):
         return None
     try:
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
-        return reader.get_batch(range(len(reader))).asnumpy()  # type: ignore[no-any-return]
+        return np.asarray(reader.get_batch(range(len(reader))).asnumpy())
     except (RuntimeError, decord.DECORDError):
         return None
 
 
-def iterate_frames(path: Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Decode a file with PyAV, one frame at a time: seconds since the first, and `H x W x 3 uint8` RGB, upright.
-
-    Raises CalseError naming the file when it does not open, holds no picture or is damaged anywhere.
-    """
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            stream = _video_stream(path, container)
-            stream.thread_count = 1
-            start, previous, step = None, -math.inf, 1 / _rate(stream)
-            for frame in container.decode(stream):
-                seconds = frame.time if frame.time is not None else previous + step
-                start = seconds if start is None else start
-                previous = max(seconds, previous)
-                yield previous - start, _upright(frame)
-            if start is None:
-                raise CalseError(f"{path}: holds no frame that decodes")
-    except (av.FFmpegError, ValueError) as error:
-        raise CalseError(f"{path}: does not decode: {_reason(error)}") from None
-
-
 def probe(path: Path) -> VideoInfo:
     """Read the header of a video. Raises CalseError naming the file when there is no video to see."""
+    with _opened(path) as (_, stream):
+        context = stream.codec_context
+        return VideoInfo(context.width, context.height, _rate(stream), stream.frames, context.name)
+
+
+def iterate_frames(path: Path) -> Iterator[Frame]:
+    """Decode a video frame by frame, in the order and at the times shown; the first is at 0 seconds.
+
+    Raises CalseError naming the file when it does not open, holds no picture, is damaged anywhere or ends early.
+    """
+    shown, first, last = 0, 0.0, 0.0
+    with _opened(path) as (container, stream):
+        step, claim = 1 / _rate(stream), stream.frames
+        stream.codec_context.options = {"err_detect": "explode"}  # else damage is painted over
+        for frame in container.decode(stream):
+            seconds = last + step if frame.time is None else frame.time
+            first = first if shown else seconds
+            last, shown = max(last, seconds) if shown else seconds, shown + 1
+            if frame.is_corrupt:
+                raise CalseError(f"{path}: frame {shown} is damaged")
+            duration = float(frame.duration * frame.time_base) if frame.duration else step
+            yield Frame(last - first, duration, *_upright(frame, float(stream.sample_aspect_ratio or 1)))
+    if not shown:
+        raise CalseError(f"{path}: holds no frame that decodes")
+    if shown < claim or not claim:
+        _check_complete(path)
+
+
+def _check_complete(path: Path) -> None:
+    """Raise CalseError when a file holds less than its header promises.
+
+    Counted without edit lists: what those hide is in the file and rightly not shown. Matroska promises a length only.
+    """
+    packets, end = 0, 0.0
+    with _opened(path, ignore_editlist="1") as (container, stream):
+        for packet in container.demux():
+            if packet.size and packet.pts is not None:
+                packets += packet.stream_index == stream.index
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if packets < stream.frames:
+            raise CalseError(f"{path}: its header promises {stream.frames} frames, {packets} are there")
+        promised = (container.duration or 0) / 1e6 if container.format.name.startswith("matroska") else 0
+        if end < 0.95 * promised - 0.1:
+            raise CalseError(f"{path}: its header promises {promised:.1f} seconds, {end:.1f} are there")
+
+
+@contextmanager
+def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
+    """Open a container at its video, with one decoder thread. Raises CalseError naming the file on any damage."""
     import av
 
+    what = "does not open"
     try:
-        with av.open(str(path)) as container:
-            stream = _video_stream(path, container)
-            context = stream.codec_context
-            return VideoInfo(context.width, context.height, _rate(stream), stream.frames, context.name)
-    except (av.FFmpegError, ValueError) as error:
-        raise CalseError(f"{path}: does not open: {_reason(error)}") from None
+        with av.open(str(path), options=_SAFE | options) as container:
+            videos = [stream for stream in container.streams.video if not _is_cover(stream)]
+            if not videos:
+                raise CalseError(f"{path}: holds no video")
+            videos[0].thread_count = 1
+            what = "is damaged"
+            yield container, videos[0]
+    except (av.FFmpegError, ValueError, OverflowError) as error:
+        raise CalseError(f"{path}: {what}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _video_stream(path: Path, container: "av.container.InputContainer") -> "av.VideoStream":
-    """Return the first stream that is a moving picture, not a cover."""
-    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-    if not streams:
-        raise CalseError(f"{path}: holds no video, only {container.format.long_name or 'other data'}")
-    return streams[0]
+def _is_cover(stream: "av.VideoStream") -> bool:
+    """Tell a cover picture, as music files have, from a video."""
+    import av.stream
+
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _rate(stream: "av.VideoStream") -> float:
@@ -102,11 +141,8 @@ def _rate(stream: "av.VideoStream") -> float:
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
-def _upright(frame: "av.VideoFrame") -> np.ndarray:
-    """Return a frame as RGB, turned as its rotation tag asks (decord does so by itself)."""
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's words without its numbers and paths."""
-    return str(getattr(error, "strerror", None) or error)
+def _upright(frame: "av.VideoFrame", pixel_aspect: float) -> tuple[np.ndarray, float]:
+    """Return a frame as RGB and its pixel aspect, turned as its rotation tag asks (decord does so by itself)."""
+    turns = frame.rotation // 90 % 4
+    image = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+    return image, 1 / pixel_aspect if turns % 2 else pixel_aspect

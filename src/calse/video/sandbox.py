@@ -1,0 +1,142 @@
+"""Work on files from strangers in processes that may die: a hostile file costs one clip, never the run."""
+
+import multiprocessing
+import queue
+import resource
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from calse.errors import CalseError
+from calse.parallel import progress_bar, worker_count
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MEMORY = 2 * 1024**3  # bytes one file may take: 4K video needs a tenth
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An item whose work failed, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Bug:
+    """An error that is ours and not the file's."""
+
+    text: str
+
+
+def map_sandboxed(
+    function: Callable[[Item], Result], items: Sequence[Item], description: str, seconds: float
+) -> list[Result | Refused]:
+    """Apply a picklable function to every item in killable processes; return results in the items' order.
+
+    An item gives Refused when the function raises CalseError, takes over `seconds` of wall time, over MEMORY bytes, or
+    brings its process down; the others go on. Processes serve many items and start anew after a death.
+    """
+    workers = max(1, min(worker_count(), len(items)))
+    cells: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
+    for _ in range(workers):
+        cells.put(_Cell(function, seconds))
+
+    def run(item: Item) -> Result | Refused:
+        cell = cells.get()
+        try:
+            return cell.run(item)
+        finally:
+            cells.put(cell)
+
+    try:
+        with progress_bar() as progress, ThreadPoolExecutor(workers) as threads:
+            return list(progress.track(threads.map(run, items), total=len(items), description=description))
+    finally:
+        while not cells.empty():
+            cells.get().stop()
+
+
+class _Cell(Generic[Item, Result]):
+    """One process and the pipe to it, started when first needed."""
+
+    def __init__(self, function: Callable[[Item], Result], seconds: float) -> None:
+        self._function, self._seconds = function, seconds
+        self._process: multiprocessing.process.BaseProcess | None = None
+
+    def run(self, item: Item) -> Result | Refused:
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        try:
+            self._pipe.send(item)
+            answer: Result | Refused | _Bug = self._pipe.recv()
+        except (EOFError, OSError):
+            return Refused(self._cause_of_death())
+        if isinstance(answer, _Bug):
+            raise RuntimeError(answer.text)
+        return answer
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._process = None
+
+    def _start(self) -> None:
+        self.stop()
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._function, self._seconds), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _cause_of_death(self) -> str:
+        assert self._process is not None
+        self._process.join(5)
+        code = self._process.exitcode
+        self.stop()
+        if code == -signal.SIGALRM:
+            return f"took over {self._seconds:g} seconds"
+        return f"brought its decoder down ({signal.Signals(-code).name if code and code < 0 else f'exit code {code}'})"
+
+
+def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
+    """Answer items until the pipe closes. The alarm's default is to kill, in native code too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _limit_memory()
+    with suppress(EOFError):
+        while True:
+            item = pipe.recv()
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            answer = _answer(function, item)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            pipe.send(answer)
+
+
+def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | _Bug:
+    try:
+        return function(item)
+    except CalseError as error:
+        return Refused(str(error))
+    except MemoryError:
+        return Refused(f"takes over {MEMORY // 1024**3} GiB of memory")
+    except Exception:
+        return _Bug(traceback.format_exc())
+
+
+def _limit_memory() -> None:
+    """Bound the address space to what the process has now and MEMORY more, where the system can."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        limit = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
