@@ -1,0 +1,102 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from calse.clips import Clip, write_manifest
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.params import read_params
+from calse.splits import read_split
+from calse.study.split import split
+
+PUBLIC = ["SACU", "STS", "DILSE"]
+GLOSSES = [f"G{number:03}" for number in range(100)]
+PARAMS = replace(
+    read_params(Path("presets/calse-100.yaml")),
+    recipes={"Baseline": (), "AF1": ("AF1",), "AF2": ("AF2",), "Both": ("AF1", "AF2")},
+)
+
+
+def filmed(source, gloss, take=1):
+    name = f"{source}-{gloss}-{take}"
+    return Clip(name, gloss, source, source, take, "", "", f"data/{name}.mp4", name, name, 64, 48, 25.0, 9, "{}")
+
+
+def copy_of(parent, set_name):
+    name = f"{set_name}-{parent.clip}-1"
+    return replace(parent, clip=name, set=set_name, parent=parent.clip, sha256=name, content="")
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """The manifests of a whole CALSE-100: 300 public clips, 300 of the interpreter, 200 + 300 affine copies."""
+    layout = Layout(tmp_path)
+    public = [filmed(source, gloss) for source in PUBLIC for gloss in GLOSSES]
+    interpreter = [filmed("INTERPRETER", gloss, take) for gloss in GLOSSES for take in (1, 2, 3)]
+    for source in PUBLIC:
+        write_manifest(layout.source_manifest(source), [clip for clip in public if clip.source == source])
+    write_manifest(layout.source_manifest("INTERPRETER"), interpreter)
+    write_manifest(layout.set_manifest("AF1"), [copy_of(clip, "AF1") for clip in interpreter if clip.take < 3])
+    write_manifest(layout.set_manifest("AF2"), [copy_of(clip, "AF2") for clip in public])
+    return layout
+
+
+@pytest.mark.parametrize(("recipe", "size"), [("Baseline", 500), ("AF1", 700), ("AF2", 700), ("Both", 900)])
+def test_the_splits_have_the_studys_sizes(repository, recipe, size):
+    split(PARAMS, repository, recipe)
+    made = read_split(repository.split(recipe))
+    assert made.classes == GLOSSES
+    for source in PUBLIC:
+        assert len(made.train(source)) == size
+        assert [clip.source for clip in made.test(source)] == [source] * 100
+
+
+def test_no_test_clip_and_no_copy_of_one_ever_trains(repository):
+    split(PARAMS, repository, "Both")
+    made = read_split(repository.split("Both"))
+    for source in PUBLIC:
+        tested = {clip.clip for clip in made.test(source)}
+        trained = made.train(source)
+        assert not tested & {clip.clip for clip in trained}
+        assert not tested & {clip.parent for clip in trained}
+        assert all(not clip.parent for clip in made.test(source))
+
+
+def test_a_splits_bytes_change_only_with_its_own_recipes_clips(repository):
+    def write_all():
+        for recipe in PARAMS.recipes:
+            split(PARAMS, repository, recipe)
+        return {recipe: repository.split(recipe).read_bytes() for recipe in PARAMS.recipes}
+
+    before = write_all()
+    changed = [replace(copy_of(filmed(source, "G000"), "AF2"), sha256="new") for source in PUBLIC]
+    write_manifest(repository.set_manifest("AF2"), changed)
+    after = write_all()
+    assert [recipe for recipe in before if before[recipe] != after[recipe]] == ["AF2", "Both"]
+
+
+def test_a_copy_without_its_parent_or_under_another_source_is_refused(repository):
+    orphan = copy_of(filmed("SACU", "G999"), "AF2")
+    write_manifest(repository.set_manifest("AF2"), [orphan])
+    with pytest.raises(CalseError, match="AF2-SACU-G999-1-1 was made from 'SACU-G999-1'"):
+        split(PARAMS, repository, "AF2")
+    smuggled = replace(copy_of(filmed("SACU", "G001"), "AF2"), source="STS")
+    write_manifest(repository.set_manifest("AF2"), [smuggled])
+    with pytest.raises(CalseError, match="claims another source"):
+        split(PARAMS, repository, "AF2")
+
+
+def test_one_recording_in_two_sources_is_refused_by_name(repository):
+    clips = [replace(filmed("STS", gloss), content=f"SACU-{gloss}-1") for gloss in GLOSSES]
+    write_manifest(repository.source_manifest("STS"), clips)
+    with pytest.raises(CalseError, match="SACU-G000-1 and STS-G000-1"):
+        split(PARAMS, repository, "Baseline")
+
+
+def test_an_unknown_recipe_and_a_missing_manifest_are_named(repository):
+    with pytest.raises(CalseError, match=r"recipes.AF9 is not in params.yaml"):
+        split(PARAMS, repository, "AF9")
+    repository.set_manifest("AF1").unlink()
+    with pytest.raises(CalseError, match=r"AF1.csv is missing"):
+        split(PARAMS, repository, "AF1")

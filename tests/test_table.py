@@ -1,0 +1,97 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from calse.clips import write_rows
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.params import read_params
+from calse.study.report import read_published, report, show
+from calse.study.table import accuracy_table, to_markdown
+
+PARAMS = read_params(Path("presets/calse-100.yaml"))
+COLUMNS = ["test_source", "seed", "clip", "gloss", "rank"]
+
+
+def predictions(recipe, source, ranks, seed=1):
+    rows = [{"clip": f"{source}-{number}", "gloss": "NO", "rank": rank} for number, rank in enumerate(ranks)]
+    return [row | {"recipe": recipe, "test_source": source, "seed": seed} for row in rows]
+
+
+def cell(table, recipe, source, k, column="accuracy"):
+    row = table[(table.recipe == recipe) & (table.test_source == source) & (table.k == k)]
+    return row[column].item()
+
+
+def test_accuracies_means_and_deltas_by_hand():
+    rows = predictions("Baseline", "SACU", [1, 2, 6, 11]) + predictions("Baseline", "STS", [1, 1])
+    rows += predictions("AF1", "SACU", [1, 1, 5, 10]) + predictions("AF1", "STS", [2, 6])
+    table = accuracy_table(pd.DataFrame(rows), (1, 5, 10))
+    assert [cell(table, "Baseline", "SACU", k) for k in (1, 5, 10)] == [0.25, 0.5, 0.75]
+    assert [cell(table, "AF1", "SACU", k) for k in (1, 5, 10)] == [0.5, 0.75, 1.0]
+    assert [cell(table, "AF1", "SACU", k, "delta") for k in (1, 5, 10)] == [0.25, 0.25, 0.25]
+    assert cell(table, "Baseline", "mean", 1) == (0.25 + 1) / 2
+    assert cell(table, "AF1", "mean", 1, "delta") == 0.25 - 0.625
+    assert "| AF1 | 50.0 / 75.0 / 100.0 (+25.0 / +25.0 / +25.0) | 0.0 / 50.0 / 100.0" in to_markdown(table)
+
+
+def test_seeds_are_pooled_and_counted():
+    rows = predictions("Baseline", "SACU", [1, 2], seed=1) + predictions("Baseline", "SACU", [1, 1], seed=2)
+    table = accuracy_table(pd.DataFrame(rows), (1,))
+    assert cell(table, "Baseline", "SACU", 1) == 0.75
+    assert (cell(table, "Baseline", "SACU", 1, "clips"), cell(table, "Baseline", "SACU", 1, "seeds")) == (2, 2)
+
+
+def test_without_a_baseline_there_are_no_deltas():
+    table = accuracy_table(pd.DataFrame(predictions("AF1", "SACU", [1, 2])), (1,))
+    assert table["delta"].isna().all()
+    assert "| AF1 | 50.0 |" in to_markdown(table)
+
+
+def test_the_published_tables_say_what_the_study_says():
+    table = read_published()
+    assert len(table) == 7 * 3 * 3
+    assert cell(table, "DF1", "DILSE", 1) / cell(table, "Baseline", "DILSE", 1) - 1 == pytest.approx(0.3259, abs=1e-4)
+    best = table.groupby("k")["delta"].max() * 100
+    assert best.round(1).tolist() == [11.7, 8.8, 9.0]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    layout = Layout(tmp_path)
+    rng = np.random.default_rng(5)
+    for recipe in PARAMS.recipes:
+        rows = [row for source in PARAMS.test_sources for row in predictions(recipe, source, rng.integers(1, 101, 100))]
+        path = layout.metrics("evaluate") / recipe / "predictions.csv"
+        write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
+    return layout
+
+
+def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(repository, capsys):
+    contents = []
+    for _ in range(2):
+        report(PARAMS, repository)
+        contents.append({path.name: path.read_bytes() for path in repository.metrics("report").iterdir()})
+    assert contents[0] == contents[1]
+    assert sorted(contents[0]) == ["table.csv", "table.md", "table.png"]
+    table = pd.read_csv(repository.metrics("report") / "table.csv")
+    assert cell(table, "AF1", "DILSE", 1, "accuracy_published") == 0.463
+    show(PARAMS, repository)
+    shown = capsys.readouterr().out
+    assert "one clip is 1.0 points" in " ".join(shown.split())
+    assert "table.png" in shown
+
+
+def test_another_corpus_is_not_compared_with_the_published_figures(repository):
+    report(replace(PARAMS, corpus=replace(PARAMS.corpus, name="mine")), repository)
+    assert "published" not in (repository.metrics("report") / "table.csv").read_text()
+    assert "published" not in (repository.metrics("report") / "table.md").read_text()
+
+
+def test_missing_predictions_name_the_command_that_makes_them(repository):
+    (repository.metrics("evaluate") / "AF2" / "predictions.csv").unlink()
+    with pytest.raises(CalseError, match="dvc repro evaluate@AF2"):
+        report(PARAMS, repository)
