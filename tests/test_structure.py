@@ -1,0 +1,118 @@
+"""The house rules that keep stages skippable and rooms apart, read off the code itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+SOURCE = Path("src")
+STAGES = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
+# What carries bytes without shaping them: a change there reruns nothing.
+PLUMBING = {"__init__", "errors", "files", "layout", "parallel", "params"}
+OUTSIDE_THE_GRAPH = {"tracking"}
+DOORS = {
+    "video": set(),
+    "corpus": {"video"},
+    "augment": {"video"},
+    "faceswap": {"video"},
+    "recognition": {"video"},
+    "study": {"recognition"},
+    "tracking": {"recognition"},
+}
+
+
+def path_of(module):
+    path = SOURCE / Path(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imports_of(path):
+    """The files of this project that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("calse"):
+            found.add(path_of(node.module))
+            inner = [path_of(f"{node.module}.{alias.name}") for alias in node.names]
+            found |= {file for file in inner if file.is_file()}
+        elif isinstance(node, ast.Import):
+            found |= {path_of(alias.name) for alias in node.names if alias.name.startswith("calse")}
+    return found
+
+
+def closure(path):
+    seen, waiting = set(), {path}
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        waiting |= imports_of(file) - seen
+    return seen
+
+
+def room(path):
+    return path.relative_to(SOURCE / "calse").parts[0].removesuffix(".py")
+
+
+def shapes_output(path):
+    return room(path) not in PLUMBING | OUTSIDE_THE_GRAPH
+
+
+def entry_of(stage):
+    """The module whose function the command of that name calls: the first import of the command's body."""
+    for node in ast.parse((SOURCE / "calse/cli.py").read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name == stage:
+            modules = [path_of(part.module) for part in node.body if isinstance(part, ast.ImportFrom)]
+            return next(file for file in modules if shapes_output(file))
+    raise LookupError(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_code_that_shapes_its_output(stage):
+    listed = [Path(dep) for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    used = {file for file in closure(entry_of(stage)) if shapes_output(file)}
+    unlisted = {file for file in used if not any(file == dep or dep in file.parents for dep in listed)}
+    assert not {file for file in unlisted if file.read_text().strip().count("\n") > 0 or file.name != "__init__.py"}
+    assert not {dep for dep in listed if not any(file == dep or dep in file.parents for file in used)}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_a_command_of_the_same_name_run_on_the_clones_own_code(stage):
+    assert STAGES[stage]["cmd"].startswith(f"PYTHONPATH=src python -m calse {stage}")
+    assert entry_of(stage).is_file()
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_doors_open_one_way(path):
+    here = room(path)
+    if here in DOORS:
+        rooms = {room(file) for file in imports_of(path)} & set(DOORS)
+        assert rooms <= DOORS[here] | {here}
+
+
+def modules_after(statement):
+    command = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_command_line_imports_nothing_heavy():
+    heavy = {"torch", "mlflow", "great_expectations", "decord", "pandas", "numpy", "numba", "cv2", "pydantic"}
+    assert not heavy & modules_after("import calse.cli")
+
+
+def test_the_parent_of_trainings_stays_light():
+    assert "torch" not in modules_after("import calse.recognition.train")
+
+
+def test_torch_and_torchvision_are_a_pair():
+    """A CPU build of one beside a CUDA build of the other fails right here."""
+    assert "torchvision" in modules_after("import torch, torchvision; torchvision.ops.nms")
+
+
+def test_the_lock_is_hashed_and_names_no_registry():
+    text = Path("requirements.txt").read_text()
+    assert "://" not in text
+    pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(pins) > 50
+    assert all("==" in line and line.endswith("\\") for line in pins)

@@ -1,0 +1,89 @@
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.params import read_params
+from calse.recognition.observer import Run
+from calse.tracking.store import store_uri
+from calse.tracking.tracker import Tracker
+from calse.tracking.ui import serve
+
+PARAMS = read_params(Path("presets/synthetic.yaml"))
+RUN = Run("AF1", "SACU", 1)
+INFO = {"fingerprint": "f" * 64}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A repository whose stages see it as DVC shows it to them: the store is in the main one, whatever the directory."""
+    root = tmp_path_factory.mktemp("main")
+    layout = Layout(tmp_path_factory.mktemp("workspace"))
+    layout.split("AF1").parent.mkdir(parents=True)
+    layout.split("AF1").write_text("clip\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(root))
+        patch.setenv("DVC_EXP_NAME", "wild-idea")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield root, layout
+
+
+def runs_of(params):
+    client = MlflowClient(store_uri())
+    experiment = client.get_experiment_by_name(params.corpus.name)
+    return client, client.search_runs([experiment.experiment_id])
+
+
+def test_a_training_becomes_one_run_with_everything_to_compare_it_by(repository):
+    root, layout = repository
+    tracker = Tracker(PARAMS, layout)
+    tracker.started(RUN, INFO)
+    for epoch in (1, 2):
+        tracker.epoch(RUN, epoch, {"loss": 3.0 / epoch, "accuracy": 0.1 * epoch})
+    tracker.finished(RUN)
+    Tracker(PARAMS, layout).scores(RUN, INFO, {"top1": 0.5, "top5": 1.0})
+    client, (run,) = runs_of(PARAMS)
+    assert (root / "mlruns/mlflow.db").is_file()
+    assert run.info.status == "FINISHED"
+    assert (run.data.params["train.epochs"], run.data.params["recipe"], run.data.params["seed"]) == ("20", "AF1", "1")
+    assert (run.data.metrics["loss"], run.data.metrics["test.top1"], run.data.metrics["test.top5"]) == (1.5, 0.5, 1.0)
+    assert [point.value for point in client.get_metric_history(run.info.run_id, "loss")] == [3.0, 1.5]
+    assert run.data.tags["calse.test_source"] == "SACU"
+    assert run.data.tags["dvc.experiment"] == "wild-idea"
+    digest = run.inputs.dataset_inputs[0].dataset.digest
+    assert digest == hashlib.md5(layout.split("AF1").read_bytes()).hexdigest()
+
+
+def test_training_again_replaces_the_run_and_a_lost_run_comes_back_with_its_scores(repository):
+    params = replace(PARAMS, corpus=replace(PARAMS.corpus, name="again"))
+    for _ in range(2):
+        tracker = Tracker(params, repository[1])
+        tracker.started(RUN, INFO)
+        tracker.finished(RUN)
+    client, runs = runs_of(params)
+    assert len(runs) == 1
+    client.delete_run(runs[0].info.run_id)
+    Tracker(params, repository[1]).scores(RUN, INFO, {"top1": 0.25})
+    (run,) = runs_of(params)[1]
+    assert (run.info.status, run.data.metrics["test.top1"]) == ("FINISHED", 0.25)
+
+
+def test_a_failed_training_is_closed_with_its_reason(repository):
+    params = replace(PARAMS, corpus=replace(PARAMS.corpus, name="failing"))
+    tracker = Tracker(params, repository[1])
+    tracker.started(RUN, INFO)
+    tracker.failed(RUN, "the loss is not finite")
+    (run,) = runs_of(params)[1]
+    assert (run.info.status, run.data.tags["calse.reason"]) == ("FAILED", "the loss is not finite")
+
+
+def test_the_ui_says_when_there_is_nothing_to_show(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with pytest.raises(CalseError, match="dvc repro"):
+        serve(5000)
+    assert os.listdir(tmp_path) == []
