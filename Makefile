@@ -18,7 +18,6 @@ $(VENV)/bin/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check uv
 
-# `sync` removes uv itself, so it goes back in afterwards from its own cache.
 $(READY): requirements.txt pyproject.toml | $(VENV)/bin/uv
 	uv pip sync -q --python $(VENV)/bin/python --require-hashes requirements.txt
 	uv pip install -q --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
