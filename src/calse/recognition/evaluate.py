@@ -1,0 +1,104 @@
+"""The evaluate stage: every checkpoint of a recipe reads its test source, once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calse.clips import Clip, write_rows
+from calse.errors import CalseError
+from calse.files import folder_written_aside, sha256_of, write_json
+from calse.layout import Layout
+from calse.params import Params
+from calse.recognition.frames_cache import cached_frames, open_frames
+from calse.recognition.jobs import checkpoint_path, runs_of
+from calse.recognition.metrics import best_first, rank_of, summary
+from calse.recognition.observer import Run
+from calse.splits import Split, read_split
+
+BEST = 10
+COLUMNS = ["test_source", "seed", "clip", "gloss", "rank"] + [
+    f"{what}_{place}" for place in range(1, BEST + 1) for what in ("gloss", "probability")
+]
+Scored = tuple[Run, dict[str, Any], dict[str, float]]
+
+
+def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
+    """Score every run of a recipe on its held-out clips and write metrics/evaluate/<recipe>/.
+
+    `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses;
+    `metrics.json` the top-K of each test source, over all its seeds and for each. Returns, for each run,
+    what its checkpoint says and its scores. Raises CalseError naming the checkpoint or clip that is wrong.
+    """
+    split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
+    predictions: list[dict[str, Any]] = []
+    scored: list[Scored] = []
+    for run in runs:
+        info, rows = predict_run(run, split, layout, checkpoint_path(layout.models(recipe), run))
+        predictions += rows
+        scored.append((run, info, summary(rows, params.evaluate.topk)))
+    with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:
+        write_rows(folder / "predictions.csv", COLUMNS, predictions)
+        write_json(folder / "metrics.json", per_source(scored, predictions, params.evaluate.topk))
+    return scored
+
+
+def per_source(
+    scored: list[Scored], predictions: list[dict[str, Any]], topk: tuple[int, ...]
+) -> dict[str, dict[str, Any]]:
+    """Return the scores of each test source, over all its predictions and seed by seed."""
+    result: dict[str, dict[str, Any]] = {}
+    for run, _, scores in scored:
+        rows = [row for row in predictions if row["test_source"] == run.test_source]
+        source = result.setdefault(run.test_source, summary(rows, topk) | {"seeds": {}})
+        source["seeds"][str(run.seed)] = scores
+    return result
+
+
+def predict_run(run: Run, split: Split, layout: Layout, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Load a checkpoint and return what its JSON says and one row for each held-out clip."""
+    from calse.recognition.checkpoints import load_checkpoint
+
+    model, info = load_checkpoint(path)
+    if info["split_sha256"] != sha256_of(split.path):
+        raise CalseError(f"{path} was trained on another {split.path}; rerun the train stage")
+    clips = split.test(run.test_source)
+    frames = [open_frames(file) for file in cached_frames(clips, layout, info["params"]["size"])]
+    rows = [
+        {"test_source": run.test_source, "seed": run.seed} | prediction_row(clip, scores, chances, info["classes"])
+        for clip, (scores, chances) in zip(clips, predict(model, info, frames), strict=True)
+    ]
+    return info, rows
+
+
+def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:  # noqa: ANN401
+    """Return scores K and probabilities K of decoded clips T x H x W x 3 uint8, by a network and its JSON.
+
+    In fp32 and with the threads of its training, so that equal weights give equal digits.
+    """
+    import torch
+
+    from calse.params import Train
+    from calse.recognition.i3d import placed
+    from calse.recognition.losses import clip_scores, probabilities
+    from calse.recognition.transforms import network_input, view_of
+
+    train = Train(**info["params"], seeds=(0,))
+    torch.set_num_threads(train.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = placed(model, device)
+    results = []
+    for clip in clips:
+        with torch.inference_mode():
+            scores = clip_scores(model(network_input([view_of(clip, train)], train, device)), train.loss)
+            chances = probabilities(scores, train.loss)
+        results.append((scores[0].cpu().numpy(), chances[0].cpu().numpy()))
+    return results
+
+
+def prediction_row(clip: Clip, scores: np.ndarray, chances: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    """Return a clip's row: truth, its rank, and the best glosses with their probabilities."""
+    row = {"clip": clip.clip, "gloss": clip.gloss, "rank": rank_of(classes.index(clip.gloss), scores)}
+    for place, index in enumerate(best_first(scores)[:BEST], start=1):
+        row |= {f"gloss_{place}": classes[index], f"probability_{place}": f"{chances[index]:.6f}"}
+    return row

@@ -1,0 +1,168 @@
+"""One training, from seed to checkpoint. Its random numbers depend on seed, epoch and clip alone."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calse.clips import write_rows
+from calse.errors import CalseError
+from calse.files import written_aside
+from calse.recognition.checkpoints import save_checkpoint
+from calse.recognition.frames_cache import open_frames
+from calse.recognition.i3d import I3D, placed
+from calse.recognition.jobs import Job
+from calse.recognition.losses import clip_scores, training_loss
+from calse.recognition.optimiser import learning_rate, make_optimiser
+from calse.recognition.precision import choose_precision
+from calse.recognition.pretrained import load_pretrained
+from calse.recognition.transforms import View, network_input, view_of
+
+Tell = Callable[..., None]
+
+
+def fit(job: Job, tell: Tell) -> None:
+    """Train one run and write its checkpoint and curve, resuming where an interrupted training stopped.
+
+    `tell` is called with `started` and what is known of the run, then with `epoch`, its number and its
+    metrics. Raises CalseError when the loss or a gradient is not finite, or memory does not suffice.
+    """
+    torch.set_num_threads(job.train.threads)
+    training = Training(job)
+    tell("started", training.info)
+    training.restore()
+    for epoch, metrics in enumerate(training.history, start=1):
+        tell("epoch", epoch, metrics)
+    for epoch in range(len(training.history) + 1, job.train.epochs + 1):
+        training.run_epoch(epoch)
+        training.save()
+        tell("epoch", epoch, training.history[-1])
+    save_checkpoint(job.checkpoint, training.model, training.info)
+    rows = [{"epoch": number} | metrics for number, metrics in enumerate(training.history, start=1)]
+    write_rows(job.curve, ["epoch", "loss", "accuracy", "lr"], rows)
+
+
+class Training:
+    """The network, its optimiser and what each epoch gave."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.train = job, job.train
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.backends.cudnn.deterministic = True
+        torch.manual_seed(stream_seed(self.train_seed, 0))
+        model = I3D(job.classes, self.train.width, self.train.dropout, self.train.bn_momentum)
+        loaded = load_pretrained(model, Path(self.train.pretrained)) if self.train.pretrained else None
+        self.model = placed(model, self.device)
+        self.optimiser = make_optimiser(self.model, self.train)
+        self.precision = choose_precision(
+            self.train.precision, self.model, self.train.frames, self.train.size, self.device
+        )
+        self.history: list[dict[str, float]] = []
+        self.info: dict[str, Any] = job.info | {
+            "device": self.device.type,
+            "precision": self.precision.name,
+            "precision_reason": self.precision.reason,
+            "pretrained_report": str(loaded) if loaded else "",
+        }
+        self.state = job.states / f"{self._code_and_machine()}.pt"
+
+    @property
+    def train_seed(self) -> int:
+        """The seed of this run."""
+        return self.job.run.seed
+
+    def run_epoch(self, epoch: int) -> None:
+        """Train on every clip once and add loss, accuracy and learning rate to the history."""
+        torch.manual_seed(stream_seed(self.train_seed, epoch))
+        self.model.train()
+        order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.frames))
+        parts = [order[start : start + self.train.batch] for start in range(0, len(order), self.train.batch)]
+        loss, hits = 0.0, 0
+        views = prepared_ahead(lambda part: [self._view(epoch, int(clip)) for clip in part], parts)
+        for number, (part, batch) in enumerate(zip(parts, views, strict=True)):
+            rate = learning_rate(self.train, (epoch - 1) * len(parts) + number, self.train.epochs * len(parts))
+            labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
+            batch_loss, batch_hits = self._step(batch, labels, rate, epoch)
+            loss, hits = loss + batch_loss * len(part), hits + batch_hits
+        clips = len(order)
+        self.history.append({"loss": round(loss / clips, 6), "accuracy": round(hits / clips, 6), "lr": rate})
+
+    def _view(self, epoch: int, clip: int) -> View:
+        rng = np.random.default_rng([stream_seed(self.train_seed, epoch), clip])
+        return view_of(open_frames(self.job.frames[clip]), self.train, rng)
+
+    def _step(self, views: list[View], labels: Tensor, rate: float, epoch: int) -> tuple[float, int]:
+        """Take one optimiser step; return the batch's mean loss and how many clips are ranked first."""
+        self.optimiser.zero_grad()
+        size = self.train.micro_batch or len(views)
+        loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for start in range(0, len(views), size):
+            truth = labels[start : start + size]
+            part_loss, scores = self._forward(views[start : start + size], truth)
+            part_loss = part_loss * (len(truth) / len(views))
+            torch.autograd.backward(part_loss)
+            loss += part_loss.detach()
+            hits += (scores.argmax(dim=1) == truth).sum()
+        self._check_finite(loss, epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        return loss.item(), int(hits.item())
+
+    def _forward(self, views: list[View], labels: Tensor) -> tuple[Tensor, Tensor]:
+        clips = network_input(views, self.train, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.name == "bf16"):
+            logits = self.model(clips)
+        loss = training_loss(logits, labels, self.train.loss, self.train.frames, self.train.label_smoothing)
+        return loss, clip_scores(logits.detach(), self.train.loss)
+
+    def _check_finite(self, loss: Tensor, epoch: int) -> None:
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        if not torch.isfinite(loss + torch.nn.utils.get_total_norm(gradients)):
+            hint = "lower train.lr" if self.precision.name == "fp32" else "set train.precision to fp32"
+            raise CalseError(f"loss or gradient is not finite in epoch {epoch}; {hint}")
+
+    def save(self) -> None:
+        """Keep all that resuming needs."""
+        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "history": self.history}
+        with written_aside(self.state) as aside:
+            torch.save(parts, aside)
+
+    def restore(self) -> None:
+        """Go on from the last finished epoch of the same training, if one was interrupted."""
+        if not self.state.is_file():
+            return
+        parts = torch.load(self.state, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(parts["model"])
+        self.optimiser.load_state_dict(parts["optimiser"])
+        self.history = parts["history"]
+
+    def _code_and_machine(self) -> str:
+        """Return a name that changes with this package's code and with the arithmetic."""
+        digest = hashlib.sha256(f"{self.device.type} {self.precision.name} {torch.__version__}".encode())
+        for path in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def stream_seed(seed: int, epoch: int) -> int:
+    """Return the seed of one epoch's random numbers; epoch 0 is the network's start."""
+    return int(np.random.SeedSequence([seed % 2**64, epoch]).generate_state(1, np.uint32)[0])
+
+
+def prepared_ahead(prepare: Callable[[Any], list[View]], parts: Iterable[Any]) -> Iterator[list[View]]:
+    """Yield `prepare(part)` of each part in turn, the next one already under way in a second thread."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = None
+        for part in parts:
+            coming = thread.submit(prepare, part)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()

@@ -1,0 +1,94 @@
+"""What is to be trained: every run of a recipe with all that decides its result."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calse.clips import Clip, compact_json
+from calse.errors import CalseError
+from calse.files import sha256_of
+from calse.layout import Layout, scratch
+from calse.params import Params, Train, as_dict
+from calse.recognition.frames_cache import cached_frames
+from calse.recognition.observer import Run
+from calse.splits import Split
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, ready to be sent to a worker: decoded clips and class numbers, and where the results go."""
+
+    run: Run
+    train: Train
+    frames: list[Path]
+    labels: list[int]
+    info: dict[str, Any]
+    checkpoint: Path
+    curve: Path
+    states: Path
+
+    @property
+    def classes(self) -> int:
+        """The number of glosses."""
+        return len(self.info["classes"])
+
+
+def runs_of(params: Params, recipe: str) -> list[Run]:
+    """Return a recipe's runs, test source by test source. Raises CalseError for an unknown recipe."""
+    if recipe not in params.recipes:
+        raise CalseError(f"there is no recipe {recipe!r} in params.yaml; those are: {', '.join(params.recipes)}")
+    return [Run(recipe, source, seed) for source in params.test_sources for seed in params.train.seeds]
+
+
+def jobs_of(params: Params, layout: Layout, split: Split, recipe: str, models: Path, curves: Path) -> list[Job]:
+    """Prepare a recipe's runs, decoding its training clips. `models` and `curves` are the folders of the results."""
+    runs, data = runs_of(params, recipe), data_of(params, split)
+    needed = list({clip.clip: clip for run in runs for clip in split.train(run.test_source)}.values())
+    paths = dict(zip(needed, cached_frames(needed, layout, params.train.size), strict=True))
+    return [job_of(run, params.train, split.train(run.test_source), paths, data, models, curves) for run in runs]
+
+
+def job_of(
+    run: Run, train: Train, clips: list[Clip], paths: dict[Clip, Path], data: dict[str, Any], models: Path, curves: Path
+) -> Job:
+    """Prepare one run on these clips."""
+    info: dict[str, Any] = {"recipe": run.recipe, "test_source": run.test_source, "seed": run.seed} | data
+    info["fingerprint"] = hashlib.sha256(compact_json(info).encode()).hexdigest()
+    return Job(
+        run=run,
+        train=train,
+        frames=[paths[clip] for clip in clips],
+        labels=[data["classes"].index(clip.gloss) for clip in clips],
+        info=info | {"clips": len(clips)},
+        checkpoint=checkpoint_path(models, run),
+        curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
+        states=scratch() / "training" / info["fingerprint"],
+    )
+
+
+def checkpoint_path(models: Path, run: Run) -> Path:
+    """Return the weights' file of a run inside its recipe's folder."""
+    return models / run.test_source / f"seed-{run.seed}.safetensors"
+
+
+def data_of(params: Params, split: Split) -> dict[str, Any]:
+    """Return what all runs of a recipe share and every checkpoint tells: parameters, classes, hashes of the data."""
+    train = {name: value for name, value in as_dict(params.train).items() if name != "seeds"}
+    return {
+        "params": train,
+        "classes": split.classes,
+        "channel_order": params.train.channel_order,
+        "split_sha256": sha256_of(split.path),
+        "pretrained_sha256": pretrained_hash(params.train),
+    }
+
+
+def pretrained_hash(train: Train) -> str | None:
+    """Return the sha256 of the checkpoint to start from. Raises CalseError when it is missing."""
+    if train.pretrained is None:
+        return None
+    path = Path(train.pretrained)
+    if not path.is_file():
+        raise CalseError(f"train.pretrained: {path} is missing; put the checkpoint there, or set null")
+    return sha256_of(path)

@@ -1,0 +1,66 @@
+"""The train stage: every run of a recipe. This process imports no torch; its workers do."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from calse.files import folder_written_aside
+from calse.layout import Layout
+from calse.parallel import worker_count
+from calse.params import Params
+from calse.recognition.display import Display
+from calse.recognition.jobs import jobs_of, runs_of
+from calse.recognition.observer import Observer, Run
+from calse.recognition.workers import run_side_by_side
+from calse.splits import read_split
+
+
+def train(params: Params, layout: Layout, recipe: str, observer: Observer | None = None) -> None:
+    """Train a recipe once for each test source and seed: checkpoints in models/, curves in metrics/train/.
+
+    A killed training goes on from its last epoch when it is called again. Raises CalseError naming the
+    clip, file or run that is wrong; nothing is then left in the outputs.
+    """
+    split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
+    curves_folder = layout.metrics("train") / recipe
+    with folder_written_aside(layout.models(recipe)) as models, folder_written_aside(curves_folder) as curves:
+        jobs = jobs_of(params, layout, split, recipe, models, curves)
+        with Display(runs, params.train.epochs) as display:
+            audience = Audience([display] + ([observer] if observer else []))
+            try:
+                run_side_by_side(jobs, slots(params), audience.tell)
+            except BaseException as error:
+                audience.stop(str(error) or type(error).__name__)
+                raise
+    for job in jobs:
+        shutil.rmtree(job.states, ignore_errors=True)
+
+
+def slots(params: Params) -> int:
+    """Return how many trainings run at once: one on an accelerator, else as many as the cores carry."""
+    if any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg")):
+        return 1
+    return max(1, worker_count() // params.train.threads)
+
+
+class Audience:
+    """Passes what the workers tell to every observer, and knows which runs are under way."""
+
+    def __init__(self, observers: list[Observer]) -> None:
+        self.observers = observers
+        self.under_way: set[Run] = set()
+
+    def tell(self, kind: str, run: Run, *details: Any) -> None:  # noqa: ANN401
+        """Call the method `kind` of every observer."""
+        if kind == "started":
+            self.under_way.add(run)
+        if kind == "finished":
+            self.under_way.discard(run)
+        for observer in self.observers:
+            getattr(observer, kind)(run, *details)
+
+    def stop(self, reason: str) -> None:
+        """Tell every observer that the runs under way have failed."""
+        for run in sorted(self.under_way):
+            self.tell("failed", run, reason)
+        self.under_way.clear()

@@ -1,0 +1,91 @@
+"""Several trainings side by side, each in a process of its own, none outliving this one."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from calse.errors import CalseError
+from calse.recognition.jobs import Job
+from calse.recognition.observer import Run
+
+Worker = tuple[Run, BaseProcess]
+
+
+def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None]) -> None:
+    """Train all jobs, `slots` at a time, and pass on what they tell: `tell(kind, run, *details)`.
+
+    A process of its own for each makes a run's result independent of its neighbours; they are spawned,
+    because torch does not survive a fork. The first failure stops the others and is raised as CalseError.
+    """
+    waiting = list(jobs)
+    running: dict[Connection, Worker] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < slots:
+                connection, worker = _start(waiting.pop(0))
+                running[connection] = worker
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                _receive(ready, running, tell)
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.join()
+
+
+def _start(job: Job) -> tuple[Connection, Worker]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_train, args=(job, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return ours, (job.run, process)
+
+
+def _receive(connection: Connection, running: dict[Connection, Worker], tell: Callable[..., None]) -> None:
+    """Pass one message on. Raises CalseError when the run failed or its process died."""
+    run, process = running[connection]
+    try:
+        kind, *details = connection.recv()
+    except EOFError:
+        del running[connection]
+        process.join()
+        if process.exitcode:
+            hint = "out of memory? set train.micro_batch, or CALSE_WORKERS=1"
+            raise CalseError(f"{run}: its process died with code {process.exitcode}; {hint}") from None
+        return
+    if kind == "failed":
+        raise CalseError(f"{run}: {details[0]}")
+    tell(kind, run, *details)
+
+
+def _train(job: Job, connection: Connection) -> None:
+    """Train one run in this process, telling over the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        from calse.recognition.fit import fit
+
+        fit(job, lambda *message: connection.send(message))
+        connection.send(("finished",))
+    except CalseError as error:
+        connection.send(("failed", str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        memory = "memory" in str(error) or isinstance(error, MemoryError)
+        hint = "; set train.micro_batch to need less memory" if memory else ""
+        connection.send(("failed", f"{type(error).__name__}: {str(error).splitlines()[0:1]}{hint}"))
+
+
+def _die_with_parent() -> None:
+    """Wait for the parent to end, however it ends, and end at once: an orphan would go on writing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
