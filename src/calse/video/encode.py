@@ -12,10 +12,9 @@ from calse.files import written_aside
 
 CRF = 18
 PRESET = "veryfast"
-_BT601, _LIMITED = (
-    6,
-    1,
-)  # smpte170m and "tv" in H.273: what RGB is converted to when nothing is said, so every decoder agrees
+_BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}
+# In H.273's numbers smpte170m and "tv": what decoders take RGB from when nothing is said, so that all of them agree.
+_BT601, _LIMITED = 6, 1
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, metadata: dict[str, str] | None = None) -> None:
@@ -51,7 +50,11 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, metadata: 
         container.mux(stream.encode(None))
 
 
-_BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}
+def encoder_version() -> str:
+    """Return the codec and the version of the library behind it: other versions give other bytes."""
+    import av
+
+    return "libx264, libavcodec " + ".".join(str(number) for number in av.library_versions["libavcodec"])
 
 
 def _check_frame(path: Path, image: np.ndarray, shape: tuple[int, ...]) -> None:

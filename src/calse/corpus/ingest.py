@@ -1,0 +1,186 @@
+"""Raw videos of a source to clips of one rate, size and codec, every frame decoded once."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from calse.clips import Clip, clip_id, compact_json, write_manifest
+from calse.corpus.raw import RawVideo, index_of, read_index
+from calse.errors import CalseError
+from calse.files import folder_written_aside, sha256_of, write_json
+from calse.layout import Layout
+from calse.params import Params
+from calse.video.decode import Frame, iterate_frames, probe
+from calse.video.encode import encoder_version, write_video
+from calse.video.normalise import at_rate, fitted_size, resized
+from calse.video.sandbox import Refused, map_sandboxed
+
+
+@dataclass(frozen=True)
+class Job:
+    """One raw video to bring into `folder`; `path` is where the clip will be in the end."""
+
+    clip: str
+    source: str
+    video: RawVideo
+    raw: Path
+    folder: Path
+    path: str
+    fps: float
+    short_side: int
+
+    @property
+    def target(self) -> Path:
+        """Where the clip is written."""
+        return self.folder / f"{self.clip}.mp4"
+
+
+def ingest(params: Params, layout: Layout, source: str) -> None:
+    """Make clips, manifest and metrics of one source from its raw videos.
+
+    A clip is resampled to `ingest.fps` by nearest frame (its length stays) and resized to `ingest.short_side`. One
+    that does not decode stops the stage, or is left out by name when `ingest.on_bad_clip` is drop. Raises CalseError.
+    """
+    with folder_written_aside(layout.clips(source)) as folder:
+        jobs = _jobs(params, layout, source, folder)
+        results = map_sandboxed(make_clip, jobs, f"ingest {source}", params.ingest.seconds_per_clip)
+        clips = [result for result in results if isinstance(result, Clip)]
+        bad = [(job, result.reason) for job, result in zip(jobs, results, strict=True) if isinstance(result, Refused)]
+        _report_bad(bad, source, drop=params.ingest.on_bad_clip == "drop")
+        _sweep(folder, clips)
+        if not clips:
+            raise CalseError(f"source {source}: no clip is left; import its videos again")
+    write_manifest(layout.source_manifest(source), clips)
+    write_json(layout.metrics("ingest") / f"{source}.json", _summary(source, clips, bad))
+
+
+def _sweep(folder: Path, clips: list[Clip]) -> None:
+    """Remove what a killed process left half-written."""
+    wanted = {f"{clip.clip}.mp4" for clip in clips}
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def _jobs(params: Params, layout: Layout, source: str, folder: Path) -> list[Job]:
+    raw = layout.raw(params.corpus.name) / source
+    if not index_of(raw).is_file():
+        raise CalseError(
+            f"source {source}: {index_of(raw)} is missing; import its videos first: "
+            f"calse import FOLDER --corpus {params.corpus.name} --source {source}"
+        )
+    videos = read_index(raw)
+    if not videos:
+        raise CalseError(f"source {source}: {index_of(raw)} lists no video; import its videos again with --replace")
+    jobs = []
+    for video in videos:
+        clip = clip_id(source, video.gloss, video.take)
+        path = (layout.clips(source) / f"{clip}.mp4").relative_to(layout.root).as_posix()
+        job = Job(clip, source, video, raw / video.file, folder, path, params.ingest.fps, params.ingest.short_side)
+        _check_unchanged(job)
+        jobs.append(job)
+    return jobs
+
+
+def _check_unchanged(job: Job) -> None:
+    where = f"source {job.source}, gloss {job.video.gloss}, clip {job.clip}: {job.raw}"
+    if not job.raw.is_file():
+        raise CalseError(f"{where} is missing; `dvc checkout` brings it back")
+    if sha256_of(job.raw) != job.video.sha256:
+        raise CalseError(f"{where} has changed since it was imported; `dvc checkout`, or import again with --replace")
+
+
+def make_clip(job: Job) -> Clip:
+    """Decode, resample, resize and encode one raw video. Raises CalseError saying what is wrong with the file."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    try:
+        header = probe(job.raw)
+        seen = _Seen()
+        frames = at_rate(seen.watch(iterate_frames(job.raw)), job.fps)
+        write_video(job.target, (_small(frame, job.short_side) for frame in frames), job.fps)
+    except CalseError as error:
+        raise CalseError(str(error).removeprefix(f"{job.raw}: ")) from None
+    made = {
+        "raw": job.raw.name,
+        "raw_sha256": job.video.sha256,
+        "raw_width": seen.shape[1],
+        "raw_height": seen.shape[0],
+        "raw_fps": header.fps,
+        "raw_frames": seen.frames,
+        "encoder": encoder_version(),
+    }
+    return _clip(job, seen.content(), compact_json(made))
+
+
+def _small(frame: Frame, short_side: int) -> np.ndarray:
+    height, width = frame.image.shape[:2]
+    return resized(frame.image, fitted_size(width, height, frame.pixel_aspect, short_side))
+
+
+def _clip(job: Job, content: str, made: str) -> Clip:
+    info = probe(job.target)
+    return Clip(
+        clip=job.clip,
+        gloss=job.video.gloss,
+        source=job.source,
+        signer=job.video.signer,
+        take=job.video.take,
+        set="",
+        parent="",
+        path=job.path,
+        sha256=sha256_of(job.target),
+        content=content,
+        width=info.width,
+        height=info.height,
+        fps=info.fps,
+        frames=info.frames,
+        made=made,
+    )
+
+
+class _Seen:
+    """Counts and hashes the frames that pass by, so that each is decoded once."""
+
+    def __init__(self) -> None:
+        self.frames, self.shape = 0, (0, 0, 3)
+        self._digest = hashlib.sha256()
+
+    def watch(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            self.frames, self.shape = self.frames + 1, frame.image.shape
+            self._digest.update(frame.image.data)
+            yield frame
+
+    def content(self) -> str:
+        """Return the sha256 of the pixels and of the clip's shape."""
+        self._digest.update(repr((self.frames, *self.shape)).encode())
+        return self._digest.hexdigest()
+
+
+def _report_bad(bad: list[tuple[Job, str]], source: str, drop: bool) -> None:
+    """Stop at bad clips, or say by name which are left out."""
+    lines = [f"gloss {job.video.gloss}, clip {job.clip}: {job.raw}: {reason}" for job, reason in bad]
+    if lines and not drop:
+        more = f" (and {len(lines) - 1} more: {', '.join(job.clip for job, _ in bad[1:])})" if lines[1:] else ""
+        raise CalseError(
+            f"source {source}, {lines[0]}{more}; mend or remove it and import again, or set ingest.on_bad_clip: drop"
+        )
+    for line in lines:
+        Console(stderr=True, soft_wrap=True).print(f"left out: source {source}, {line}", markup=False, highlight=False)
+
+
+def _summary(source: str, clips: list[Clip], bad: list[tuple[Job, str]]) -> dict[str, Any]:
+    return {
+        "source": source,
+        "clips": len(clips),
+        "frames": sum(clip.frames for clip in clips),
+        "seconds": round(sum(clip.frames / clip.fps for clip in clips), 3),
+        "dropped": [{"clip": job.clip, "gloss": job.video.gloss, "reason": reason} for job, reason in bad],
+    }

@@ -1,0 +1,50 @@
+"""The index of a source's raw videos: what import writes and ingest reads."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from calse.clips import normalise_gloss, read_rows, write_rows
+from calse.errors import CalseError
+
+
+@dataclass(frozen=True)
+class RawVideo:
+    """One raw video: `file` is its name in the source's folder, `sha256` is of its bytes."""
+
+    file: str
+    gloss: str
+    signer: str
+    take: int
+    sha256: str
+
+
+COLUMNS = [field.name for field in fields(RawVideo)]
+
+
+def index_of(folder: Path) -> Path:
+    """Return where a source's folder keeps its index."""
+    return folder / "clips.csv"
+
+
+def write_index(folder: Path, videos: Iterable[RawVideo]) -> None:
+    """Write the index of a source's folder, sorted."""
+    ordered = sorted(videos, key=lambda video: (video.gloss, video.take, video.file))
+    write_rows(index_of(folder), COLUMNS, (asdict(video) for video in ordered))
+
+
+def read_index(folder: Path) -> list[RawVideo]:
+    """Read the index of a source's folder.
+
+    Raises CalseError naming the row that is wrong, also when a gloss has the same take twice.
+    """
+    index, videos, seen = index_of(folder), [], set()
+    for number, row in enumerate(read_rows(index, COLUMNS), start=2):
+        if not row["take"].isdigit():
+            raise CalseError(f"{index}:{number}: the take must be a number, not {row['take']!r}")
+        video = RawVideo(row["file"], normalise_gloss(row["gloss"]), row["signer"], int(row["take"]), row["sha256"])
+        if (video.gloss, video.take) in seen:
+            raise CalseError(f"{index}:{number}: gloss {video.gloss} has take {video.take} twice; number them 1, 2, 3")
+        seen.add((video.gloss, video.take))
+        videos.append(video)
+    return videos
