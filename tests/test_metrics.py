@@ -1,0 +1,30 @@
+"""Accuracies against values counted by hand."""
+
+import numpy as np
+
+from calse.recognition.metrics import best_first, rank_of, summary, top_k, top_k_per_class
+
+
+def test_ties_are_ranked_by_index():
+    scores = np.array([0.2, 0.7, 0.7, 0.1])
+    assert best_first(scores).tolist() == [1, 2, 0, 3]
+    assert [rank_of(label, scores) for label in range(4)] == [3, 1, 2, 4]
+
+
+def test_per_instance_counts_clips_and_per_class_counts_glosses():
+    ranks, glosses = [1, 2, 6, 1], ["A", "A", "A", "B"]
+    assert top_k(ranks, 1) == 0.5
+    assert top_k_per_class(ranks, glosses, 1) == (1 / 3 + 1) / 2
+    assert top_k(ranks, 5) == 0.75
+    assert top_k_per_class(ranks, glosses, 5) == (2 / 3 + 1) / 2
+
+
+def test_summary_names_what_it_counts():
+    rows = [{"rank": 1, "gloss": "AÑO"}, {"rank": 3, "gloss": "NO"}]
+    assert summary(rows, (1, 5)) == {
+        "clips": 2,
+        "top1": 0.5,
+        "top1_per_class": 0.5,
+        "top5": 1.0,
+        "top5_per_class": 1.0,
+    }
