@@ -98,7 +98,9 @@ def repository(tmp_path):
             write_video(path, frames, 25)
             where = path.relative_to(tmp_path).as_posix()
             clips.append(
-                Clip(name, gloss, "INTERPRETER", "ana", take, "", "", where, sha256_of(path), name, 64, 48, 25.0, 6, "{}")
+                Clip(
+                    name, gloss, "INTERPRETER", "ana", take, "", "", where, sha256_of(path), name, 64, 48, 25.0, 6, "{}"
+                )
             )
     write_manifest(layout.source_manifest("INTERPRETER"), clips)
     return layout

@@ -83,7 +83,7 @@ def test_a_copy_without_its_parent_or_under_another_source_is_refused(repository
         split(PARAMS, repository, "AF2")
     smuggled = replace(copy_of(filmed("SACU", "G001"), "AF2"), source="STS")
     write_manifest(repository.set_manifest("AF2"), [smuggled])
-    with pytest.raises(CalseError, match="claims another source"):
+    with pytest.raises(CalseError, match="has another source"):
         split(PARAMS, repository, "AF2")
 
 

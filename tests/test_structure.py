@@ -93,7 +93,9 @@ def test_doors_open_one_way(path):
 
 def modules_after(statement):
     command = f"import sys; {statement}; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def test_the_command_line_imports_nothing_heavy():

@@ -105,7 +105,9 @@ def import_videos(
     corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
     source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
     pattern: Annotated[str | None, typer.Option(help="how file names tell gloss and take: {gloss}_{take}.mp4")] = None,
-    glossary: Annotated[Path | None, typer.Option(help="a CSV with the column `gloss`: all the corpus's glosses")] = None,
+    glossary: Annotated[
+        Path | None, typer.Option(help="a CSV with the column `gloss`: all the corpus's glosses")
+    ] = None,
     add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
 ) -> None:

@@ -21,10 +21,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 @dataclass(frozen=True, config=STRICT)
 class Source:
-    """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train."""
+    """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train.
 
-    kind: Literal["public", "interpreter"]
-    clips_per_gloss: Positive
+    A `donor` lends the face for a swap and takes no part in recognition; any glosses will do (null).
+    """
+
+    kind: Literal["public", "interpreter", "donor"]
+    clips_per_gloss: Positive | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -91,6 +94,56 @@ class AffineSet:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Faces:
+    """How faces are followed: detected afresh every so many frames, and when presence falls under its limit.
+
+    A face narrower than `min_width` (share of the frame's width) is left alone.
+    """
+
+    detect_every: Positive
+    min_presence: Share
+    min_width: Share
+
+
+@dataclass(frozen=True, config=STRICT)
+class SwapTrain:
+    """How a donor's face-swap model is trained; `size` is of the output face in pixels, `channels` its first stage's."""
+
+    size: Annotated[int, Field(ge=32, multiple_of=32)]
+    channels: Positive
+    code: Positive
+    iterations: Positive
+    batch: Positive
+    lr: Annotated[float, Field(gt=0)]
+    eyes_weight: NotNegative
+    mouth_weight: NotNegative
+    preview_every: Positive
+    precision: Literal["auto", "fp32", "bf16"]
+    threads: Positive
+    seed: int
+
+
+@dataclass(frozen=True, config=STRICT)
+class SwapSet:
+    """One face-swapped set: whose face goes onto which clips.
+
+    `of` and `clips_per_gloss` choose clips as an affine set does. Erosion and feather of the mask are shares of
+    the face's width, `smoothing` is the half-life of the alignment filter in frames (0: none). `min_moved` and
+    `min_kept` are the set's thresholds: share of frames nearer to the donor, correlation of the expression.
+    """
+
+    donor: Name
+    of: Literal["public", "interpreter"]
+    clips_per_gloss: Positive | None
+    seed: int
+    erode: Share
+    feather: Share
+    smoothing: NotNegative
+    min_moved: Share
+    min_kept: Share
+
+
+@dataclass(frozen=True, config=STRICT)
 class Train:
     """How the recogniser is trained, once for each test source and seed."""
 
@@ -136,10 +189,24 @@ class Params:
     ingest: Ingest
     validate: Validate
     affine: dict[Name, AffineSet]
+    faces: Faces
+    donors: tuple[Name, ...]
+    swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
+    swap: dict[Name, SwapSet]
     recipes: dict[Name, tuple[Name, ...]]
     test_sources: tuple[Name, ...]
     train: Train
     evaluate: Evaluate
+
+    @property
+    def filmed(self) -> list[str]:
+        """The sources that train and test: all but donors."""
+        return [name for name, source in self.corpus.sources.items() if source.kind != "donor"]
+
+    @property
+    def sets(self) -> dict[str, AffineSet | SwapSet]:
+        """Every augmentation set that a recipe can name."""
+        return {**self.affine, **self.swap}
 
     def sources_of(self, kind: str) -> list[str]:
         """Return the names of the sources of one kind, in the file's order."""
@@ -188,13 +255,26 @@ def _check_names(params: Params, path: Path) -> None:
             raise CalseError(f"{path}: test_sources: {source!r} is no public source; those are: {', '.join(publics)}")
     for recipe, sets in params.recipes.items():
         for name in sets:
-            if name not in params.affine:
-                known = ", ".join(params.affine)
+            if name not in params.sets:
+                known = ", ".join(params.sets)
                 raise CalseError(f"{path}: recipes.{recipe}: there is no set {name!r}; those are: {known}")
         if len(set(sets)) < len(sets):
             raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
-    for name in set(params.affine) & set(params.corpus.sources):
-        raise CalseError(f"{path}: affine.{name}: a source has that name already; choose another")
+    for name in set(params.affine) & set(params.swap):
+        raise CalseError(f"{path}: swap.{name}: an affine set has that name already; choose another")
+    donors = params.sources_of("donor")
+    named = [("donors", name) for name in params.donors] + [
+        (f"swap.{n}.donor", s.donor) for n, s in params.swap.items()
+    ]
+    for where, donor in named:
+        if donor not in donors:
+            known = ", ".join(donors) or "none"
+            raise CalseError(f"{path}: {where}: {donor!r} is no source of kind donor; those are: {known}")
+    for name, source in params.corpus.sources.items():
+        if (source.kind == "donor") != (source.clips_per_gloss is None):
+            raise CalseError(
+                f"{path}: corpus.sources.{name}.clips_per_gloss: null for a donor, a number for all others"
+            )
 
 
 def as_dict(section: object) -> dict[str, object]:

@@ -10,7 +10,7 @@ COLOURS = ["#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D
 
 
 def draw_table(table: pd.DataFrame, glosses: int, path: Path) -> None:
-    """Draw one panel a top-K: test sources side by side, a dot a recipe, chance as a dashed line. Equal bytes each time."""
+    """Draw one panel a top-K: test sources side by side, a dot a recipe, chance as a dashed line."""
     sources = list(dict.fromkeys(table["test_source"]))
     recipes = list(dict.fromkeys(table["recipe"]))
     topk = list(dict.fromkeys(table["k"]))

@@ -15,7 +15,7 @@ def split(params: Params, layout: Layout, recipe: str) -> None:
     """
     if recipe not in params.recipes:
         raise CalseError(f"recipes.{recipe} is not in params.yaml; its recipes are: {', '.join(params.recipes)}")
-    filmed = [clip for name in params.corpus.sources for clip in read_manifest(layout.source_manifest(name))]
+    filmed = [clip for name in params.filmed for clip in read_manifest(layout.source_manifest(name))]
     generated = [clip for name in params.recipes[recipe] for clip in read_manifest(layout.set_manifest(name))]
     check_leaks(filmed, generated)
     rows = [
@@ -48,4 +48,6 @@ def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:
         if parent is None:
             raise CalseError(f"clip {clip.clip} was made from {clip.parent!r}, which is not there; rerun its set")
         if (clip.source, clip.gloss) != (parent.source, parent.gloss):
-            raise CalseError(f"clip {clip.clip} claims another source or gloss than its parent {parent.clip}; rerun its set")
+            raise CalseError(
+                f"clip {clip.clip} has another source or gloss than its parent {parent.clip}; rerun its set"
+            )

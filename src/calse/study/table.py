@@ -35,7 +35,7 @@ def with_deltas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """Return recipes as rows and test sources as columns; a cell holds each top-K in percent and its delta in points."""
+    """Return recipes as rows, test sources as columns; a cell holds each top-K in percent and its delta in points."""
     sources = list(dict.fromkeys(table["test_source"]))
     topk = list(dict.fromkeys(table["k"]))
     heading = ["recipe", *sources]
