@@ -90,7 +90,7 @@ class Training:
             batch_loss, batch_hits = self._step(batch, labels, rate, epoch)
             loss, hits = loss + batch_loss * len(part), hits + batch_hits
         clips = len(order)
-        self.history.append({"loss": round(loss / clips, 6), "accuracy": round(hits / clips, 6), "lr": rate})
+        self.history.append({"loss": round(loss / clips, 6), "accuracy": round(hits / clips, 6), "lr": float(f"{rate:.6g}")})
 
     def _view(self, epoch: int, clip: int) -> View:
         rng = np.random.default_rng([stream_seed(self.train_seed, epoch), clip])
