@@ -21,7 +21,7 @@ INFO = {"fingerprint": "f" * 64}
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A repository whose stages see it as DVC shows it to them: the store is in the main one, whatever the directory."""
+    """The main repository, and apart from it a workspace that a stage runs in."""
     root = tmp_path_factory.mktemp("main")
     layout = Layout(tmp_path_factory.mktemp("workspace"))
     layout.split("AF1").parent.mkdir(parents=True)

@@ -54,7 +54,7 @@ class Layout:
 
 def main_repository() -> Path:
     """Return the absolute root of the main repository, also from inside a temporary DVC workspace."""
-    return Path(os.environ.get("DVC_ROOT") or os.getcwd()).resolve()
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 def scratch() -> Path:

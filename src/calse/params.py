@@ -107,7 +107,7 @@ class Faces:
 
 @dataclass(frozen=True, config=STRICT)
 class SwapTrain:
-    """How a donor's face-swap model is trained; `size` is of the output face in pixels, `channels` its first stage's."""
+    """How a donor's face-swap model is trained; `size` is the output face's in pixels, `channels` the first stage's."""
 
     size: Annotated[int, Field(ge=32, multiple_of=32)]
     channels: Positive
