@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from calse.errors import CalseError
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
