@@ -43,9 +43,9 @@ def test_the_study_preset_holds_the_published_settings():
         ("affine.AF1.of", "dictionary", "affine.AF1.of"),
         ("affine.AF1.rotation", -1, "affine.AF1.rotation"),
         ("corpus.name", "../elsewhere", "corpus.name"),
-        ("recipes.Both", ["AF1", "AF9"], "recipes.Both: there is no set 'AF9'"),
+        ("recipes.Both", ["AF1", "AF9"], "recipes.Both: 'AF9' is not an augmentation set; those are: AF1, AF2"),
         ("recipes.Twice", ["AF1", "AF1"], "recipes.Twice"),
-        ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is no public source"),
+        ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is not a public source"),
         ("ingest", None, "ingest"),
     ],
 )

@@ -248,33 +248,30 @@ def _plain(kind: str, message: str) -> str:
 
 
 def _check_names(params: Params, path: Path) -> None:
-    """Refuse a name that refers to nothing."""
-    publics = params.sources_of("public")
-    for source in params.test_sources:
-        if source not in publics:
-            raise CalseError(f"{path}: test_sources: {source!r} is no public source; those are: {', '.join(publics)}")
+    """Refuse a name that refers to nothing, or to two things."""
+    publics, donors = params.sources_of("public"), params.sources_of("donor")
+    for name in params.test_sources:
+        _known(f"{path}: test_sources", name, publics, "a public source")
+    for name in params.donors:
+        _known(f"{path}: donors", name, donors, "a source of kind donor")
+    for set_name, swap_set in params.swap.items():
+        _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
+        if set_name in params.affine:
+            raise CalseError(f"{path}: swap.{set_name}: an affine set has that name already; choose another")
     for recipe, sets in params.recipes.items():
         for name in sets:
-            if name not in params.sets:
-                known = ", ".join(params.sets)
-                raise CalseError(f"{path}: recipes.{recipe}: there is no set {name!r}; those are: {known}")
+            _known(f"{path}: recipes.{recipe}", name, list(params.sets), "an augmentation set")
         if len(set(sets)) < len(sets):
             raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
-    for name in set(params.affine) & set(params.swap):
-        raise CalseError(f"{path}: swap.{name}: an affine set has that name already; choose another")
-    donors = params.sources_of("donor")
-    named = [("donors", name) for name in params.donors] + [
-        (f"swap.{n}.donor", s.donor) for n, s in params.swap.items()
-    ]
-    for where, donor in named:
-        if donor not in donors:
-            known = ", ".join(donors) or "none"
-            raise CalseError(f"{path}: {where}: {donor!r} is no source of kind donor; those are: {known}")
     for name, source in params.corpus.sources.items():
         if (source.kind == "donor") != (source.clips_per_gloss is None):
-            raise CalseError(
-                f"{path}: corpus.sources.{name}.clips_per_gloss: null for a donor, a number for all others"
-            )
+            where = f"corpus.sources.{name}.clips_per_gloss"
+            raise CalseError(f"{path}: {where}: must be null for a donor and a number for all others")
+
+
+def _known(where: str, name: str, names: list[str], what: str) -> None:
+    if name not in names:
+        raise CalseError(f"{where}: {name!r} is not {what}; those are: {', '.join(names) or 'none'}")
 
 
 def as_dict(section: object) -> dict[str, object]:
