@@ -51,18 +51,20 @@ def import_folder(
     glossary: Path | None = None,
     add_glosses: bool = False,
     replace: bool = False,
+    takes: int | None = None,
 ) -> ImportReport:
     """Copy the videos of a folder (or of a CSV) to `data/raw/<corpus>/<source>` in one step; originals stay untouched.
 
     Layouts and `pattern`: see `calse.corpus.naming.offers_of`. The corpus's glossary is `glossary` when given, else
-    what stands, else what the first import finds; files of other glosses are refused unless `add_glosses`. When no
-    file can be taken, nothing is written. Raises CalseError.
+    what stands, else what the first import finds; files of other glosses are refused unless `add_glosses`, and those
+    beyond the first `takes` of a gloss. When no file can be taken, nothing is written. Raises CalseError.
     """
     target, standing = layout.raw(corpus) / source, layout.glossary(corpus)
     _check_request(corpus, source, target, replace)
     known = _known_glosses(standing, glossary)
     offers = [_screened(offer, None if add_glosses else known) for offer in offers_of(folder, pattern)]
     offers = _numbered(_without_copies(_opened(offers, f"open {source}"), _imported_before(layout.raw(corpus), source)))
+    offers = _limited(offers, takes)
     taken = [offer for offer in offers if not offer.refusal]
     glosses = list(dict.fromkeys([*(known or []), *sorted(offer.gloss for offer in taken)]))
     if taken:
@@ -164,6 +166,21 @@ def _numbered(offers: list[Offer]) -> list[Offer]:
     return result
 
 
+def _limited(offers: list[Offer], takes: int | None) -> list[Offer]:
+    """Refuse what goes beyond the first `takes` of a gloss."""
+    order: dict[str, list[int]] = defaultdict(list)
+    for offer in offers:
+        if not offer.refusal:
+            order[offer.gloss].append(offer.take or 0)
+    allowed = {gloss: sorted(numbers)[:takes] for gloss, numbers in order.items()}
+    return [
+        offer.refused(f"is beyond the first {takes} takes of {offer.gloss}")
+        if not offer.refusal and offer.take not in allowed[offer.gloss]
+        else offer
+        for offer in offers
+    ]
+
+
 def _store(target: Path, source: str, offers: list[Offer]) -> None:
     """Copy the taken files and write the index and the report, in one step."""
     with folder_written_aside(target) as folder:
@@ -199,7 +216,8 @@ def print_report(report: ImportReport) -> None:
 
 
 def _next_steps(report: ImportReport, counts: set[int]) -> str:
-    many = f"{counts.pop()}" if len(counts) == 1 else f"null  (glosses have {min(counts)} to {max(counts)} clips)"
+    uneven = f"  (some have up to {max(counts)}; to even them: --takes {min(counts)} --replace)"
+    many = f"{min(counts)}{uneven if len(counts) > 1 else ''}"
     return (
         f"\nNext:\n  dvc add {report.folder}\n  git add {report.folder}.dvc {report.glossary}\n"
         "and in params.yaml:\n"
