@@ -39,6 +39,14 @@ class Layout:
         """One row a generated clip."""
         return self.root / "data/manifests/sets" / f"{set_name}.csv"
 
+    def face_models(self) -> Path:
+        """Published models of faces and hands."""
+        return self.root / "models/face"
+
+    def faces(self, source: str) -> Path:
+        """Where the face is in every clip of a source: `<clip id>.face`."""
+        return self.root / "data/faces" / source
+
     def split(self, recipe: str) -> Path:
         """Which clips train and test, for every test source of a recipe."""
         return self.root / "data/splits" / f"{recipe}.csv"
