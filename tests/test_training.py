@@ -1,0 +1,280 @@
+"""Training: it learns, it repeats itself, it resumes, it stops with a reason."""
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.params import Params
+from calse.recognition.evaluate import evaluate
+from calse.recognition.fit import Training, fit
+from calse.recognition.jobs import Job, jobs_of
+from calse.recognition.observer import Run
+from calse.recognition.optimiser import learning_rate, make_optimiser
+from calse.recognition.train import train
+from calse.splits import read_split
+from toys import WAYS, make_repository, toy_params
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    make_repository(root, takes=4)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+
+
+def jobs(folder: str, **options: object) -> list[Job]:
+    params, layout = toy_params(**options), Layout()
+    return jobs_of(params, layout, read_split(layout.split("Baseline")), "Baseline", Path(folder), Path(folder))
+
+
+def results(job: Job) -> list[bytes]:
+    return [path.read_bytes() for path in (job.checkpoint, job.checkpoint.with_suffix(".json"), job.curve)]
+
+
+def fitted(folder: str, **options: object) -> list[bytes]:
+    """Train the first run of a fresh toy, leaving no state behind."""
+    job = jobs(folder, **options)[0]
+    fit(job, lambda *_: None)
+    (state,) = job.states.glob("*.pt")
+    state.unlink()
+    return results(job)
+
+
+class Listener:
+    def __init__(self, stop_at: int = 0) -> None:
+        self.heard: list[tuple] = []
+        self.stop_at = stop_at
+
+    def started(self, run: Run, info: dict) -> None:
+        self.heard.append(("started", run, info["fingerprint"]))
+
+    def epoch(self, run: Run, epoch: int, metrics: dict[str, float]) -> None:
+        self.heard.append(("epoch", run, epoch, sorted(metrics)))
+        if epoch == self.stop_at:
+            raise KeyboardInterrupt
+
+    def finished(self, run: Run) -> None:
+        self.heard.append(("finished", run))
+
+    def failed(self, run: Run, reason: str) -> None:
+        self.heard.append(("failed", run, reason))
+
+
+def outputs() -> dict[str, bytes]:
+    folders = (Path("models"), Path("metrics"))
+    return {str(path): path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_stage_learns_and_evaluates_what_it_learned():
+    params, listener = toy_params(epochs=16), Listener()
+    train(params, Layout(), "Baseline", listener)
+    scored = evaluate(params, Layout(), "Baseline")
+    assert sum(scores["top1"] * scores["clips"] for _, _, scores in scored) >= 5, "of 6 clips, chance is 2"
+    check_events(listener, [info["fingerprint"] for _, info, _ in scored])
+    check_predictions()
+    before = outputs()
+    train(params, Layout(), "Baseline")
+    evaluate(params, Layout(), "Baseline")
+    assert outputs() == before, "a second time gives the same bytes"
+    assert not list(Path(".scratch/training").iterdir()), "nothing is left to resume"
+
+
+def check_events(listener: Listener, fingerprints: list[str]) -> None:
+    for source, fingerprint in zip(("SACU", "STS"), fingerprints, strict=True):
+        run = Run("Baseline", source, 1)
+        epochs = [("epoch", run, number, ["accuracy", "loss", "lr"]) for number in range(1, 17)]
+        assert [event for event in listener.heard if event[1] == run] == [
+            ("started", run, fingerprint),
+            *epochs,
+            ("finished", run),
+        ]
+
+
+def check_predictions() -> None:
+    with open("metrics/evaluate/Baseline/predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["test_source"], row["gloss"]) for row in rows} == {(s, g) for s in ("SACU", "STS") for g in WAYS}
+    for row in rows:
+        assert row["clip"].startswith(row["test_source"])
+        assert row[f"gloss_{row['rank']}"] == row["gloss"]
+        chances = [float(row[f"probability_{place}"]) for place in (1, 2, 3)]
+        assert chances == sorted(chances, reverse=True)
+        assert sum(chances) == pytest.approx(1, abs=1e-5)
+        assert row["gloss_4"] == "", "there are only three glosses"
+    metrics = json.loads(Path("metrics/evaluate/Baseline/metrics.json").read_text())
+    for source, scores in metrics.items():
+        hits = [row["rank"] == "1" for row in rows if row["test_source"] == source]
+        assert scores["top1"] == pytest.approx(np.mean(hits), abs=1e-6)
+        assert scores["seeds"]["1"]["clips"] == scores["clips"] == 3
+
+
+def test_the_seed_decides_every_byte_and_workers_none():
+    once, again, other = (fitted(name, seeds=[seed], flip=0.5) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert once == again
+    assert once[0] != other[0]
+    train(toy_params(seeds=[1], flip=0.5), Layout(), "Baseline")
+    in_worker = Path("models/i3d/Baseline/SACU/seed-1.safetensors").read_bytes()
+    assert in_worker == once[0], "a process of its own gives the same weights"
+
+
+def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():
+    whole = fitted("whole", epochs=3, dropout=0.3)
+    job, seen = jobs("parts", epochs=3, dropout=0.3)[0], []
+
+    def stop_after_one(kind: str, *details: object) -> None:
+        if kind == "epoch":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(job, stop_after_one)
+    assert not job.checkpoint.exists()
+    state = next(job.states.glob("*.pt"))
+    assert len(torch.load(state, weights_only=True)["history"]) == 1
+    fit(job, lambda kind, *details: seen.append((kind, details[0])))
+    assert [number for kind, number in seen if kind == "epoch"] == [1, 2, 3], "observers hear the whole curve"
+    assert results(job) == whole
+    state.unlink()
+
+
+def test_a_broken_state_is_not_resumed_from_another_training():
+    first, second = jobs("x", lr=0.001)[0], jobs("x", lr=0.002)[0]
+    assert first.states != second.states
+
+
+def test_a_stopped_stage_leaves_nothing_behind_and_tells_so():
+    before, listener = outputs(), Listener(stop_at=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_params(epochs=50, seeds=[3]), Layout(), "Baseline", listener)
+    assert outputs() == before
+    assert listener.heard[-1] == ("failed", listener.heard[-1][1], "KeyboardInterrupt")
+    assert not [path for path in Path("models/i3d").iterdir() if path.name.startswith(".")]
+    assert not multiprocessing.active_children()
+
+
+def test_a_loss_that_is_not_finite_stops_the_stage_and_names_run_and_epoch():
+    with pytest.raises(CalseError, match=r"^Baseline/(SACU|STS)/seed-1: loss or gradient is not finite in epoch 1"):
+        train(toy_params(lr=1e30, schedule="constant", optimiser="adam"), Layout(), "Baseline")
+
+
+def test_a_killed_worker_is_named(monkeypatch: pytest.MonkeyPatch):
+    class Killer(Listener):
+        def started(self, run: Run, info: dict) -> None:
+            for child in multiprocessing.active_children():
+                os.kill(child.pid or 0, signal.SIGKILL)
+
+    monkeypatch.setenv("CALSE_WORKERS", "1")
+    with pytest.raises(CalseError, match=r"^Baseline/SACU/seed-1: its process died with code -9"):
+        train(toy_params(epochs=500), Layout(), "Baseline", Killer())
+
+
+ENDLESS = """
+import multiprocessing, sys
+from calse.layout import Layout
+from calse.recognition.train import train
+from toys import toy_params
+
+class Talker:
+    def started(self, run, info):
+        print(multiprocessing.active_children()[0].pid, flush=True)
+    def epoch(self, *details): pass
+    finished = failed = epoch
+
+if __name__ == "__main__":
+    train(toy_params(epochs=100000), Layout(), "Baseline", Talker())
+"""
+
+
+def test_no_worker_outlives_its_parent(tmp_path: Path):
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "CALSE_WORKERS": "1"}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_running(child)
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def gradients(micro_batch: int | None) -> list[torch.Tensor]:
+    training = Training(jobs("micro", micro_batch=micro_batch)[0])
+    training.model.eval()  # batch statistics are the one thing that small parts change
+    training._step([training._view(1, clip) for clip in range(5)], torch.tensor([0, 1, 2, 0, 1]), 0.0, 1)
+    return [weight.grad for weight in training.model.parameters() if weight.grad is not None]
+
+
+def test_micro_batches_add_up_to_the_batch():
+    for whole, parts in zip(gradients(None), gradients(2), strict=True):
+        torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-3)
+
+
+def test_one_cycle_is_the_schedule_of_that_name():
+    train_params = toy_params(lr=0.01).train
+    model = torch.nn.Linear(1, 1)
+    theirs = torch.optim.SGD(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.01, total_steps=50, cycle_momentum=False)
+    for step in range(50):
+        assert learning_rate(train_params, step, 50) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
+        theirs.step()
+        schedule.step()
+    assert learning_rate(toy_params(schedule="constant").train, 49, 50) == 0.003
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_optimiser_is_the_one_asked_for(name: str, kind: type):
+    optimiser = make_optimiser(torch.nn.Linear(1, 1), toy_params(optimiser=name, weight_decay=0.5).train)
+    assert type(optimiser) is kind
+    assert optimiser.defaults["weight_decay"] == 0.5
+    assert optimiser.defaults["eps"] == 1e-8
+
+
+def unknown_recipe(params: Params) -> None:
+    train(params, Layout(), "AF9")
+
+
+def test_an_unknown_recipe_is_refused_by_name():
+    Path("data/splits/AF9.csv").write_bytes(Layout().split("Baseline").read_bytes())
+    with pytest.raises(CalseError, match="no recipe 'AF9'"):
+        unknown_recipe(toy_params())
+
+
+def test_evaluating_another_splits_checkpoint_is_refused():
+    split = Layout().split("Baseline")
+    text = split.read_text(encoding="utf-8")
+    train(toy_params(epochs=1), Layout(), "Baseline")
+    try:
+        split.write_text("".join(text.splitlines(keepends=True)[:-1]), encoding="utf-8")
+        with pytest.raises(CalseError, match="trained on another"):
+            evaluate(toy_params(epochs=1), Layout(), "Baseline")
+    finally:
+        split.write_text(text, encoding="utf-8")

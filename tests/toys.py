@@ -1,0 +1,72 @@
+"""A tiny repository to train on: bright squares that move, one way for each gloss, over a ground that says nothing."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from calse.clips import COLUMNS, Clip, clip_id, write_rows
+from calse.files import sha256_of
+from calse.layout import Layout
+from calse.params import Params, check_params
+from calse.video.encode import write_video
+
+PRESET = Path(__file__).parents[1] / "presets/synthetic.yaml"
+WAYS = {"AÑO": (1, 0), "NO": (0, 1), "SUR": (-1, 0)}
+TRAIN = {
+    "width": 0.125,
+    "frames": 9,
+    "size": 32,
+    "epochs": 2,
+    "batch": 4,
+    "precision": "fp32",
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
+    "brightness": 0.1,
+}
+
+
+def toy_params(**train: object) -> Params:
+    """The embedded corpus's parameters with one recipe and a tiny training; `train` overrides some of it."""
+    tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
+    tree["recipes"] = {"Baseline": []}
+    tree["test_sources"] = ["SACU", "STS"]
+    tree["train"] |= TRAIN | train
+    return check_params(tree)
+
+
+def moving_square(way: tuple[int, int], seed: list[int], frames: int = 12, side: int = 48) -> np.ndarray:
+    """A square of 16 pixels that crosses the picture, 2 pixels a frame, over still noise."""
+    rng = np.random.default_rng(seed)
+    clip = np.repeat(rng.integers(0, 120, (1, side, side, 3), dtype=np.uint8), frames, axis=0)
+    start = np.array([16, 16]) - frames * np.array(way) + rng.integers(-4, 5, 2)
+    for number, frame in enumerate(clip):
+        row, column = start + 2 * number * np.array(way)
+        frame[max(0, row) : row + 16, max(0, column) : column + 16] = 240
+    return clip
+
+
+def make_repository(root: Path, takes: int = 2) -> Layout:
+    """Write the clips and Baseline's split: SACU and STS film each gloss once, the interpreter `takes` times."""
+    layout = Layout(root)
+    clips = [
+        _make_clip(layout, source, gloss, take)
+        for source, count in (("SACU", 1), ("STS", 1), ("INTERPRETER", takes))
+        for gloss in WAYS
+        for take in range(1, count + 1)
+    ]
+    rows = [
+        asdict(clip) | {test: "test" if clip.source == test else "train" for test in ("SACU", "STS")} for clip in clips
+    ]
+    write_rows(layout.split("Baseline"), [*COLUMNS, "SACU", "STS"], rows)
+    return layout
+
+
+def _make_clip(layout: Layout, source: str, gloss: str, take: int) -> Clip:
+    name = clip_id(source, gloss, take)
+    path = Path("data/clips") / source / f"{name}.mp4"
+    write_video(layout.root / path, moving_square(WAYS[gloss], list(name.encode())), 25)
+    return Clip(
+        name, gloss, source, source, take, "", "", str(path), sha256_of(layout.root / path), "", 48, 48, 25, 12, "{}"
+    )
