@@ -56,14 +56,15 @@ def import_folder(
     """Copy the videos of a folder (or of a CSV) to `data/raw/<corpus>/<source>` in one step; originals stay untouched.
 
     Layouts and `pattern`: see `calse.corpus.naming.offers_of`. The corpus's glossary is `glossary` when given, else
-    what stands, else what the first import finds; files of other glosses are refused unless `add_glosses`, and those
+    what its only source brings, else what stands; files of other glosses are refused unless `add_glosses`, and those
     beyond the first `takes` of a gloss. When no file can be taken, nothing is written. Raises CalseError.
     """
     target, standing = layout.raw(corpus) / source, layout.glossary(corpus)
     _check_request(corpus, source, target, replace)
-    known = _known_glosses(standing, glossary)
+    before = _imported_before(layout.raw(corpus), source)
+    known = _known_glosses(standing, glossary, alone=not before)
     offers = [_screened(offer, None if add_glosses else known) for offer in offers_of(folder, pattern)]
-    offers = _numbered(_without_copies(_opened(offers, f"open {source}"), _imported_before(layout.raw(corpus), source)))
+    offers = _numbered(_without_copies(_opened(offers, f"open {source}"), before))
     offers = _limited(offers, takes)
     taken = [offer for offer in offers if not offer.refusal]
     glosses = list(dict.fromkeys([*(known or []), *sorted(offer.gloss for offer in taken)]))
@@ -81,11 +82,11 @@ def _check_request(corpus: str, source: str, target: Path, replace: bool) -> Non
         raise CalseError(f"{target} is there already; --replace imports source {source} anew")
 
 
-def _known_glosses(standing: Path, given: Path | None) -> list[str] | None:
-    """Return the glosses that may be imported; None when this is the first import and anything may."""
+def _known_glosses(standing: Path, given: Path | None, alone: bool) -> list[str] | None:
+    """Return the glosses that may be imported; None when this is the corpus's only source and anything may."""
     if given is not None:
         return read_glossary(given)
-    return read_glossary(standing) if standing.is_file() else None
+    return None if alone or not standing.is_file() else read_glossary(standing)
 
 
 def _screened(offer: Offer, glosses: Sequence[str] | None) -> Offer:

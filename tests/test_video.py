@@ -1,0 +1,197 @@
+import ctypes
+import struct
+import time
+
+import av
+import numpy as np
+import pytest
+
+from calse.errors import CalseError
+from calse.video.decode import Frame, iterate_frames, probe, read_frames
+from calse.video.encode import write_video
+from calse.video.normalise import at_rate, fitted_size, resized
+from calse.video.sandbox import Refused, map_sandboxed
+from videos import moving, patched, remux, write_bad_files, write_clip
+
+
+def test_equal_frames_give_equal_bytes_and_other_frames_do_not(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        write_clip(tmp_path / f"{name}.mp4", seed)
+    a, b, c = ((tmp_path / f"{name}.mp4").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_frames_come_back_in_order_number_and_colour(tmp_path):
+    frames = moving(10)
+    write_video(tmp_path / "clip.mp4", iter(frames), 25)
+    read = read_frames(tmp_path / "clip.mp4")
+    assert read.shape == frames.shape
+    assert read.dtype == np.uint8
+    error = np.abs(read.astype(int)[:, None] - frames.astype(int)[None]).mean((2, 3, 4))
+    assert (error.argmin(1) == np.arange(10)).all()
+    assert error.diagonal().max() < 6
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (250, 250, 250), (5, 5, 5)])
+def test_pure_colours_survive_in_both_decoders(tmp_path, colour):
+    path = tmp_path / "colour.mp4"
+    write_video(path, np.full((2, 32, 32, 3), colour, np.uint8), 25)
+    by_decord, by_pyav = read_frames(path)[0], next(iterate_frames(path)).image
+    assert np.abs(by_decord.astype(int) - colour).max() <= 3
+    np.testing.assert_array_equal(by_decord, by_pyav)
+
+
+def test_the_file_says_what_it_holds_and_nothing_of_when_it_was_made(tmp_path):
+    write_video(tmp_path / "clip.mp4", moving(9, 48, 64), 12.5, {"title": "AÑO"})
+    assert probe(tmp_path / "clip.mp4") == probe(tmp_path / "clip.mp4")
+    info = probe(tmp_path / "clip.mp4")
+    assert (info.width, info.height, info.fps, info.frames, info.codec) == (64, 48, 12.5, 9, "h264")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        assert container.metadata["title"] == "AÑO"
+        assert not {"creation_time", "encoder"} & set(container.metadata)
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+@pytest.mark.parametrize(
+    ("frames", "word"),
+    [
+        (np.zeros((0, 32, 32, 3), np.uint8), "no frame"),
+        (np.zeros((2, 33, 32, 3), np.uint8), "even"),
+        (np.zeros((2, 32, 32, 3), np.float32), "uint8"),
+        ([np.zeros((32, 32, 3), np.uint8), np.zeros((32, 34, 3), np.uint8)], "differ"),
+    ],
+)
+def test_frames_that_make_no_video_are_refused_and_leave_nothing(tmp_path, frames, word):
+    with pytest.raises(CalseError, match=word):
+        write_video(tmp_path / "clip.mp4", frames, 25)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gif_is_read(tmp_path):
+    frames = moving(5, 32, 32)
+    with av.open(str(tmp_path / "clip.gif"), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "rgb8"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="rgb8")))
+        container.mux(stream.encode(None))
+    assert read_frames(tmp_path / "clip.gif").shape == (5, 32, 32, 3)
+    assert probe(tmp_path / "clip.gif").codec == "gif"
+
+
+def test_a_rotated_phone_video_is_turned_upright_by_both_decoders(tmp_path):
+    data = bytearray(write_clip(tmp_path / "flat.mp4", height=32, width=64).read_bytes())
+    matrix = data.index(b"tkhd") + 44
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "phone.mp4").write_bytes(data)
+    upright = next(iterate_frames(tmp_path / "phone.mp4")).image
+    assert upright.shape == (64, 32, 3)
+    np.testing.assert_array_equal(upright, read_frames(tmp_path / "phone.mp4")[0])
+
+
+def test_every_kind_of_damage_is_named(tmp_path):
+    good = write_clip(tmp_path / "good.mp4", frames=16)
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for name in write_bad_files(bad, good):
+        with pytest.raises(CalseError, match=name):
+            list(iterate_frames(bad / name))
+
+
+def test_a_trimmed_recording_is_no_damaged_one(tmp_path):
+    whole = write_clip(tmp_path / "whole.mp4", frames=16)
+    with av.open(str(whole)) as old, av.open(str(tmp_path / "trimmed.mp4"), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream, packet.pts, packet.dts = stream, packet.pts - 4 * 512, packet.dts - 4 * 512
+                new.mux(packet)
+    assert probe(tmp_path / "trimmed.mp4").frames == 16
+    assert len(list(iterate_frames(tmp_path / "trimmed.mp4"))) == 12
+
+
+def test_a_playlist_that_names_another_file_is_not_followed(tmp_path):
+    write_clip(tmp_path / "private.mp4")
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile private.mp4\n")
+    with pytest.raises(CalseError, match=r"list\.mp4"):
+        list(iterate_frames(tmp_path / "list.mp4"))
+
+
+def test_other_containers_give_the_same_frames(tmp_path):
+    good = write_clip(tmp_path / "good.mp4")
+    for suffix in (".mkv", ".mov"):
+        copy = remux(good, tmp_path / f"copy{suffix}")
+        np.testing.assert_array_equal(np.stack([f.image for f in iterate_frames(copy)]), read_frames(good))
+
+
+def stamps(times, duration):
+    return [Frame(t, duration, np.full((2, 2, 3), n, np.uint8), 1.0) for n, t in enumerate(times)]
+
+
+@pytest.mark.parametrize(
+    ("fps_in", "count", "fps_out", "expected"),
+    [
+        (25, 5, 25, [0, 1, 2, 3, 4]),
+        (50, 6, 25, [0, 2, 4]),
+        (10, 3, 20, [0, 0, 1, 1, 2, 2]),
+        (30, 6, 25, [0, 1, 2, 4, 5]),
+        (25, 1, 1, [0]),
+    ],
+)
+def test_resampling_takes_the_frame_nearest_in_time(fps_in, count, fps_out, expected):
+    frames = stamps([n / fps_in for n in range(count)], 1 / fps_in)
+    assert [int(frame.image[0, 0, 0]) for frame in at_rate(frames, fps_out)] == expected
+
+
+def test_resampling_fills_a_pause_of_a_variable_rate():
+    frames = stamps([0, 0.04, 0.44, 0.48], 0.04)
+    shown = [int(frame.image[0, 0, 0]) for frame in at_rate(frames, 25)]
+    assert shown == [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3][: len(shown)]
+    assert len(shown) == 13
+
+
+def test_sizes_keep_the_aspect_and_are_even():
+    assert fitted_size(1920, 1080, 1.0, 256) == (456, 256)
+    assert fitted_size(306, 308, 1.0, 256) == (256, 258)
+    assert fitted_size(720, 576, 16 / 15, 256) == (342, 256)
+    assert resized(np.zeros((100, 200, 3), np.uint8), (64, 32)).shape == (32, 64, 3)
+
+
+def misbehave(how):
+    if how == "crash":
+        ctypes.string_at(0)
+    if how == "sleep":
+        time.sleep(60)
+    if how == "eat":
+        bytearray(3 * 1024**3)
+    if how == "refuse":
+        raise CalseError("is wrong")
+    return how
+
+
+def test_a_hostile_item_costs_itself_only():
+    results = map_sandboxed(misbehave, ["a", "crash", "sleep", "eat", "refuse", "b"], "try", 2)
+    assert [results[0], results[5]] == ["a", "b"]
+    reasons = [result.reason for result in results[1:5] if isinstance(result, Refused)]
+    assert ["SIGSEGV" in reasons[0], "2 seconds" in reasons[1], "memory" in reasons[2]] == [True, True, True]
+    assert reasons[3] == "is wrong"
+
+
+def bug(item):
+    return {}[item]
+
+
+def test_a_bug_of_ours_is_not_blamed_on_the_file():
+    with pytest.raises(RuntimeError, match="KeyError"):
+        map_sandboxed(bug, [1], "try", 20)
+
+
+def test_a_header_of_giant_size_does_not_eat_the_memory(tmp_path):
+    good = write_clip(tmp_path / "good.mp4")
+    giant = patched(good, tmp_path / "giant.mp4", b"avc1", 28, (30000 << 16) | 30000)
+    result = map_sandboxed(count_frames, [giant], "try", 20)[0]
+    assert isinstance(result, Refused) or result == 12
+
+
+def count_frames(path):
+    return len(list(iterate_frames(path)))
