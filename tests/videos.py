@@ -1,11 +1,13 @@
 """Small videos, good and bad, for the tests of video, import, ingest and the gate."""
 
+import dataclasses
 import struct
 from pathlib import Path
 
 import av
 import numpy as np
 
+from calse.params import Corpus, Ingest, Source, read_params
 from calse.video.encode import write_video
 
 
@@ -73,3 +75,14 @@ def write_bad_files(folder: Path, good: Path) -> list[str]:
     patched(good, folder / "OVER.mp4", b"stts", 12, 100_000)
     write_audio(folder / "AUDIO.mp4")
     return sorted(path.name for path in folder.iterdir())
+
+
+def small_params(glosses=2, sources=("SACU",), clips_per_gloss=1, **ingest):
+    """Return the embedded corpus's parameters for a corpus `mine` of a few tiny clips."""
+    params = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
+    listed = {name: Source("public", clips_per_gloss) for name in sources}
+    settings = {"short_side": 32, "fps": 25, "on_bad_clip": "fail", "seconds_per_clip": 20} | ingest
+    limits = dataclasses.replace(params.validate, min_side=32)
+    return dataclasses.replace(
+        params, corpus=Corpus("mine", glosses, listed), ingest=Ingest(**settings), validate=limits
+    )

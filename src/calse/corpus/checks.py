@@ -127,7 +127,7 @@ def checks_for(source: Source, limits: Validate, glossary: list[str]) -> Iterato
 
 def _count_checks(wanted: int | None) -> Iterator[Check]:
     """A gloss may lack only what was dropped by name, and then it is a warning."""
-    text = f"every gloss has {f'exactly {wanted}' if wanted else 'at least 1'}, dropped clips counted"
+    text = f"clips of every gloss, dropped ones counted: {f'exactly {wanted}' if wanted else 'at least 1'}"
     bounds = {"column": "clips", "min_value": wanted or 1, "max_value": wanted}
     yield Check(text, "critical", "glosses", "ColumnValuesToBeBetween", ("gloss",), bounds)
     bounds = {"column": "dropped clips", "max_value": 0}
@@ -145,7 +145,10 @@ def open_context() -> "gx.data_context.EphemeralDataContext":
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
 
-    context = gx.get_context(mode="ephemeral")
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+    in_memory = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)  # else a folder of /tmp is left behind
+    context = gx.get_context(mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=in_memory))
     context.variables.progress_bars = {"globally": False}
     return context
 

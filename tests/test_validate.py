@@ -1,0 +1,184 @@
+import dataclasses
+import json
+import re
+
+import pytest
+
+from calse.clips import Clip, clip_id, compact_json, read_manifest, write_manifest, write_rows
+from calse.corpus import checks
+from calse.corpus.validate import validate
+from calse.errors import CalseError
+from calse.files import write_json
+from calse.layout import Layout
+from videos import small_params
+
+GLOSSES = ["AÑO", "NO", "NULL"]
+RAW = {"raw_width": 64, "raw_height": 48, "raw_fps": 25.0, "raw_frames": 30}
+
+
+def make_clip(layout, source, gloss, take=1, content="", **raw):
+    name = clip_id(source, gloss, take)
+    path = layout.clips(source) / f"{name}.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"video")
+    return Clip(
+        clip=name,
+        gloss=gloss,
+        source=source,
+        signer=source,
+        take=take,
+        set="",
+        parent="",
+        path=path.relative_to(layout.root).as_posix(),
+        sha256="",
+        content=content or name,
+        width=64,
+        height=48,
+        fps=25.0,
+        frames=30,
+        made=compact_json(RAW | raw),
+    )
+
+
+def lay_source(layout, source, clips, dropped=()):
+    write_manifest(layout.source_manifest(source), clips)
+    write_json(layout.metrics("ingest") / f"{source}.json", {"dropped": [{"gloss": gloss} for gloss in dropped]})
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """A corpus of two sources that is as it should be."""
+    layout = Layout(tmp_path)
+    write_rows(layout.glossary("mine"), ["gloss"], ({"gloss": gloss} for gloss in GLOSSES))
+    for source in ("SACU", "STS"):
+        lay_source(layout, source, [make_clip(layout, source, gloss) for gloss in GLOSSES])
+    return layout
+
+
+PARAMS = small_params(glosses=3, sources=("SACU", "STS"))
+
+
+def change(layout, source, gloss, /, **changes):
+    """Rewrite one row of a manifest."""
+    clips = [
+        dataclasses.replace(clip, **changes) if clip.gloss == gloss else clip
+        for clip in read_manifest(layout.source_manifest(source))
+    ]
+    write_manifest(layout.source_manifest(source), clips)
+
+
+def verdict(layout, source):
+    return json.loads((layout.metrics("validate") / f"{source}.json").read_text())
+
+
+def failed(layout, source):
+    return {o["text"]: o["offenders"] for o in verdict(layout, source)["outcomes"] if not o["passed"]}
+
+
+def test_a_good_corpus_passes_with_the_same_bytes_each_time(layout):
+    written = []
+    for _ in range(2):
+        validate(PARAMS, layout)
+        written.append({path.name: path.read_bytes() for path in layout.metrics("validate").iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"glossary.json", "SACU.json", "STS.json", "index.html"}
+    assert verdict(layout, "STS")["passed"] is True
+    assert len(verdict(layout, "STS")["outcomes"]) == 11
+    assert failed(layout, "STS") == {}
+
+
+def test_a_missing_gloss_stops_the_corpus_and_is_named(layout):
+    clips = [clip for clip in read_manifest(layout.source_manifest("STS")) if clip.gloss != "AÑO"]
+    write_manifest(layout.source_manifest("STS"), clips)
+    with pytest.raises(CalseError, match=r"^source STS, gloss AÑO: .*exactly 1.*index\.html$"):
+        validate(PARAMS, layout)
+    assert list(failed(layout, "STS").values()) == [[{"clips": 0, "gloss": "AÑO"}]]
+    assert verdict(layout, "SACU")["passed"] is True
+
+
+def test_a_gloss_lost_by_a_named_drop_is_a_warning(layout, capsys):
+    clips = [clip for clip in read_manifest(layout.source_manifest("STS")) if clip.gloss != "NO"]
+    lay_source(layout, "STS", clips, dropped=["NO"])
+    validate(PARAMS, layout)
+    assert failed(layout, "STS") == {"no clip was dropped at ingest": [{"dropped clips": 1, "gloss": "NO"}]}
+    assert "1 warning" in capsys.readouterr().err
+
+
+def test_too_many_clips_of_a_gloss_stop_the_corpus(layout):
+    clips = [*read_manifest(layout.source_manifest("SACU")), make_clip(layout, "SACU", "NULL", take=2)]
+    write_manifest(layout.source_manifest("SACU"), clips)
+    with pytest.raises(CalseError, match="source SACU, gloss NULL: "):
+        validate(PARAMS, layout)
+
+
+def test_the_same_recording_in_two_sources_names_both_clips(layout):
+    change(layout, "STS", "NO", content="SACU-NO-1")
+    with pytest.raises(CalseError, match="source STS, gloss NO, clip STS-NO-1: .*same content as: SACU-NO-1"):
+        validate(PARAMS, layout)
+
+
+def test_the_same_recording_under_two_glosses_of_a_source_is_found(layout):
+    change(layout, "SACU", "NULL", content="SACU-NO-1")
+    with pytest.raises(CalseError, match="clip SACU-NULL-1.*same content as: SACU-NO-1"):
+        validate(PARAMS, layout)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gloss": "HOLA"}, "gloss HOLA, clip STS-NO-1: .*in the glossary"),
+        ({"clip": "STS-NULL-1"}, "gloss NO, clip STS-NULL-1: .*unique"),
+        ({"path": "data/clips/STS/gone.mp4"}, "gloss NO, clip STS-NO-1: .*every file is there"),
+        ({"made": compact_json(RAW | {"raw_frames": 1})}, "gloss NO, clip STS-NO-1: .*moves"),
+    ],
+)
+def test_what_could_not_train_stops_the_corpus(layout, changes, words):
+    change(layout, "STS", "NO", **changes)
+    with pytest.raises(CalseError, match=f"source STS, {words}") as error:
+        validate(PARAMS, layout)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "column"),
+    [
+        ({"raw_frames": 5}, "raw frames"),
+        ({"raw_fps": 5.0}, "raw frames a second"),
+        ({"raw_height": 16}, "raw short side"),
+        ({"raw_width": 5000}, "raw long side"),
+    ],
+)
+def test_odd_rates_lengths_and_sizes_warn_only(layout, raw, column):
+    change(layout, "STS", "NO", made=compact_json(RAW | raw))
+    validate(PARAMS, layout)
+    [(text, offenders)] = failed(layout, "STS").items()
+    assert text.startswith(f"{column}:")
+    assert offenders == [{column: next(iter(raw.values())), "clip": "STS-NO-1", "gloss": "NO"}]
+
+
+def test_a_glossary_of_another_length_stops_the_corpus(layout):
+    write_rows(layout.glossary("mine"), ["gloss"], ({"gloss": gloss} for gloss in [*GLOSSES, "MÁS"]))
+    with pytest.raises(CalseError, match=r"the glossary: .*3 glosses.*found: 4.*\(and 2 more\)"):
+        validate(PARAMS, layout)
+
+
+def test_an_empty_source_lacks_every_gloss(layout):
+    write_manifest(layout.source_manifest("STS"), [])
+    with pytest.raises(CalseError, match=r"source STS, gloss AÑO: .*\(and 2 more\)"):
+        validate(PARAMS, layout)
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_it_shows(layout):
+    change(layout, "STS", "NO", gloss="<script>alert(1)</script>")
+    with pytest.raises(CalseError):
+        validate(PARAMS, layout)
+    page = (layout.metrics("validate") / "index.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in page
+    assert not re.findall(r"<script|https?://|<link|src=", page)
+    assert all(text in page for text in ("STS-NO-1", "SACU", "fails"))
+
+
+def test_a_check_that_breaks_is_no_verdict_on_the_data():
+    broken = checks.Check("is odd", "critical", "clips", "ColumnValuesToBeUnique", ("clip",), {"column": "none"})
+    with pytest.raises(CalseError, match="source STS: the check 'is odd' could not be made"):
+        checks.run_checks(checks.open_context(), "STS", {"clips": []}, [broken])
