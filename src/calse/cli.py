@@ -110,11 +110,12 @@ def import_videos(
     ] = None,
     add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
+    takes: Annotated[int | None, typer.Option(min=1, help="take no more than the first N of a gloss")] = None,
 ) -> None:
     """Copy a folder of videos into the raw data, with a reason for every file refused."""
     from calse.corpus.importing import import_folder, print_report
 
-    print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace))
+    print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
 
 
 @app.command()
