@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,13 @@ import torch
 
 from calse.errors import CalseError
 from calse.layout import Layout
-from calse.params import Params
-from calse.recognition.evaluate import evaluate
+from calse.recognition.evaluate import evaluate, predict_run
 from calse.recognition.fit import Training, fit
 from calse.recognition.jobs import Job, jobs_of
 from calse.recognition.observer import Run
-from calse.recognition.optimiser import learning_rate, make_optimiser
+from calse.recognition.optimiser import Adam, learning_rate
 from calse.recognition.train import train
+from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
 from toys import WAYS, make_repository, toy_params
 
@@ -90,10 +91,6 @@ def test_the_stage_learns_and_evaluates_what_it_learned():
     assert sum(scores["top1"] * scores["clips"] for _, _, scores in scored) >= 5, "of 6 clips, chance is 2"
     check_events(listener, [info["fingerprint"] for _, info, _ in scored])
     check_predictions()
-    before = outputs()
-    train(params, Layout(), "Baseline")
-    evaluate(params, Layout(), "Baseline")
-    assert outputs() == before, "a second time gives the same bytes"
     assert not list(Path(".scratch/training").iterdir()), "nothing is left to resume"
 
 
@@ -130,9 +127,10 @@ def test_the_seed_decides_every_byte_and_workers_none():
     once, again, other = (fitted(name, seeds=[seed], flip=0.5) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert once == again
     assert once[0] != other[0]
-    train(toy_params(seeds=[1], flip=0.5), Layout(), "Baseline")
-    in_worker = Path("models/i3d/Baseline/SACU/seed-1.safetensors").read_bytes()
-    assert in_worker == once[0], "a process of its own gives the same weights"
+    job, heard = jobs("d", seeds=[1], flip=0.5)[0], []
+    run_side_by_side([job], 2, lambda kind, *_: heard.append(kind))
+    assert results(job) == once, "a process of its own gives the same bytes"
+    assert heard == ["started", "epoch", "epoch", "finished"]
 
 
 def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():
@@ -154,23 +152,25 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():
     state.unlink()
 
 
-def test_a_broken_state_is_not_resumed_from_another_training():
+def test_a_training_with_other_parameters_is_not_resumed():
     first, second = jobs("x", lr=0.001)[0], jobs("x", lr=0.002)[0]
     assert first.states != second.states
 
 
-def test_a_stopped_stage_leaves_nothing_behind_and_tells_so():
+def test_a_stopped_stage_leaves_nothing_behind_and_tells_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CALSE_WORKERS", "1")
     before, listener = outputs(), Listener(stop_at=1)
     with pytest.raises(KeyboardInterrupt):
         train(toy_params(epochs=50, seeds=[3]), Layout(), "Baseline", listener)
     assert outputs() == before
     assert listener.heard[-1] == ("failed", listener.heard[-1][1], "KeyboardInterrupt")
-    assert not [path for path in Path("models/i3d").iterdir() if path.name.startswith(".")]
+    assert not list(Path("models/i3d").glob(".*"))
     assert not multiprocessing.active_children()
 
 
-def test_a_loss_that_is_not_finite_stops_the_stage_and_names_run_and_epoch():
-    with pytest.raises(CalseError, match=r"^Baseline/(SACU|STS)/seed-1: loss or gradient is not finite in epoch 1"):
+def test_a_loss_that_is_not_finite_stops_the_stage_and_names_run_and_epoch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CALSE_WORKERS", "1")
+    with pytest.raises(CalseError, match=r"^Baseline/SACU/seed-1: loss or gradient is not finite in epoch 1"):
         train(toy_params(lr=1e30, schedule="constant", optimiser="adam"), Layout(), "Baseline")
 
 
@@ -189,6 +189,7 @@ ENDLESS = """
 import multiprocessing, sys
 from calse.layout import Layout
 from calse.recognition.train import train
+from calse.recognition.workers import run_side_by_side
 from toys import toy_params
 
 class Talker:
@@ -250,31 +251,34 @@ def test_one_cycle_is_the_schedule_of_that_name():
     assert learning_rate(toy_params(schedule="constant").train, 49, 50) == 0.003
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
-def test_optimiser_is_the_one_asked_for(name: str, kind: type):
-    optimiser = make_optimiser(torch.nn.Linear(1, 1), toy_params(optimiser=name, weight_decay=0.5).train)
-    assert type(optimiser) is kind
-    assert optimiser.defaults["weight_decay"] == 0.5
-    assert optimiser.defaults["eps"] == 1e-8
-
-
-def unknown_recipe(params: Params) -> None:
-    train(params, Layout(), "AF9")
+@pytest.mark.parametrize(("name", "theirs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_optimiser_is_the_one_asked_for(name: str, theirs: Callable):
+    weights, copies = ([torch.full((3,), 0.5), torch.full((2, 2), -1.0)] for _ in range(2))
+    for weight in (*weights, *copies):
+        weight.requires_grad_()
+    ours = Adam(weights, toy_params(optimiser=name, weight_decay=0.5).train)
+    reference = theirs(copies, lr=0.01, weight_decay=0.5)
+    for step in range(4):
+        for weight in (*weights, *copies):
+            weight.grad = (weight.detach() + step).sin()
+        ours.step(0.01)
+        reference.step()
+    for weight, copy in zip(weights, copies, strict=True):
+        torch.testing.assert_close(weight, copy)
 
 
 def test_an_unknown_recipe_is_refused_by_name():
     Path("data/splits/AF9.csv").write_bytes(Layout().split("Baseline").read_bytes())
     with pytest.raises(CalseError, match="no recipe 'AF9'"):
-        unknown_recipe(toy_params())
+        train(toy_params(), Layout(), "AF9")
 
 
-def test_evaluating_another_splits_checkpoint_is_refused():
-    split = Layout().split("Baseline")
-    text = split.read_text(encoding="utf-8")
-    train(toy_params(epochs=1), Layout(), "Baseline")
+def test_a_checkpoint_of_another_split_is_not_evaluated():
+    split, text = Layout().split("Baseline"), Layout().split("Baseline").read_text(encoding="utf-8")
+    fit(jobs("other", epochs=1)[0], lambda *_: None)
     try:
         split.write_text("".join(text.splitlines(keepends=True)[:-1]), encoding="utf-8")
-        with pytest.raises(CalseError, match="trained on another"):
-            evaluate(toy_params(epochs=1), Layout(), "Baseline")
+        with pytest.raises(CalseError, match="was trained on another"):
+            predict_run(Run("Baseline", "SACU", 1), read_split(split), Layout(), Path("other/SACU/seed-1.safetensors"))
     finally:
         split.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from calse.recognition.frames_cache import open_frames
 from calse.recognition.i3d import I3D, placed
 from calse.recognition.jobs import Job
 from calse.recognition.losses import clip_scores, training_loss
-from calse.recognition.optimiser import learning_rate, make_optimiser
+from calse.recognition.optimiser import Adam, learning_rate
 from calse.recognition.precision import choose_precision
 from calse.recognition.pretrained import load_pretrained
 from calse.recognition.transforms import View, network_input, view_of
@@ -58,7 +58,7 @@ class Training:
         model = I3D(job.classes, self.train.width, self.train.dropout, self.train.bn_momentum)
         loaded = load_pretrained(model, Path(self.train.pretrained)) if self.train.pretrained else None
         self.model = placed(model, self.device)
-        self.optimiser = make_optimiser(self.model, self.train)
+        self.optimiser = Adam(self.model.parameters(), self.train)
         self.precision = choose_precision(
             self.train.precision, self.model, self.train.frames, self.train.size, self.device
         )
@@ -98,7 +98,7 @@ class Training:
 
     def _step(self, views: list[View], labels: Tensor, rate: float, epoch: int) -> tuple[float, int]:
         """Take one optimiser step; return the batch's mean loss and how many clips are ranked first."""
-        self.optimiser.zero_grad()
+        self.optimiser.clear()
         size = self.train.micro_batch or len(views)
         loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for start in range(0, len(views), size):
@@ -109,9 +109,7 @@ class Training:
             loss += part_loss.detach()
             hits += (scores.argmax(dim=1) == truth).sum()
         self._check_finite(loss, epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
+        self.optimiser.step(rate)
         return loss.item(), int(hits.item())
 
     def _forward(self, views: list[View], labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +127,7 @@ class Training:
 
     def save(self) -> None:
         """Keep all that resuming needs."""
-        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "history": self.history}
+        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state(), "history": self.history}
         with written_aside(self.state) as aside:
             torch.save(parts, aside)
 
@@ -139,7 +137,7 @@ class Training:
             return
         parts = torch.load(self.state, map_location=self.device, weights_only=True)
         self.model.load_state_dict(parts["model"])
-        self.optimiser.load_state_dict(parts["optimiser"])
+        self.optimiser.restore(parts["optimiser"])
         self.history = parts["history"]
 
     def _code_and_machine(self) -> str:
