@@ -78,9 +78,8 @@ def _train(job: Job, connection: Connection) -> None:
         connection.send(("failed", str(error)))
     except Exception as error:
         traceback.print_exc()
-        memory = "memory" in str(error) or isinstance(error, MemoryError)
-        hint = "; set train.micro_batch to need less memory" if memory else ""
-        connection.send(("failed", f"{type(error).__name__}: {str(error).splitlines()[0:1]}{hint}"))
+        hint = "; set train.micro_batch to need less memory" if "memory" in repr(error).lower() else ""
+        connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,154 @@
+"""Foreign checkpoints are taken as they are found; our own explain themselves; nothing in a file is run."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from calse.errors import CalseError
+from calse.recognition import I3D
+from calse.recognition.checkpoints import load_checkpoint, save_checkpoint
+from calse.recognition.pretrained import load_pretrained
+
+WIDTH = 0.0625
+
+
+def small(classes: int = 3, **options: float) -> I3D:
+    return I3D(classes, width=WIDTH, **options)
+
+
+def foreign_state(classes: int = 400) -> dict[str, torch.Tensor]:
+    """The state of a network whose statistics have moved, as a training leaves them."""
+    state = small(classes).state_dict()
+    generator = torch.Generator().manual_seed(7)
+    for tensor in state.values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator))
+        else:
+            tensor.fill_(5000)
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def without_counters(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in state.items() if "num_batches" not in name}
+
+
+FORMS = {
+    "344 keys": lambda state: state,
+    "287 keys": without_counters,
+    "DataParallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    "state_dict": lambda state: {"epoch": 3, "state_dict": state},
+    "model, DataParallel": lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}},
+    "half precision": lambda state: {name: t.half() if t.is_floating_point() else t for name, t in state.items()},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_form_of_a_checkpoint_loads(form: str, zipped: bool, tmp_path: Path):
+    state, path, model = foreign_state(), tmp_path / "i3d.pt", small()
+    torch.save(FORMS[form](state), path, _use_new_zipfile_serialization=zipped)
+    head = model.logits.conv3d.weight.clone()
+    report = load_pretrained(model, path)
+    assert len(report.matched) == 285
+    assert report.dropped == report.missing[::-1] == ["logits.conv3d.bias", "logits.conv3d.weight"]
+    assert torch.equal(model.logits.conv3d.weight, head), "a head of other classes is left alone"
+    for name, tensor in model.state_dict().items():
+        if name in report.matched:
+            torch.testing.assert_close(tensor, state[name], atol=1e-3, rtol=1e-3)
+        elif "num_batches" in name:
+            assert tensor == 0
+    assert "285 entries match; 2 dropped (logits.conv3d.bias" in str(report)
+
+
+def test_a_head_of_as_many_classes_is_kept(tmp_path: Path):
+    state, model = foreign_state(classes=3), small()
+    torch.save(state, tmp_path / "wlasl.pt")
+    report = load_pretrained(model, tmp_path / "wlasl.pt")
+    assert (len(report.matched), report.dropped, report.missing) == (287, [], [])
+    assert torch.equal(model.logits.conv3d.weight, state["logits.conv3d.weight"])
+
+
+class Attack:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.target),)
+
+
+def test_code_in_a_checkpoint_is_refused_and_never_run(tmp_path: Path):
+    target, path = tmp_path / "attacked", tmp_path / "evil.pt"
+    torch.save({"state_dict": foreign_state(), "extra": Attack(target)}, path)
+    with pytest.raises(CalseError, match=r"evil\.pt asks to run code or is damaged"):
+        load_pretrained(small(), path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut"])
+def test_garbage_is_refused_by_name(content: bytes, tmp_path: Path):
+    path = tmp_path / "garbage.pt"
+    path.write_bytes(content)
+    with pytest.raises(CalseError, match=r"garbage\.pt") as caught:
+        load_pretrained(small(), path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cut_file_is_refused_by_name(tmp_path: Path):
+    path = tmp_path / "cut.pt"
+    torch.save(foreign_state(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CalseError, match=r"cut\.pt"):
+        load_pretrained(small(), path)
+
+
+@pytest.mark.parametrize("content", [{"fc.weight": torch.ones(3)}, {}, [1, 2], torch.ones(2)])
+def test_another_network_is_refused(content: object, tmp_path: Path):
+    torch.save(content, tmp_path / "resnet.pt")
+    with pytest.raises(CalseError, match=r"resnet\.pt holds no layer of this network"):
+        load_pretrained(small(), tmp_path / "resnet.pt")
+
+
+def test_another_width_or_channel_count_is_refused(tmp_path: Path):
+    torch.save(I3D(3, width=0.125).state_dict(), tmp_path / "wide.pt")
+    with pytest.raises(CalseError, match=r"wide\.pt"):
+        load_pretrained(small(), tmp_path / "wide.pt")
+    torch.save(small(in_channels=2).state_dict(), tmp_path / "flow.pt")
+    with pytest.raises(CalseError, match=r"flow\.pt: Conv3d_1a_7x7\.conv3d\.weight has the shape \(4, 2, 7, 7, 7\)"):
+        load_pretrained(small(), tmp_path / "flow.pt")
+
+
+INFO = {"params": {"width": WIDTH}, "classes": ["AÑO", "NO", "SUR"], "fingerprint": "f"}
+
+
+def test_our_checkpoint_comes_back_whole_with_equal_bytes(tmp_path: Path):
+    model = small()
+    model.load_state_dict(foreign_state(3))
+    model = model.to(memory_format=torch.channels_last_3d)
+    paths = [tmp_path / name / "seed-1.safetensors" for name in ("a", "b")]
+    for path in paths:
+        save_checkpoint(path, model, INFO)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert "AÑO" in paths[0].with_suffix(".json").read_text(encoding="utf-8")
+    loaded, info = load_checkpoint(paths[0])
+    assert info == INFO
+    assert not loaded.training
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    report = load_pretrained(small(), paths[0])
+    assert len(report.matched) == 287, "our own checkpoint is a start for another training too"
+
+
+def test_a_checkpoint_without_its_json_or_of_another_network_is_refused(tmp_path: Path):
+    path = tmp_path / "seed-1.safetensors"
+    with pytest.raises(CalseError, match=r"seed-1\.json is missing"):
+        load_checkpoint(path)
+    save_checkpoint(path, small(), INFO)
+    path.with_suffix(".json").write_text(json.dumps(INFO | {"classes": ["NO"]}))
+    with pytest.raises(CalseError, match=r"seed-1\.safetensors does not hold the network"):
+        load_checkpoint(path)
+    path.with_suffix(".json").write_text("{}")
+    with pytest.raises(CalseError, match=r"seed-1\.json does not describe a checkpoint"):
+        load_checkpoint(path)

@@ -1,0 +1,160 @@
+"""From video files to the network's input: sampling, crops, arithmetic and the cache of decoded clips."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.recognition import frames_cache
+from calse.recognition.frames_cache import cached_frames, open_frames, short_side, shrink
+from calse.recognition.transforms import crop_corner, network_input, sample_frames, view_of
+from calse.splits import read_split
+from calse.video.decode import read_frames
+from toys import make_repository, toy_params
+
+CPU = torch.device("cpu")
+
+
+def test_evaluation_takes_the_centre_of_equal_parts_or_the_central_stretch():
+    assert sample_frames(64, 16, "uniform", None).tolist() == list(range(2, 64, 4))
+    assert sample_frames(3, 6, "uniform", None).tolist() == [0, 0, 1, 1, 2, 2]
+    assert sample_frames(20, 10, "consecutive", None).tolist() == list(range(5, 15))
+    assert sample_frames(3, 6, "consecutive", None).tolist() == [0, 1, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("available", [5, 9, 10, 100])
+@pytest.mark.parametrize("sampling", ["uniform", "consecutive"])
+def test_training_draws_frames_that_exist_in_order(available: int, sampling: str):
+    rng = np.random.default_rng(0)
+    draws = [sample_frames(available, 9, sampling, rng) for _ in range(300)]
+    for chosen in draws:
+        assert len(chosen) == 9
+        assert (np.diff(chosen) >= 0).all()
+        assert 0 <= chosen.min() <= chosen.max() < available
+    if available >= 9:
+        assert {int(chosen[0]) for chosen in draws} >= {0, (available - 9 if sampling == "consecutive" else 0)}
+        assert max(int(chosen[-1]) for chosen in draws) == available - 1, "the end of the clip is seen too"
+
+
+def test_crops_are_central_in_evaluation_and_everywhere_in_training():
+    assert crop_corner(256, 340, 224, None) == (16, 58)
+    rng = np.random.default_rng(0)
+    corners = {crop_corner(34, 34, 32, rng) for _ in range(200)}
+    assert corners == {(row, column) for row in range(3) for column in range(3)}
+
+
+def ramp() -> np.ndarray:
+    """12 frames of 40 x 36 in which every value tells its place."""
+    return (np.arange(12 * 40 * 36 * 3, dtype=np.int64) * 7 % 251).astype(np.uint8).reshape(12, 40, 36, 3)
+
+
+def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():
+    train, clip = toy_params(input="rgb").train, ramp()
+    batch = network_input([view_of(clip, train)], train, CPU)
+    frames = (np.arange(9) + 0.5) * 12 // 9
+    expected = clip[frames.astype(int), 4:36, 2:34].transpose(3, 0, 1, 2) / 127.5 - 1
+    np.testing.assert_allclose(batch[0], expected, atol=1e-6)
+    assert batch.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_bgr_turns_the_channels_round():
+    rgb, bgr = toy_params(input="rgb").train, toy_params(input="rgb", channel_order="bgr").train
+    view = view_of(ramp(), rgb)
+    assert torch.equal(network_input([view], bgr, CPU), network_input([view], rgb, CPU).flip(1))
+
+
+def test_motion_input_has_no_still_part_and_unit_variance():
+    train = toy_params(input="motion").train
+    still = np.repeat(ramp()[:1], 12, axis=0)
+    views = [view_of(ramp(), train), view_of(still, train)]
+    moving, nothing = network_input(views, train, CPU)
+    assert moving.mean(dim=1).abs().max() < 1e-4
+    assert moving.square().mean().item() == pytest.approx(1, abs=1e-4)
+    assert nothing.abs().max() < 1e-2, "a still clip is nothing, not amplified noise"
+
+
+def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
+    clip, plain = np.full((12, 36, 36, 3), 100, np.uint8), toy_params(flip=1, brightness=0).train
+    clip[:, :, :18] = 50
+    flipped = view_of(clip, plain, np.random.default_rng(0)).frames
+    assert (flipped[:, :, 0] == 100).all()
+    assert (flipped[:, :, -1] == 50).all()
+    bright = toy_params(input="rgb", brightness=0.2, flip=0).train
+    values = []
+    for seed in range(50):
+        batch = network_input([view_of(clip, bright, np.random.default_rng(seed))], bright, CPU)
+        values.append((batch[0, :, 0, 0, -1] + 1) * 127.5)
+    gains = torch.stack(values) / 100
+    assert (gains.min() > 0.8) & (gains.max() < 1.2)
+    assert gains.min() < 0.85
+    assert gains.max() > 1.15
+    assert gains.std(dim=1).min() > 0, "channels differ"
+
+
+def test_the_short_side_leaves_room_for_crops():
+    assert (short_side(224), short_side(64)) == (256, 74)
+    assert shrink(np.zeros((2, 60, 80, 3), np.uint8), 30).shape == (2, 30, 40, 3)
+    assert shrink(np.zeros((2, 90, 40, 3), np.uint8), 37).shape == (2, 83, 37, 3)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("CALSE_WORKERS", "1")
+    return make_repository(tmp_path, takes=1)
+
+
+def test_clips_are_decoded_once_and_again_only_when_the_cache_is_damaged(
+    repository: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    clips = read_split(repository.split("Baseline")).clips[:2]
+    paths = cached_frames(clips, repository, 32)
+    for clip, path in zip(clips, paths, strict=True):
+        expected = shrink(read_frames(repository.root / clip.path), 37)
+        np.testing.assert_array_equal(open_frames(path), expected)
+    monkeypatch.setattr(frames_cache, "map_parallel", lambda function, jobs, _: [function(job) for job in jobs])
+    whole = paths[0].read_bytes()
+    paths[0].write_bytes(whole[:-100])
+    untouched = paths[1].stat().st_mtime_ns
+    assert cached_frames(clips, repository, 32) == paths
+    assert paths[0].read_bytes() == whole
+    assert paths[1].stat().st_mtime_ns == untouched
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+
+
+def test_a_clip_that_changed_or_vanished_is_named(repository: Layout):
+    clips = read_split(repository.split("Baseline")).clips
+    video = repository.root / clips[0].path
+    video.write_bytes(video.read_bytes() + b"x")
+    with pytest.raises(CalseError, match=rf"clip {clips[0].clip}: .* is not the file that the split lists"):
+        cached_frames(clips, repository, 32)
+    gone = dataclasses.replace(clips[1], path="data/clips/none.mp4")
+    with pytest.raises(CalseError, match=rf"clip {clips[1].clip}: .*none\.mp4 is missing"):
+        cached_frames([gone], repository, 32)
+
+
+def test_a_split_tells_who_trains_and_who_tests(repository: Layout):
+    split = read_split(repository.split("Baseline"))
+    assert split.classes == ["AÑO", "NO", "SUR"]
+    assert {clip.source for clip in split.train("SACU")} == {"STS", "INTERPRETER"}
+    assert {clip.source for clip in split.test("SACU")} == {"SACU"}
+    with pytest.raises(CalseError, match="no column for the test source 'DILSE'"):
+        split.train("DILSE")
+
+
+def test_a_split_with_an_unknown_mark_is_refused_by_line(repository: Layout):
+    path = repository.split("Baseline")
+    path.write_text(path.read_text(encoding="utf-8").replace("train,train\n", "train,trian\n", 1), encoding="utf-8")
+    with pytest.raises(CalseError, match=r"Baseline\.csv:\d+: STS must be 'train', 'test' or empty, not 'trian'"):
+        read_split(path)
+
+
+def test_a_split_without_test_clips_is_refused(repository: Layout):
+    path = repository.split("Baseline")
+    path.write_text(path.read_text(encoding="utf-8").replace("test,train\n", ",train\n"), encoding="utf-8")
+    with pytest.raises(CalseError, match="no clip is marked 'test' for the test source 'SACU'"):
+        read_split(path).test("SACU")
