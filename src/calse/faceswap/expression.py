@@ -13,16 +13,16 @@ from calse.faceswap.track import Floats
 Series = NDArray[np.float64]
 
 # A face that looks straight ahead, at points that no expression moves: x right, y down, z towards the back, in
-# distances between the outer corners of the eyes.
+# distances between the outer corners of the eyes. The mean of the embedded signers' meshes.
 CANONICAL = {
     33: (-0.50, 0.00, 0.00),
-    133: (-0.21, 0.01, -0.06),
-    362: (0.21, 0.01, -0.06),
+    133: (-0.19, 0.02, -0.06),
+    362: (0.19, 0.02, -0.06),
     263: (0.50, 0.00, 0.00),
-    168: (0.00, -0.07, -0.20),
-    6: (0.00, 0.02, -0.23),
-    1: (0.00, 0.49, -0.46),
-    4: (0.00, 0.43, -0.49),
+    168: (0.00, -0.06, -0.23),
+    6: (0.00, 0.04, -0.27),
+    1: (0.00, 0.45, -0.44),
+    4: (0.00, 0.38, -0.46),
 }
 
 # Distances between two landmarks, seen from the front.
