@@ -49,7 +49,8 @@ def test_the_file_says_what_it_holds_and_nothing_of_when_it_was_made(tmp_path):
     with av.open(str(tmp_path / "clip.mp4")) as container:
         assert container.metadata["title"] == "AÑO"
         assert not {"creation_time", "encoder"} & set(container.metadata)
-        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        context = container.streams.video[0].codec_context
+        assert (context.pix_fmt, int(context.colorspace), int(context.color_range)) == ("yuv420p", 6, 1)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_every_kind_of_damage_is_named(tmp_path):
             list(iterate_frames(bad / name))
 
 
-def test_a_trimmed_recording_is_no_damaged_one(tmp_path):
+def test_a_recording_trimmed_at_its_start_is_no_damaged_one(tmp_path):
     whole = write_clip(tmp_path / "whole.mp4", frames=16)
     with av.open(str(whole)) as old, av.open(str(tmp_path / "trimmed.mp4"), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
@@ -108,6 +109,19 @@ def test_a_trimmed_recording_is_no_damaged_one(tmp_path):
                 new.mux(packet)
     assert probe(tmp_path / "trimmed.mp4").frames == 16
     assert len(list(iterate_frames(tmp_path / "trimmed.mp4"))) == 12
+
+
+def test_a_recording_trimmed_at_its_end_is_no_damaged_one(tmp_path):
+    whole = tmp_path / "whole.mp4"
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "5"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for image in moving(50):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    trimmed = patched(whole, tmp_path / "trimmed.mp4", b"elst", 12, 400)
+    assert probe(trimmed).frames == 50
+    assert len(list(iterate_frames(trimmed))) == 10
 
 
 def test_a_playlist_that_names_another_file_is_not_followed(tmp_path):
