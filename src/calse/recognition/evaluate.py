@@ -71,7 +71,7 @@ def predict_run(run: Run, split: Split, layout: Layout, path: Path) -> tuple[dic
     return info, rows
 
 
-def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:  # noqa: ANN401
+def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return scores K and probabilities K of decoded clips T x H x W x 3 uint8, by a network and its JSON.
 
     In fp32 and with the threads of its training, so that equal weights give equal digits.

@@ -89,8 +89,8 @@ class Training:
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
             batch_loss, batch_hits = self._step(batch, labels, rate, epoch)
             loss, hits = loss + batch_loss * len(part), hits + batch_hits
-        clips = len(order)
-        self.history.append({"loss": round(loss / clips, 6), "accuracy": round(hits / clips, 6), "lr": float(f"{rate:.6g}")})
+        means = {"loss": round(loss / len(order), 6), "accuracy": round(hits / len(order), 6)}
+        self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _view(self, epoch: int, clip: int) -> View:
         rng = np.random.default_rng([stream_seed(self.train_seed, epoch), clip])

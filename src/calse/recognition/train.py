@@ -50,7 +50,7 @@ class Audience:
         self.observers = observers
         self.under_way: set[Run] = set()
 
-    def tell(self, kind: str, run: Run, *details: Any) -> None:  # noqa: ANN401
+    def tell(self, kind: str, run: Run, *details: Any) -> None:
         """Call the method `kind` of every observer."""
         if kind == "started":
             self.under_way.add(run)
