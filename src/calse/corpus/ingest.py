@@ -106,7 +106,7 @@ def make_clip(job: Job) -> Clip:
         frames = at_rate(seen.watch(iterate_frames(job.raw)), job.fps)
         write_video(job.target, (_small(frame, job.short_side) for frame in frames), job.fps)
     except CalseError as error:
-        raise CalseError(str(error).removeprefix(f"{job.raw}: ")) from None
+        raise CalseError(str(error).removeprefix(f"{job.raw}: ").removeprefix(f"{job.target}: ")) from None
     made = {
         "raw": job.raw.name,
         "raw_sha256": job.video.sha256,
