@@ -25,15 +25,15 @@ class FeatureKept(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a swap kept and changed. `landmarks` and `features` are the swapped clip's, `originally` the original's.
+    """What a swap kept and changed. `landmarks` are the swapped clip's; `original` and `swapped` are FEATURES.
 
     `flicker` is relative to the original's (1: none was added), `outside` the mean difference outside the face in grey
     levels, `again` the share of the original's faces that are still found; PSNR in dB and SSIM are of the face.
     """
 
     landmarks: Floats
-    features: Series
-    originally: Series
+    original: Series
+    swapped: Series
     expression: dict[str, FeatureKept]
     flicker: float
     outside: float
@@ -59,8 +59,8 @@ def compare(
     pairs = list(zip(faces[seen], others[seen], strict=True))
     return Comparison(
         landmarks=landmarks,
-        features=after,
-        originally=before,
+        original=before,
+        swapped=after,
         expression=expression_kept(before, after, copy),
         flicker=flicker(others) / max(flicker(faces), 1e-6),
         outside=outside_difference(original, swapped, track),

@@ -100,10 +100,15 @@ def kept(source: Series, other: Series) -> dict[str, Kept]:
 
 
 def _compare(source: Series, other: Series) -> Kept:
-    source, other = source - source.mean(), other - other.mean()
-    product = float(np.linalg.norm(source) * np.linalg.norm(other))
-    correlation = float(source @ other) / product if product > 1e-9 else 0.0
-    return Kept(correlation, float(np.sqrt(((source - other) ** 2).mean()) / np.ptp(source)))
+    difference = (source - source.mean()) - (other - other.mean())
+    return Kept(correlation(source, other), float(np.sqrt((difference**2).mean()) / np.ptp(source)))
+
+
+def correlation(one: Series, other: Series) -> float:
+    """Return Pearson's r of two series `T`; 0 when one of them stands still."""
+    one, other = one - one.mean(), other - other.mean()
+    product = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / product if product > 1e-9 else 0.0
 
 
 def moves(series: Series) -> bool:

@@ -1,0 +1,170 @@
+"""The proof of a swapped set: has the identity moved, is the expression kept, and did nothing else change?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from calse.clips import Clip, read_manifest, verify
+from calse.errors import CalseError
+from calse.faceswap.compare import Comparison, FeatureKept, compare, mean_kept
+from calse.faceswap.expression import FEATURES
+from calse.faceswap.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
+from calse.faceswap.track import Floats, read_track
+from calse.faceswap.tracking import load_networks
+from calse.faceswap.truth import Agreement, agreement, read_truth
+from calse.layout import Layout
+from calse.parallel import map_parallel
+from calse.params import Faces, Params, SwapSet
+from calse.video.decode import read_frames
+
+FRAMES, DONOR_FRAMES = 48, 12  # whose identity is looked at in a set: an embedding takes 0.1 s
+
+
+@dataclass(frozen=True)
+class Job:
+    """A swapped clip to measure against its parent; `sampled` is how many frames show whose face it is."""
+
+    clip: Clip
+    parent: Clip
+    layout: Layout
+    settings: Faces
+    corpus: str
+    sampled: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """What was measured on one clip; embeddings are of the same frames before and after, `N x 128`."""
+
+    clip: str
+    signer: str
+    comparison: Comparison
+    truth: dict[str, Agreement]
+    before: Floats
+    after: Floats
+
+
+def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> dict[str, Any]:
+    """Measure a swapped set against its originals and its donor; equal clips give equal figures.
+
+    The verdict is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
+    """
+    swap = params.swap[set_name]
+    results = map_parallel(assess_clip, _jobs(params, layout, swap, clips), f"quality {set_name}")
+    assessed = [result for result in results if result is not None]
+    if not assessed:
+        return {"passed": False, "failed": ["no clip of the set has a face that can be measured"]}
+    figures = summarise(assessed, donor_faces(layout, swap.donor, swap.seed))
+    failed = failures(figures, swap)
+    return figures | {"passed": not failed, "failed": failed}
+
+
+def _jobs(params: Params, layout: Layout, swap: SwapSet, clips: list[Clip]) -> list[Job]:
+    sources = sorted({clip.source for clip in clips})
+    parents = {clip.clip: clip for source in sources for clip in read_manifest(layout.source_manifest(source))}
+    rest: dict[str, Any] = {"layout": layout, "settings": params.faces, "corpus": params.corpus.name, "seed": swap.seed}
+    counts = quotas([clip.clip for clip in clips], FRAMES, swap.seed)
+    return [Job(clip, parents[clip.parent], sampled=count, **rest) for clip, count in zip(clips, counts, strict=True)]
+
+
+def assess_clip(job: Job) -> Assessed | None:
+    """Measure one clip; nothing when its parent has no face or the swap lost it everywhere."""
+    track = read_track(job.layout.faces(job.parent.source) / f"{job.parent.clip}.face")
+    original = read_frames(verify(job.parent, job.layout.root))
+    swapped = read_frames(verify(job.clip, job.layout.root))
+    if not track.found.any():
+        return None
+    found = compare(original, swapped, track, load_networks(job.layout), job.settings)
+    both = track.found & ~np.isnan(found.swapped[:, 0])
+    if not both.any():
+        return None
+    numbers = sample(both, job.sampled, job.clip.clip, job.seed)
+    truth = read_truth(job.layout, job.corpus, job.parent)
+    return Assessed(
+        clip=job.clip.clip,
+        signer=job.parent.signer,
+        comparison=found,
+        truth={} if truth is None else agreement(truth, found.original, found.swapped),
+        before=embed_frames(job.layout, original, track.landmarks, numbers),
+        after=embed_frames(job.layout, swapped, found.landmarks, numbers),
+    )
+
+
+def donor_faces(layout: Layout, donor: str, seed: int) -> Floats:
+    """Return embeddings of sampled frames of a donor's clips, `M x 128`. Raises CalseError when no face is there."""
+    clips = read_manifest(layout.source_manifest(donor))
+    parts = []
+    for clip, count in zip(clips, quotas([clip.clip for clip in clips], DONOR_FRAMES, seed), strict=True):
+        track = read_track(layout.faces(donor) / f"{clip.clip}.face")
+        numbers = sample(track.found, count, clip.clip, seed)
+        if numbers:
+            frames = read_frames(verify(clip, layout.root))
+            parts.append(embed_frames(layout, frames, track.landmarks, numbers))
+    if not parts:
+        raise CalseError(f"donor {donor}: no sampled clip shows a face; see metrics/faces/{donor}.json")
+    return np.concatenate(parts)
+
+
+def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
+    """Return the figures of a set."""
+    signers = [one.signer for one in assessed for _ in one.before]
+    before, after = (np.concatenate([getattr(one, name) for one in assessed]) for name in ("before", "after"))
+    comparisons = [one.comparison for one in assessed]
+    expression = expression_of([comparison.expression for comparison in comparisons])
+    kept = mean_kept({name: row for name, (row, _) in expression.items()})
+    changes = {
+        name: quartiles([getattr(comparison, name) for comparison in comparisons])
+        for name in ("flicker", "outside", "psnr", "ssim", "again")
+    }
+    return changes | {
+        "clips_measured": len(assessed),
+        "identity": identity_moved(signers, before, after, donor),
+        "expression": {name: _rounded(row) | {"clips": count} for name, (row, count) in expression.items()},
+        "kept": None if kept is None else round(kept, DIGITS),
+        "least_kept": _least_kept(assessed),
+        "truth": _truth(assessed),
+        "not_measured": {"lpips": "its weights are in no package; PSNR and SSIM of the face stand in"},
+    }
+
+
+def expression_of(clips: list[dict[str, FeatureKept]]) -> dict[str, tuple[FeatureKept, int]]:
+    """Return the medians over the clips in which a feature moves, and how many those are."""
+    table = {}
+    for name in FEATURES:
+        rows = [clip[name] for clip in clips if name in clip]
+        if rows:
+            table[name] = FeatureKept(*np.median(rows, axis=0).tolist()), len(rows)
+    return table
+
+
+def _least_kept(assessed: list[Assessed]) -> list[str]:
+    """Name the three clips whose expression suffered most: those to look at."""
+    scores = {one.clip: one.comparison.kept for one in assessed}
+    return sorted((name for name in scores if scores[name] is not None), key=lambda name: (scores[name], name))[:3]
+
+
+def _truth(assessed: list[Assessed]) -> dict[str, dict[str, float]]:
+    """Return the median agreement with the truth, where there is one."""
+    table = {}
+    for name in sorted({name for one in assessed for name in one.truth}):
+        rows = [one.truth[name] for one in assessed if name in one.truth]
+        table[name] = _rounded(Agreement(*np.median(rows, axis=0).tolist())) | {"clips": len(rows)}
+    return table
+
+
+def _rounded(row: FeatureKept | Agreement) -> dict[str, float]:
+    return {name: round(value, DIGITS) for name, value in row._asdict().items()}
+
+
+def failures(figures: dict[str, Any], swap: SwapSet) -> list[str]:
+    """Return which thresholds of a set its figures miss, as lines for a person."""
+    failed, moved, kept = [], figures["identity"]["moved"], figures["kept"]
+    if moved < swap.min_moved:
+        failed.append(f"identity moved in {moved:.2f} of the frames, less than min_moved {swap.min_moved:g}")
+    if kept is None:
+        failed.append("no feature of the expression moves enough to be read at this size")
+    elif kept < swap.min_kept:
+        failed.append(f"expression kept {kept:.2f}, less than min_kept {swap.min_kept:g}")
+    return failed
