@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,13 @@ import pytest
 import torch
 
 from calse.errors import CalseError
+from calse.files import sha256_of
 from calse.layout import Layout
+from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import evaluate, predict_run
 from calse.recognition.fit import Training, fit
 from calse.recognition.jobs import Job, jobs_of
 from calse.recognition.observer import Run
-from calse.recognition.optimiser import Adam, learning_rate
 from calse.recognition.train import train
 from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
@@ -239,32 +239,22 @@ def test_micro_batches_add_up_to_the_batch():
         torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-3)
 
 
-def test_one_cycle_is_the_schedule_of_that_name():
-    train_params = toy_params(lr=0.01).train
-    model = torch.nn.Linear(1, 1)
-    theirs = torch.optim.SGD(model.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.01, total_steps=50, cycle_momentum=False)
-    for step in range(50):
-        assert learning_rate(train_params, step, 50) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
-        theirs.step()
-        schedule.step()
-    assert learning_rate(toy_params(schedule="constant").train, 49, 50) == 0.003
+def test_a_training_starts_from_a_pretrained_checkpoint_and_tells_what_it_took():
+    first = jobs("first", epochs=1)[0]
+    fit(first, lambda *_: None)
+    job = jobs("second", pretrained=str(first.checkpoint))[0]
+    training = Training(job)
+    assert training.info["pretrained_report"] == "first/SACU/seed-1.safetensors: 287 entries match"
+    assert training.info["pretrained_sha256"] == sha256_of(first.checkpoint)
+    started = load_checkpoint(first.checkpoint)[0].state_dict()
+    assert torch.equal(training.model.state_dict()["logits.conv3d.weight"], started["logits.conv3d.weight"])
+    with pytest.raises(CalseError, match=r"train\.pretrained: none\.pt is missing"):
+        jobs("third", pretrained="none.pt")
 
 
-@pytest.mark.parametrize(("name", "theirs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
-def test_optimiser_is_the_one_asked_for(name: str, theirs: Callable):
-    weights, copies = ([torch.full((3,), 0.5), torch.full((2, 2), -1.0)] for _ in range(2))
-    for weight in (*weights, *copies):
-        weight.requires_grad_()
-    ours = Adam(weights, toy_params(optimiser=name, weight_decay=0.5).train)
-    reference = theirs(copies, lr=0.01, weight_decay=0.5)
-    for step in range(4):
-        for weight in (*weights, *copies):
-            weight.grad = (weight.detach() + step).sin()
-        ours.step(0.01)
-        reference.step()
-    for weight, copy in zip(weights, copies, strict=True):
-        torch.testing.assert_close(weight, copy)
+def test_the_stage_process_needs_no_torch():
+    code = "import sys, calse.recognition.train, calse.recognition.evaluate; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_unknown_recipe_is_refused_by_name():

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import cast
 
 from calse.errors import CalseError
 from calse.recognition.jobs import Job
@@ -30,8 +31,7 @@ def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None])
                 connection, worker = _start(waiting.pop(0))
                 running[connection] = worker
             for ready in wait(list(running)):
-                assert isinstance(ready, Connection)
-                _receive(ready, running, tell)
+                _receive(cast(Connection, ready), running, tell)
     finally:
         for _, process in running.values():
             process.terminate()

@@ -1,0 +1,37 @@
+"""The optimiser and the learning rate against torch's own."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from calse.recognition.optimiser import Adam, learning_rate
+from toys import toy_params
+
+
+def test_one_cycle_is_the_schedule_of_that_name():
+    train_params = toy_params(lr=0.01).train
+    model = torch.nn.Linear(1, 1)
+    theirs = torch.optim.SGD(model.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.01, total_steps=50, cycle_momentum=False)
+    for step in range(50):
+        assert learning_rate(train_params, step, 50) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
+        theirs.step()
+        schedule.step()
+    assert learning_rate(toy_params(schedule="constant").train, 49, 50) == 0.003
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_optimiser_is_the_one_asked_for(name: str, theirs: Callable):
+    weights, copies = ([torch.full((3,), 0.5), torch.full((2, 2), -1.0)] for _ in range(2))
+    for weight in (*weights, *copies):
+        weight.requires_grad_()
+    ours = Adam(weights, toy_params(optimiser=name, weight_decay=0.5).train)
+    reference = theirs(copies, lr=0.01, weight_decay=0.5)
+    for step in range(4):
+        for weight in (*weights, *copies):
+            weight.grad = (weight.detach() + step).sin()
+        ours.step(0.01)
+        reference.step()
+    for weight, copy in zip(weights, copies, strict=True):
+        torch.testing.assert_close(weight, copy)
