@@ -79,7 +79,7 @@ HAND_WRITTEN: tuple[Gloss, ...] = (
         "up",
     ),
     Gloss(
-        "NO", _one(*(hand("neutral", "out", "one", x, 0, 0.12) for x in (-0.10, 0.06, -0.10, 0.06, -0.10))), "o", "down"
+        "NO", _one(*(hand("neutral", "out", "one", x, 0, 0.12) for x in (-0.06, 0.09, -0.06, 0.09, -0.06))), "o", "down"
     ),
     Gloss(
         "AÑO",
@@ -103,7 +103,7 @@ HAND_WRITTEN: tuple[Gloss, ...] = (
     ),
     Gloss(
         "MADRE",
-        _one(*(hand("chin", "across", "flat", 0.03, y, z) for y, z in ((-0.03, 0.11), (-0.16, 0.03), (-0.03, 0.11)))),
+        _one(*(hand("chin", "across", "flat", 0.03, y, z) for y, z in ((-0.03, 0.14), (-0.17, 0.05), (-0.03, 0.14)))),
         "mae",
     ),
     Gloss(

@@ -6,6 +6,7 @@ import numpy as np
 
 from calse.corpus.synthetic import kernels
 from calse.corpus.synthetic.human import EYE_LEFT, EYE_RIGHT, EYES, SKIN, human
+from calse.corpus.synthetic.paint import over_hairline
 
 MESH_POINTS = 100
 PIXELS = 2000  # a metre, when looking for what can be seen
@@ -29,7 +30,9 @@ def face_front() -> np.ndarray:
     kernels.rasterise(points, body.faces, 0, depth, triangle)
     seen = np.unique(body.faces[np.unique(triangle[triangle >= 0])])
     x, y, z = body.canonical[seen].T
-    return seen[(body.parts[seen] == SKIN) & (y < -0.06) & (z > 0.865) & (z < 1.05) & (np.abs(x) < 0.075)]
+    hair = np.maximum(*(over_hairline(body.canonical[seen], hairline) for hairline in ("high", "low"))) > -0.05
+    face = (body.parts[seen] == SKIN) & (y < -0.06) & (z > 0.865) & (np.abs(x) < 0.075)
+    return np.asarray(seen[face & ((z < EYES[2]) | ~hair)])
 
 
 def _nearest(place: tuple[float, float, float], among: np.ndarray) -> np.ndarray:

@@ -32,10 +32,15 @@ def ramp(low: float, high: float, values: np.ndarray) -> np.ndarray:
     return np.asarray(share * share * (3 - 2 * share))
 
 
-def noise(rng: np.random.Generator, cell: int) -> np.ndarray:
+def cloud(rng: np.random.Generator, cell: int) -> np.ndarray:
     """Return smooth noise with features of `cell` pixels, SIZE x SIZE, about standard normal."""
     coarse = rng.standard_normal((SIZE // cell, SIZE // cell))
     return np.asarray(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC))
+
+
+def noise(rng: np.random.Generator, cell: int) -> np.ndarray:
+    """Return a cloud where the mesh is, N."""
+    return np.asarray(cloud(rng, cell)[canvas().covered])
 
 
 def over_hairline(position: np.ndarray, hairline: str) -> np.ndarray:
@@ -66,33 +71,36 @@ def cloth_cover(position: np.ndarray, clothes: Clothes) -> np.ndarray:
 
 
 class Canvas(NamedTuple):
-    """What lies under each pixel of the texture: rest position, part of the body, hand or not, mesh or not."""
+    """What lies under the N texture pixels that the mesh covers: place at rest, part of the body, hand or not."""
 
+    covered: np.ndarray
     position: np.ndarray
     part: np.ndarray
     hand: np.ndarray
-    covered: np.ndarray
+
+
+def corner_weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the barycentric weights (N x 3) of points (N x 2) in triangles (N x 3 x 2)."""
+    a, b, c = corners.transpose(1, 0, 2)
+    system = np.stack([b - a, c - a], 2)
+    second, third = np.linalg.solve(system, (points - a)[..., None])[..., 0].T
+    return np.stack([1 - second - third, second, third], 1)
 
 
 @lru_cache(maxsize=1)
 def canvas() -> Canvas:
-    """Return the rest position of every texture pixel, by drawing the mesh in texture space."""
+    """Return what lies under the texture, by drawing the mesh in texture space."""
     body = human()
     points = np.c_[body.uv[:, 0] * SIZE, (1 - body.uv[:, 1]) * SIZE, np.zeros(len(body.uv))].astype(np.float32)
     depth, triangle = np.empty((SIZE, SIZE), np.float32), np.empty((SIZE, SIZE), np.int32)
     kernels.rasterise(points, body.face_uv, 0, depth, triangle)
     rows, columns = np.nonzero(triangle >= 0)
     drawn = triangle[rows, columns]
-    a, b, c = (points[body.face_uv[drawn, corner], :2] for corner in range(3))
-    pixel = np.c_[columns, rows]
-    area, second, third = (np.cross(p, q) for p, q in ((b - a, c - a), (pixel - a, c - a), (b - a, pixel - a)))
-    w = np.stack([1 - (second + third) / area, second / area, third / area], 1)
-    position = np.zeros((SIZE, SIZE, 3))
-    position[rows, columns] = (body.canonical[body.faces[drawn]] * w[..., None]).sum(1)
-    part, hand = np.full((SIZE, SIZE), SKIN), np.zeros((SIZE, SIZE), bool)
-    part[rows, columns] = body.parts[body.faces[drawn, 0]]
-    hand[rows, columns] = is_hand(body.weights, body.weight_bones)[body.faces[drawn, 0]]
-    return Canvas(position, part, hand, triangle >= 0)
+    corners = body.faces[drawn]
+    weights = corner_weights(points[body.face_uv[drawn], :2], np.c_[columns, rows])
+    position = (body.canonical[corners] * weights[..., None]).sum(1)
+    hand = is_hand(body.weights, body.weight_bones)[corners[:, 0]]
+    return Canvas(triangle >= 0, position, body.parts[corners[:, 0]], hand)
 
 
 def lay(texture: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
@@ -102,8 +110,9 @@ def lay(texture: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
 
 def paint_skin(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -> None:
     """Paint skin with its mottling, flushed cheeks and nose, lips, lids, ears and nails."""
-    x, y, z = np.abs(canvas().position[..., 0]), canvas().position[..., 1], canvas().position[..., 2]
-    masks, skin = human().masks, np.array(signer.skin)
+    x, y, z = np.abs(canvas().position[:, 0]), canvas().position[:, 1], canvas().position[:, 2]
+    masks = {name: mask[canvas().covered] for name, mask in human().masks.items()}
+    skin = np.array(signer.skin)
     texture[:] = skin * (1 + 0.05 * noise(rng, 18) + 0.03 * noise(rng, 3))[..., None]
     cheek = np.exp(-(((x - 0.045) / 0.02) ** 2) - ((z - 0.95) / 0.018) ** 2) * (y < -0.06)
     nose = np.exp(-((x / 0.016) ** 2) - ((z - 0.957) / 0.012) ** 2) * (y < -0.13)
@@ -114,13 +123,13 @@ def paint_skin(texture: np.ndarray, signer: Signer, rng: np.random.Generator) ->
     lay(texture, masks["fingernails"] * 0.6, skin * 0.5 + np.array([0.40, 0.28, 0.26]))
     lay(texture, (masks["inside-mouth"] > 0.5) * 1.0, np.array([0.10, 0.02, 0.02]))
     if signer.freckles:
-        spots = (noise(rng, 2) > 1.35) * np.exp(-(((z - 0.955) / 0.02) ** 2)) * (y < -0.09)
-        lay(texture, cv2.GaussianBlur(spots, (0, 0), 0.7) * signer.freckles, skin * 0.45)
+        spots = ramp(1.0, 1.7, noise(rng, 3)) * np.exp(-(((z - 0.955) / 0.02) ** 2)) * (y < -0.09)
+        lay(texture, spots * signer.freckles, skin * 0.45)
 
 
 def paint_brows(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -> None:
     """Paint an arc over each eye, thinner to its outer end."""
-    x, y, z = np.abs(canvas().position[..., 0]), canvas().position[..., 1], canvas().position[..., 2]
+    x, y, z = np.abs(canvas().position[:, 0]), canvas().position[:, 1], canvas().position[:, 2]
     along = (x - 0.0127) / 0.042
     arc = EYES[2] + 0.0195 + signer.brows.up + 0.0075 * np.sin(np.clip(along, 0, 1) * 2.2) - 0.002 * along
     thickness = signer.brows.thickness * (1 - 0.55 * np.clip(along, 0, 1))
@@ -132,7 +141,7 @@ def paint_brows(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -
 
 def paint_hair(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -> None:
     """Paint the scalp, and a beard if there is one."""
-    x, y, z = np.abs(canvas().position[..., 0]), canvas().position[..., 1], canvas().position[..., 2]
+    x, y, z = np.abs(canvas().position[:, 0]), canvas().position[:, 1], canvas().position[:, 2]
     scalp = ramp(-0.06, 0.08, over_hairline(canvas().position, signer.hairline) + 0.02 * noise(rng, 4))
     lay(texture, scalp * (z > 0.88) * (x < 0.2), np.array(signer.hair))
     if signer.beard:
@@ -167,32 +176,33 @@ def paint_clothes(texture: np.ndarray, signer: Signer, rng: np.random.Generator)
     lay(texture, cover, colour)
 
 
-def bleed(texture: np.ndarray) -> None:
-    """Carry colours a few pixels over the borders of the texture's islands."""
-    known = canvas().covered.astype(float)
+def bled(skin: np.ndarray) -> np.ndarray:
+    """Return the texture, SIZE x SIZE x 3, with colours carried a few pixels over the borders of its islands."""
+    texture, known = np.zeros((SIZE, SIZE, 3)), canvas().covered.astype(float)
+    texture[canvas().covered] = skin
     for _ in range(4):
         total, weight = cv2.blur(texture * known[..., None], (3, 3)), cv2.blur(known, (3, 3))
         new = (known == 0) & (weight > 0)
         texture[new] = total[new] / weight[new][:, None]
         known[new] = 1
+    return texture
 
 
 def strands(signer: Signer, rng: np.random.Generator, width: int) -> np.ndarray:
     """Return the texture of hanging hair: SIZE x width x 3."""
-    streaks = cv2.blur(1 + 0.22 * noise(rng, 2), (1, 31))[:, :width, None]
+    streaks = cv2.blur(1 + 0.22 * cloud(rng, 2), (1, 31))[:, :width, None]
     return np.asarray(np.array(signer.hair) * (1 + 2.2 * (streaks - 1)))
 
 
 def texture_of(signer: Signer, rng: np.random.Generator) -> np.ndarray:
     """Return a signer's colours, SIZE x (SIZE + MARGIN) x 3 float32 linear RGB."""
-    skin = np.zeros((SIZE, SIZE, 3))
+    skin = np.zeros((canvas().covered.sum(), 3))
     paint_skin(skin, signer, rng)
     paint_brows(skin, signer, rng)
     paint_hair(skin, signer, rng)
     lay(skin, (canvas().part == TONGUE) * 1.0, np.array([0.30, 0.07, 0.07]))
     paint_clothes(skin, signer, rng)
-    bleed(skin)
-    whole = np.concatenate([skin, strands(signer, rng, MARGIN)], 1)
+    whole = np.concatenate([bled(skin), strands(signer, rng, MARGIN)], 1)
     whole[-EYE_SIZE:, SIZE : SIZE + EYE_SIZE] = eye_patch(signer)
     whole[-EYE_SIZE:, SIZE + EYE_SIZE :] = TEETH
     return np.asarray(np.clip(whole, 0.003, 1), np.float32)

@@ -13,7 +13,7 @@ from calse.corpus.synthetic.scene import Studio
 from calse.corpus.synthetic.signers import DONORS, SOURCES
 from calse.corpus.synthetic.take import rng_of
 
-SHOWN = ("HOLA", "NO", "CASA")
+SHOWN = ("HOLA", "CASA")
 
 
 def middle_frame(studio: Studio, gloss: Gloss, side: int, when: float) -> np.ndarray:

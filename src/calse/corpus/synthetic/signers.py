@@ -108,7 +108,17 @@ _STRIPED = replace(SIGNERS["SIGNER-4"], clothes=Clothes((0.5, 0.5, 0.5), stripes
 _GREY = Backdrop((0.36, 0.38, 0.40), 0.3)
 
 SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
-    "SACU": (Studio(SIGNERS["SIGNER-1"], Camera(0.66), SOFT, Backdrop((0.50, 0.55, 0.62), 0.3), Style(40), 1.0, 25),),
+    "SACU": (
+        Studio(
+            SIGNERS["SIGNER-1"],
+            Camera(0.60, target=(0, -0.05, 0.84)),
+            SOFT,
+            Backdrop((0.50, 0.55, 0.62), 0.3),
+            Style(40),
+            1.0,
+            25,
+        ),
+    ),
     "STS": (
         Studio(
             SIGNERS["SIGNER-2"],
@@ -123,7 +133,7 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
     "DILSE": (
         Studio(
             SIGNERS["SIGNER-3"],
-            Camera(0.69, yaw=-4, pitch=-2, target=(-0.01, -0.05, 0.83)),
+            Camera(0.66, yaw=-4, pitch=-2, target=(-0.01, -0.05, 0.83)),
             HARD,
             Backdrop((0.03, 0.16, 0.09), 0.3),
             Style(44, 1.1, (0, -0.01, 0.01)),
@@ -134,7 +144,7 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
     "INTERPRETER": (
         Studio(
             SIGNERS["SIGNER-4"],
-            Camera(0.67, pitch=1),
+            Camera(0.65, pitch=1),
             OFFICE,
             Backdrop((0.42, 0.36, 0.28), seed=3, shelf=True),
             Style(34, 0.95),
@@ -143,7 +153,7 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
         ),
         Studio(
             _GREEN,
-            Camera(0.70, yaw=24, pitch=4, target=(0, -0.08, 0.82)),
+            Camera(0.66, yaw=24, pitch=4, target=(0, -0.08, 0.82)),
             OFFICE,
             Backdrop((0.40, 0.30, 0.24), 0.3, clouds=0.08, seed=4),
             Style(42, 1.05),
@@ -152,7 +162,7 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
         ),
         Studio(
             _STRIPED,
-            Camera(0.66, yaw=-18, pitch=-6, target=(0.01, -0.05, 0.84)),
+            Camera(0.64, yaw=-18, pitch=-6, target=(0.01, -0.05, 0.84)),
             WARM,
             Backdrop((0.20, 0.24, 0.30), 0.4, clouds=0.05, seed=5),
             Style(30, 0.88, (0, 0, 0.01)),
