@@ -12,7 +12,8 @@ from videos import write_bad_files, write_clip
 
 
 @pytest.fixture
-def layout(tmp_path):
+def layout(tmp_path, monkeypatch):
+    monkeypatch.setenv("CALSE_WORKERS", "1")  # each more is a process to start
     return Layout(tmp_path / "repository")
 
 
