@@ -39,6 +39,14 @@ class Layout:
         """One row a generated clip."""
         return self.root / "data/manifests/sets" / f"{set_name}.csv"
 
+    def omitted(self, source: str) -> Path:
+        """Clips of a source with the face blurred: they only ever test."""
+        return self.augmented(f"OMIT-{source}")
+
+    def omitted_manifest(self, source: str) -> Path:
+        """One row a clip with the face blurred; apart from the sets, so that no recipe can train on it."""
+        return self.root / "data/manifests/omitted" / f"{source}.csv"
+
     def face_models(self) -> Path:
         """Published models of faces and hands."""
         return self.root / "models/face"
