@@ -144,7 +144,6 @@ def open_context() -> "gx.data_context.EphemeralDataContext":
     """Return a Great Expectations context that leaves nothing on disk and tells nobody."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
-
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
     in_memory = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)  # else a folder of /tmp is left behind
