@@ -50,7 +50,7 @@ SIGNERS = {
         hairline="high",
         cap=0.012,
         blush=0.3,
-        clothes=Clothes((0.50, 0.46, 0.40), sleeve=0.31, neck=0.09),
+        clothes=Clothes((0.012, 0.016, 0.035), sleeve=0.31, neck=0.09),
     ),
     "SIGNER-4": Signer(
         "SIGNER-4",
@@ -135,7 +135,7 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             SIGNERS["SIGNER-3"],
             Camera(0.66, yaw=-4, pitch=-2, target=(-0.01, -0.05, 0.83)),
             HARD,
-            Backdrop((0.03, 0.16, 0.09), 0.3),
+            Backdrop((0.016, 0.085, 0.05), 0.3),
             Style(44, 1.1, (0, -0.01, 0.01)),
             9 / 7,
             25,
