@@ -23,7 +23,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class Source:
     """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train.
 
-    A `donor` lends the face for a swap and takes no part in recognition; any glosses will do (null).
+    A `donor` lends the face for a swap and takes no part in recognition, so its glosses are not counted.
+    `clips_per_gloss` is exact; null means at least one.
     """
 
     kind: Literal["public", "interpreter", "donor"]
@@ -263,10 +264,6 @@ def _check_names(params: Params, path: Path) -> None:
             _known(f"{path}: recipes.{recipe}", name, list(params.sets), "an augmentation set")
         if len(set(sets)) < len(sets):
             raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
-    for name, source in params.corpus.sources.items():
-        if (source.kind == "donor") != (source.clips_per_gloss is None):
-            where = f"corpus.sources.{name}.clips_per_gloss"
-            raise CalseError(f"{path}: {where}: must be null for a donor and a number for all others")
 
 
 def _known(where: str, name: str, names: list[str], what: str) -> None:
