@@ -1,0 +1,77 @@
+"""Real parts for tests of faces: the published models, and synthetic signers filmed with one another's faces."""
+
+import fcntl
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from calse.clips import Clip
+from calse.corpus.synthetic.film import film
+from calse.corpus.synthetic.glosses import glosses
+from calse.corpus.synthetic.scene import Studio
+from calse.corpus.synthetic.take import rng_of
+from calse.corpus.synthetic.truth import stacked
+from calse.faceswap.models import fetch_models
+from calse.faceswap.track import HAND_POINTS, FaceTrack, write_track
+from calse.faceswap.tracking import load_networks, track_faces
+from calse.files import sha256_of
+from calse.layout import Layout
+from calse.params import read_params
+from calse.video.encode import write_video
+
+CACHE = Path(__file__).parents[1] / ".scratch/face-models"
+FACES = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml").faces
+
+
+def with_models(root: Path) -> Layout:
+    """A repository that has the face models; they are downloaded once for all tests."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fetch_models(Layout(CACHE))
+    layout = Layout(root)
+    layout.face_models().parent.mkdir(parents=True)
+    layout.face_models().symlink_to(Layout(CACHE).face_models())
+    return layout
+
+
+def filmed(studio: Studio, signer: Studio, gloss: str, short_side: int = 256) -> tuple[np.ndarray, dict]:
+    """Frames and truth of a gloss as a studio films it, signed by whoever signs in another: the same movements."""
+    sign = next(one for one in glosses(14) if one.name == gloss)
+    shot = list(film(replace(studio, signer=signer.signer), sign, short_side, rng_of(gloss, 1)))
+    return np.stack([frame for frame, _ in shot]), stacked([truth for _, truth in shot])
+
+
+def write_clip(layout: Layout, path: Path, frames: np.ndarray, source: str, **changes: object) -> Clip:
+    """Write frames as a clip of that repository and return its record."""
+    write_video(layout.root / path, frames, 25)
+    count, height, width = frames.shape[:3]
+    sha256 = sha256_of(layout.root / path)
+    clip = Clip(
+        path.stem, "NO", source, source, 1, "", "", str(path), sha256, "", width, height, 25.0, count, '{"raw":"none"}'
+    )
+    return replace(clip, **changes)
+
+
+def track_of(layout: Layout, clip: Clip, frames: np.ndarray) -> FaceTrack:
+    """Follow the face in a clip's frames and write what the stage `faces` would."""
+    track = track_faces(frames, load_networks(layout), FACES)
+    write_track(layout.faces(clip.source) / f"{clip.clip}.face", track)
+    return track
+
+
+def drawn_track(count: int, centre: tuple[float, float] = (32, 32), width: float = 24) -> FaceTrack:
+    """A track whose face is a still ellipse, `width` pixels wide and a third higher, without hands."""
+    from calse.faceswap.align import MEAN_FACE
+    from calse.faceswap.mask import OVAL
+
+    points = np.zeros((468, 3), np.float32)
+    for index, (x, y) in MEAN_FACE.items():
+        points[index, :2] = (np.array([x, y]) - 0.5) * width / 0.7
+    turn = np.linspace(0, 2 * np.pi, len(OVAL), endpoint=False) - np.pi / 2
+    points[list(OVAL), 0] = width / 2 * np.cos(turn)
+    points[list(OVAL), 1] = width * 2 / 3 * np.sin(turn)
+    points[:, :2] += centre
+    landmarks = np.repeat(points[None], count, axis=0)
+    return FaceTrack(landmarks, np.ones(count, np.float32), np.full((count, 2, HAND_POINTS, 2), np.nan, np.float32))
