@@ -9,7 +9,7 @@ import torch
 from calse.recognition.losses import bce_localisation, clip_scores, probabilities, stretch_matrix, training_loss
 from calse.recognition.metrics import class_prior_loss, plateau_warning
 
-LOGITS = torch.tensor([[[1.0, 3.0], [0.5, -2.0], [0.0, 0.25]]])  # 1 clip, 3 glosses, 2 moments
+LOGITS = torch.tensor([[[1.0, 3.0, -1.0], [0.5, -2.0, 0.0], [0.0, 0.25, 0.5]]])  # 1 clip, 3 glosses, 3 moments
 
 
 def plain_bce(logit: float, truth: float) -> float:
@@ -18,7 +18,7 @@ def plain_bce(logit: float, truth: float) -> float:
 
 
 def test_bce_localisation_is_half_every_frame_and_half_the_maximum():
-    stretched = np.stack([np.interp([-0.25, 0.25, 0.75, 1.25], [0, 1], row) for row in LOGITS[0].numpy()])
+    stretched = np.stack([np.interp([-0.125, 0.625, 1.375, 2.125], [0, 1, 2], row) for row in LOGITS[0].numpy()])
     truth = [0.0, 1.0, 0.0]
     frames = np.mean([[plain_bce(logit, y) for logit in row] for row, y in zip(stretched, truth, strict=True)])
     whole = np.mean([plain_bce(row.max(), y) for row, y in zip(stretched, truth, strict=True)])
@@ -41,8 +41,8 @@ def test_cross_entropy_reads_the_mean_over_time_and_smooths_labels():
 
 
 def test_scores_are_pooled_as_the_loss_does():
-    assert clip_scores(LOGITS, "ce").tolist() == [[2.0, -0.75, 0.125]]
-    assert clip_scores(LOGITS, "bce-localisation").tolist() == [[3.0, 0.5, 0.25]]
+    assert clip_scores(LOGITS, "ce").tolist() == [[1.0, -0.5, 0.25]]
+    assert clip_scores(LOGITS, "bce-localisation").tolist() == [[3.0, 0.5, 0.5]]
     assert probabilities(torch.zeros(1, 4), "ce").tolist() == [[0.25] * 4]
     assert probabilities(torch.zeros(1, 4), "bce-localisation").tolist() == [[0.5] * 4]
 
