@@ -203,15 +203,15 @@ def test_camera_centres_its_target_and_scales_with_height() -> None:
     np.testing.assert_allclose(straight[:, 1], [-0.5, 99.5], atol=1e-4)
 
 
-def test_the_nearest_triangle_is_drawn() -> None:
+@pytest.mark.parametrize("near_last", [True, False])
+def test_the_nearest_triangle_is_drawn(near_last: bool) -> None:
     far, near = [[0, 0, 5], [0, 8, 5], [8, 0, 5]], [[0, 0, 2], [0, 3, 2], [3, 0, 2]]
-    points = np.array(far + near, np.float32)
+    points = np.array(far + near if near_last else near + far, np.float32)
     depth, triangle = np.empty((10, 10), np.float32), np.empty((10, 10), np.int32)
     kernels.rasterise(points, np.array([[0, 1, 2], [3, 4, 5]], np.int32), 0, depth, triangle)
-    rows, columns = np.mgrid[0:10, 0:10]
-    expected = np.where(rows + columns <= 3, 1, np.where(rows + columns <= 8, 0, -1))
-    assert (triangle == expected).all()
-    assert (depth[triangle == 1] == 2).all()
+    reach = np.add(*np.mgrid[0:10, 0:10])
+    assert (triangle == np.where(reach <= 3, int(near_last), np.where(reach <= 8, int(not near_last), -1))).all()
+    assert (depth[reach <= 3] == 2).all()
 
 
 def test_named_points_lie_where_a_face_has_them() -> None:

@@ -180,7 +180,6 @@ def bake(path: Path) -> None:
     used_uv, face_uv = compact(model.face_texture_coordinate_indices.numpy()[kept])
     canonical = canonical[used]
     parts = parts_of(faces, canonical)
-    canonical = straighten_eyes(canonical, canonical, parts)
     weights, weight_bones = strongest_weights(model, used)
     units = model.blendshapes.numpy()[
         [i for i, name in enumerate(model.blendshape_labels) if name.startswith("facial")]

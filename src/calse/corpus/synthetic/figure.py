@@ -13,7 +13,7 @@ from calse.corpus.synthetic.paint import EYE_SIZE, SIZE, cloth_cover, is_hand, o
 from calse.corpus.synthetic.scene import Signer
 
 CLOTH_GAP = 0.012  # metres from skin to cloth
-SKIN_GLOSS, TEETH_GLOSS, HAIR_GLOSS, CLOTH_GLOSS = (0.05, 18.0), (0.1, 18.0), (0.10, 30.0), (0.0, 1.0)
+SKIN_SHINE, TEETH_SHINE, HAIR_SHINE, CLOTH_SHINE = (0.05, 18.0), (0.1, 18.0), (0.10, 30.0), (0.0, 1.0)
 
 
 def smoothed(vertices: np.ndarray, faces: np.ndarray, share: np.ndarray, passes: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def dressed(rest: np.ndarray, cloth: np.ndarray, signer: Signer, soft: np.ndarra
 
 
 class Figure:
-    """One signer's mesh: `faces`, `face_uv`, `uv` (texture pixels), `texture`, `gloss` (V x 2: strength, exponent)."""
+    """One signer's mesh: `faces`, `face_uv`, `uv` (texture pixels), `texture`, `shine` (V x 2: strength, exponent)."""
 
     def __init__(self, signer: Signer) -> None:
         """Dress the signer's body and paint it: about half a second of work."""
@@ -62,12 +62,12 @@ class Figure:
         self.rest = dressed(rest, cloth, signer, soft)
         self.faces, self.face_uv = body.faces, body.face_uv.copy()
         self.uv = np.c_[body.uv[:, 0], 1 - body.uv[:, 1]] * SIZE + 0.5
-        self.gloss = np.where(cloth[:, None] > 0.5, CLOTH_GLOSS, SKIN_GLOSS)
+        self.shine = np.where(cloth[:, None] > 0.5, CLOTH_SHINE, SKIN_SHINE)
         self.weights, self.weight_bones = body.weights, body.weight_bones
         self._look_ahead()
-        self._add(*teeth(rest), TEETH_GLOSS)
+        self._add(*teeth(rest), TEETH_SHINE)
         if signer.locks:
-            self._add(*hair_sheet(signer.locks, rest, rng), HAIR_GLOSS)
+            self._add(*hair_sheet(signer.locks, rest, rng), HAIR_SHINE)
         self.texture = texture_of(signer, rng)
 
     def _look_ahead(self) -> None:
@@ -83,13 +83,13 @@ class Figure:
             square = np.c_[SIZE + share[:, 0] * (EYE_SIZE - 1), SIZE - 1 - share[:, 1] * (EYE_SIZE - 1)] + 0.5
             self.uv = np.concatenate([self.uv, square])
 
-    def _add(self, points: np.ndarray, faces: np.ndarray, uv: np.ndarray, gloss: tuple[float, float]) -> None:
+    def _add(self, points: np.ndarray, faces: np.ndarray, uv: np.ndarray, shine: tuple[float, float]) -> None:
         """Add a part that moves with the head: points N x 3, faces, uv in texture pixels (N x 2)."""
         self.faces = np.concatenate([self.faces, faces + len(self.rest)]).astype(np.int32)
         self.face_uv = np.concatenate([self.face_uv, faces + len(self.uv)]).astype(np.int32)
         self.rest = np.concatenate([self.rest, points])
         self.uv = np.concatenate([self.uv, uv + 0.5])
-        self.gloss = np.concatenate([self.gloss, np.tile(gloss, (len(points), 1))])
+        self.shine = np.concatenate([self.shine, np.tile(shine, (len(points), 1))])
         alone = np.tile(np.array([1, 0, 0, 0], np.float32), (len(points), 1))
         self.weights = np.concatenate([self.weights, alone])
         on_head = np.full((len(points), 4), human().bones["head"], np.int32)

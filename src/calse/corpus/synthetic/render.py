@@ -108,7 +108,7 @@ def light_on(space: np.ndarray, normals: np.ndarray, light: Light, figure: Figur
         out[:, :3] += np.outer(np.maximum(0, (facing + 0.25) / 1.25), colour)
     half = to_camera + np.float32(np.array(light.lights[0][0]) / np.linalg.norm(light.lights[0][0]))
     cosine = np.maximum(0, (normals * half).sum(1) / np.linalg.norm(half, axis=1))
-    out[:, 3] = figure.gloss[:, 0] * cosine ** figure.gloss[:, 1] * light.lights[0][1][1]
+    out[:, 3] = figure.shine[:, 0] * cosine ** figure.shine[:, 1] * light.lights[0][1][1]
     return out
 
 

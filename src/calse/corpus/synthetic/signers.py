@@ -105,7 +105,6 @@ SIGNERS = {
 
 _GREEN = replace(SIGNERS["SIGNER-4"], clothes=Clothes((0.07, 0.16, 0.12), sleeve=0.31, neck=0.09))
 _STRIPED = replace(SIGNERS["SIGNER-4"], clothes=Clothes((0.5, 0.5, 0.5), stripes=(260, (0.04, 0.05, 0.16))))
-_GREY = Backdrop((0.36, 0.38, 0.40), 0.3)
 
 SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
     "SACU": (
@@ -115,8 +114,8 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             SOFT,
             Backdrop((0.50, 0.55, 0.62), 0.3),
             Style(40),
-            1.0,
-            25,
+            aspect=1.0,
+            fps=25,
         ),
     ),
     "STS": (
@@ -126,8 +125,8 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             WARM,
             Backdrop((0.78, 0.76, 0.70), 0.15, clouds=0.03, seed=1),
             Style(36, 0.92, (0.01, 0, -0.01)),
-            4 / 3,
-            30,
+            aspect=4 / 3,
+            fps=30,
         ),
     ),
     "DILSE": (
@@ -137,8 +136,8 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             HARD,
             Backdrop((0.016, 0.085, 0.05), 0.3),
             Style(44, 1.1, (0, -0.01, 0.01)),
-            9 / 7,
-            25,
+            aspect=9 / 7,
+            fps=25,
         ),
     ),
     "INTERPRETER": (
@@ -148,8 +147,8 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             OFFICE,
             Backdrop((0.42, 0.36, 0.28), seed=3, shelf=True),
             Style(34, 0.95),
-            4 / 3,
-            25,
+            aspect=4 / 3,
+            fps=25,
         ),
         Studio(
             _GREEN,
@@ -157,8 +156,8 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             OFFICE,
             Backdrop((0.40, 0.30, 0.24), 0.3, clouds=0.08, seed=4),
             Style(42, 1.05),
-            4 / 3,
-            25,
+            aspect=4 / 3,
+            fps=25,
         ),
         Studio(
             _STRIPED,
@@ -166,20 +165,17 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
             WARM,
             Backdrop((0.20, 0.24, 0.30), 0.4, clouds=0.05, seed=5),
             Style(30, 0.88, (0, 0, 0.01)),
-            4 / 3,
-            25,
+            aspect=4 / 3,
+            fps=25,
         ),
     ),
 }
 
-DONORS: dict[str, Studio] = {  # who lends a face: closer to the camera, a livelier head
-    "DONOR-1": Studio(
-        SIGNERS["DONOR-1"], Camera(0.58, target=(0, -0.05, 0.86)), SOFT, _GREY, Style(40, 0.9, liveliness=4), 1.0, 25
-    ),
-    "DONOR-2": Studio(
-        SIGNERS["DONOR-2"], Camera(0.58, target=(0, -0.05, 0.86)), OFFICE, _GREY, Style(40, 0.9, liveliness=4), 1.0, 25
-    ),
-    "DONOR-3": Studio(
-        SIGNERS["DONOR-3"], Camera(0.58, target=(0, -0.05, 0.86)), WARM, _GREY, Style(40, 0.9, liveliness=4), 1.0, 25
-    ),
-}
+
+def _donor(name: str, light: Light) -> Studio:
+    """Who lends a face: closer to the camera, a livelier head."""
+    camera, style = Camera(0.58, target=(0, -0.05, 0.86)), Style(40, 0.9, liveliness=4)
+    return Studio(SIGNERS[name], camera, light, Backdrop((0.36, 0.38, 0.40), 0.3), style, aspect=1.0, fps=25)
+
+
+DONORS = {name: _donor(name, light) for name, light in (("DONOR-1", SOFT), ("DONOR-2", OFFICE), ("DONOR-3", WARM))}
