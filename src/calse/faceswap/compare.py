@@ -1,5 +1,6 @@
 """One swapped clip beside its original: expression kept, flicker, what else changed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ def compare(
     """Measure a swapped clip against its original, both `T x H x W x 3`; `track` is the original's, with a face."""
     landmarks = follow(swapped, networks, settings)
     before, after = features(track.landmarks), features(landmarks)
-    copy = features(follow(degraded(original), networks, settings))
+    copy = features(follow(map(degraded, original), networks, settings))
     faces, others = grey_faces(original, track), grey_faces(swapped, track)
     seen = ~np.isnan(faces).all(axis=(1, 2))
     pairs = list(zip(faces[seen], others[seen], strict=True))
@@ -70,15 +71,12 @@ def compare(
     )
 
 
-def follow(frames: Pictures, networks: FaceNetworks, settings: Faces) -> Floats:
-    """Return the landmarks `T x 468 x 3` of frames `T x H x W x 3`, NaN without a face; hands are not sought."""
-    landmarks = np.full((len(frames), LANDMARKS, 3), np.nan, np.float32)
+def follow(frames: Iterable[Pictures], networks: FaceNetworks, settings: Faces) -> Floats:
+    """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
     follower = FaceFollower(networks, settings)
-    for number, frame in enumerate(frames):
-        found = follower(frame)
-        if found is not None:
-            landmarks[number] = found[0]
-    return landmarks
+    nothing = np.full((LANDMARKS, 3), np.nan, np.float32)
+    found = [follower(frame) for frame in frames]
+    return np.stack([nothing if one is None else one[0] for one in found])
 
 
 def expression_kept(original: Series, swapped: Series, copy: Series) -> dict[str, FeatureKept]:

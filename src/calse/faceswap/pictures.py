@@ -17,12 +17,8 @@ _BLUR, _CONTRAST, _JPEG = 1.0, 0.85, 50
 _TINT = np.array([12, 0, -12], np.float32)
 
 
-def degraded(frames: Pictures) -> Pictures:
-    """Return frames `T x H x W x 3` as a poor copy shows them: blurred, of other colours, out of a JPEG."""
-    return np.stack([_degrade(frame) for frame in frames])
-
-
-def _degrade(frame: Pictures) -> Pictures:
+def degraded(frame: Pictures) -> Pictures:
+    """Return a frame `H x W x 3` as a poor copy shows it: blurred, of other colours, out of a JPEG."""
     soft = cv2.GaussianBlur(frame, (0, 0), _BLUR).astype(np.float32)
     dull = np.clip(_CONTRAST * (soft - 128) + 128 + _TINT, 0, 255).astype(np.uint8)
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", dull, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1], 1), np.uint8)
