@@ -10,9 +10,10 @@ from ruamel.yaml import YAML
 
 SOURCE = Path("src")
 STAGES = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
-# What carries bytes without shaping them: a change there reruns nothing.
-PLUMBING = {"__init__", "errors", "files", "layout", "parallel", "params"}
-OUTSIDE_THE_GRAPH = {"tracking"}
+# What carries or shows results without shaping them: a change there reruns nothing.
+PLUMBING = {"__init__", "errors", "files", "layout", "parallel", "params", "tracking"}
+PLUMBING |= {"recognition/observer", "recognition/workers"}
+SCREEN = SOURCE / "calse/recognition/display.py"
 DOORS = {
     "video": set(),
     "corpus": {"video"},
@@ -47,7 +48,7 @@ def closure(path):
     while waiting:
         file = waiting.pop()
         seen.add(file)
-        waiting |= imports_of(file) - seen
+        waiting |= imports_of(file) - seen - {SCREEN}
     return seen
 
 
@@ -56,7 +57,7 @@ def room(path):
 
 
 def shapes_output(path):
-    return room(path) not in PLUMBING | OUTSIDE_THE_GRAPH
+    return not {room(path), path.relative_to(SOURCE / "calse").with_suffix("").as_posix()} & PLUMBING
 
 
 def entry_of(stage):

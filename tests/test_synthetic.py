@@ -27,7 +27,7 @@ from calse.layout import Layout
 from calse.params import Params, Synthesis, read_params
 
 SMALL = Synthesis(glosses=2, short_side=48, donor_clips=1, seed=7)
-FOLDERS = [*SOURCES, *(f"donors/{donor}" for donor in DONORS)]
+FOLDERS = [*SOURCES, *DONORS]
 
 
 def small_params() -> Params:

@@ -114,7 +114,10 @@ def import_videos(
 ) -> None:
     """Copy a folder of videos into the raw data, with a reason for every file refused."""
     from calse.corpus.importing import import_folder, print_report
+    from calse.params import read_params
 
+    if corpus in read_params().synthesise:
+        raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
     print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
 
 

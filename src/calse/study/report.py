@@ -37,10 +37,11 @@ def report(params: Params, layout: Layout) -> None:
 def footnote(table: pd.DataFrame) -> str:
     """Say how much one clip weighs, without which the table is easily misread."""
     rows = table[table["test_source"] != MEAN]
-    clips, seeds = int(rows["clips"].min()), int(rows["seeds"].max())
+    fewest, most, seeds = int(rows["clips"].min()), int(rows["clips"].max()), int(rows["seeds"].max())
+    clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     runs = "one training" if seeds == 1 else f"{seeds} trainings with different seeds"
     return (
-        f"{clips} test clips a source, {runs} a cell: one clip is {100 / clips:.1f} points. "
+        f"{clips} test clips a source, {runs} a cell: one clip is {100 / fewest:.1f} points. "
         "A change of a few clips is within chance.\n"
     )
 

@@ -44,7 +44,7 @@ def recordings(settings: Synthesis, folder: Path) -> Iterator[Recording]:
     for number, (donor, studio) in enumerate(DONORS.items()):
         for clip in range(settings.donor_clips):
             gloss, take = signs[(number * settings.donor_clips + clip) % len(signs)], clip // len(signs) + 1
-            yield Recording(folder / "donors" / donor, clip_id(donor, gloss.name, take), gloss, take, studio, **shared)
+            yield Recording(folder / donor, clip_id(donor, gloss.name, take), gloss, take, studio, **shared)
 
 
 def record(recording: Recording) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def synthesise(params: Params, layout: Layout, corpus: str) -> None:
     """Write the raw folder of a synthetic corpus in one step.
 
     It holds `glossary.csv`; per source a folder of clips with its index `clips.csv` (file, gloss, signer, take,
-    sha256) and `truth/<clip>.npz` (see truth.Truth); and the same per donor under `donors/`. Equal settings give
+    sha256) and `truth/<clip>.npz` (see truth.Truth); and the same per donor. Equal settings give
     equal bytes on one machine. Raises CalseError when params have no settings for this corpus.
     """
     settings = params.synthesise.get(corpus)
