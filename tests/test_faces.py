@@ -4,6 +4,7 @@ import json
 import math
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from calse.layout import Layout
 from calse.params import read_params
 from faces import FACES, filmed, with_models, write_clip
 
+PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
 # Mesh points of the landmarker against the labels of the synthetic signers.
 SAME_POINTS = {"nose": 1, "mouth_right": 61, "mouth_left": 291, "chin": 152, "brow_right": 105, "brow_left": 334}
 
@@ -211,8 +213,7 @@ def test_the_stage_reports_frames_and_clips_without_a_face(layout, signer, track
         for name, frames in parts.items()
     ]
     write_manifest(layout.source_manifest("SACU"), clips)
-    params = read_params()
-    faces(params, layout, "SACU")
+    faces(PARAMS, layout, "SACU")
     report = json.loads((layout.metrics("faces") / "SACU.json").read_text())
     assert report["clips_without_face"] == ["SACU-B-1"]
     assert (report["clips"], report["frames"], report["frames_with_face"]) == (3, 8, 5)
@@ -222,7 +223,7 @@ def test_the_stage_reports_frames_and_clips_without_a_face(layout, signer, track
     assert set(tracks) == set(parts)
     again = read_track(layout.faces("SACU") / "SACU-A-1.face")
     assert np.abs(again.landmarks - track.landmarks[:4]).max() < 3  # but for the codec
-    faces(params, layout, "SACU")
+    faces(PARAMS, layout, "SACU")
     assert {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()} == tracks
 
 
@@ -232,7 +233,7 @@ def test_the_stage_names_a_clip_that_is_gone(layout):
     write_manifest(layout.source_manifest("STS"), [gone])
     (layout.root / gone.path).unlink()
     with pytest.raises(CalseError, match="STS-A-1"):
-        faces(read_params(), layout, "STS")
+        faces(PARAMS, layout, "STS")
     assert not layout.faces("STS").exists()
 
 
