@@ -6,6 +6,7 @@ import io
 import json
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -117,6 +118,21 @@ def read_manifest(path: Path) -> list[Clip]:
         except (TypeError, ValueError) as error:
             raise CalseError(f"{path}:{number} is not a clip: {error}") from None
     return clips
+
+
+def seed_of(*parts: object) -> int:
+    """Return a 64-bit seed that depends on every part and on nothing else."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def choose(clips: list[Clip], clips_per_gloss: int | None, seed: int) -> list[Clip]:
+    """Choose so many clips of each gloss, by a seeded draw that does not depend on which other clips there are."""
+    if clips_per_gloss is None:
+        return clips
+    by_gloss: dict[str, list[Clip]] = defaultdict(list)
+    for clip in sorted(clips, key=lambda clip: seed_of(seed, clip.clip)):
+        by_gloss[clip.gloss].append(clip)
+    return [clip for same_gloss in by_gloss.values() for clip in same_gloss[:clips_per_gloss]]
 
 
 def verify(clip: Clip, root: Path) -> Path:

@@ -55,6 +55,10 @@ class Layout:
         """Where the face is in every clip of a source: `<clip id>.face`."""
         return self.root / "data/faces" / source
 
+    def swap_model(self, donor: str) -> Path:
+        """The model that puts a donor's face on others: `model.safetensors` beside `model.json`."""
+        return self.root / "models/faceswap" / donor
+
     def split(self, recipe: str) -> Path:
         """Which clips train and test, for every test source of a recipe."""
         return self.root / "data/splits" / f"{recipe}.csv"

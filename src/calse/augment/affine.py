@@ -1,6 +1,5 @@
 """The stage `affine`: copies of clips under one random affine map each."""
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.augment.draws import Matrix, draw_matrix, seed_of
-from calse.clips import Clip, compact_json, read_manifest, verify, write_manifest
+from calse.augment.draws import Matrix, draw_matrix
+from calse.clips import Clip, choose, compact_json, read_manifest, seed_of, verify, write_manifest
 from calse.errors import CalseError
 from calse.files import folder_written_aside, sha256_of
 from calse.layout import Layout
@@ -53,16 +52,6 @@ def affine(params: Params, layout: Layout, set_name: str) -> None:
         ]
         made = map_parallel(make_copy, copies, f"affine {set_name}")
     write_manifest(layout.set_manifest(set_name), made)
-
-
-def choose(clips: list[Clip], clips_per_gloss: int | None, seed: int) -> list[Clip]:
-    """Choose so many clips of each gloss, by a seeded draw that does not depend on which other clips there are."""
-    if clips_per_gloss is None:
-        return clips
-    by_gloss: dict[str, list[Clip]] = defaultdict(list)
-    for clip in sorted(clips, key=lambda clip: seed_of(seed, clip.clip)):
-        by_gloss[clip.gloss].append(clip)
-    return [clip for same_gloss in by_gloss.values() for clip in same_gloss[:clips_per_gloss]]
 
 
 def make_copy(copy: Copy) -> Clip:

@@ -1,6 +1,5 @@
 """Random affine maps: one 2 x 3 matrix a clip, in pixels, taking a point of the clip to a point of its copy."""
 
-import hashlib
 import random
 
 import numpy as np
@@ -9,11 +8,6 @@ from numpy.typing import NDArray
 from calse.params import AffineSet
 
 Matrix = NDArray[np.float64]
-
-
-def seed_of(*parts: object) -> int:
-    """Return a 64-bit seed that depends on every part and on nothing else."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
 
 
 def draw_matrix(settings: AffineSet, width: int, height: int, seed: int) -> Matrix:

@@ -97,5 +97,7 @@ def warp(image: Image, matrix: Matrix, width: int, height: int, border: int = cv
     finer = times * matrix
     finer[:, 2] += (times - 1) / 2
     flags = cv2.INTER_CUBIC if shrink < 1 else cv2.INTER_LINEAR
-    drawn = cv2.warpAffine(image, finer, (times * width, times * height), flags=flags, borderMode=border)
-    return drawn if times == 1 else cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+    drawn: Image = cv2.warpAffine(image, finer, (times * width, times * height), flags=flags, borderMode=border)
+    if times > 1:
+        drawn = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+    return drawn

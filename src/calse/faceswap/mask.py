@@ -65,7 +65,7 @@ def detail_weights(landmarks: Points, height: int, width: int, eyes: float, mout
     spread = 0.05 * face_width(landmarks)
     grown = np.ones((2 * max(1, round(spread)) + 1,) * 2, np.uint8)
     weights = np.ones((height, width), np.float32)
-    groups = [(mouth, [LIPS]), (eyes, list(EYES_WITH_BROWS))]
+    groups: list[tuple[float, tuple[tuple[int, ...], ...]]] = [(mouth, (LIPS,)), (eyes, EYES_WITH_BROWS)]
     for weight, rings in groups:
         hulls = [cv2.convexHull(landmarks[list(ring), :2].astype(np.float32))[:, 0] for ring in rings]
         weights[cv2.dilate(fill(hulls, height, width), grown) > 0] = weight
@@ -88,4 +88,4 @@ def fill(polygons: list[Points], height: int, width: int) -> NDArray[np.uint8]:
 
 def _fixed(points: Points) -> NDArray[np.int32]:
     """Return points as OpenCV's fixed-point numbers with SUBPIXEL bits."""
-    return np.round(points[:, :2] * 2**SUBPIXEL).astype(np.int32)
+    return np.asarray(np.round(points[:, :2] * 2**SUBPIXEL), np.int32)

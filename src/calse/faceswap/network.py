@@ -26,14 +26,14 @@ class SwapNetwork(nn.Module):
         self.size = size
         stages = min(5, size.bit_length() - 3)
         widths = [channels * min(WIDEST, 2**stage) for stage in range(stages)]
-        back = [*widths[::-1][1:], channels]
+        back = [*widths[::-1][1:], channels // 2]
         self.encoder = nn.Sequential(*(Down(a, b) for a, b in zip([3, *widths[:-1]], widths, strict=True)))
         smallest = (widths[-1], size >> stages, size >> stages)
         self.code = nn.Linear(math.prod(smallest), code)
         self.identities = nn.ModuleList(Identity(code, smallest, back[0]) for _ in (SIGNER, DONOR))
         self.decoder = nn.Sequential(*(Up(a, b) for a, b in itertools.pairwise(back)))
-        self.face = nn.Conv2d(channels, 3, 5, padding=2)
-        self.mask = nn.Conv2d(channels, 1, 5, padding=2)
+        self.face = nn.Conv2d(channels // 2, 3, 5, padding=2)
+        self.mask = nn.Conv2d(channels // 2, 1, 5, padding=2)
 
     def encode(self, faces: Tensor) -> Tensor:
         """Return the codes `N x code` of faces `N x 3 x size x size` in 0..1."""
@@ -50,7 +50,7 @@ class SwapNetwork(nn.Module):
 
     def forward(self, signer: Tensor, donor: Tensor) -> tuple[Tensor, Tensor]:
         """Return faces and masks of a training batch, signer's first: everybody as themselves."""
-        codes = self.encode(torch.cat([signer, donor])).split([len(signer), len(donor)])
+        codes = self.encode(torch.cat([signer, donor])).tensor_split([len(signer)])
         return self.draw(torch.cat([part(code) for part, code in zip(self.identities, codes, strict=True)]))
 
 

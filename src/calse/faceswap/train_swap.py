@@ -1,0 +1,82 @@
+"""The stage `swap-train`: the model that puts one donor's face on the interpreters."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from calse.clips import Clip, write_rows
+from calse.faceswap.augmentation import MARGIN
+from calse.faceswap.checkpoint import save_model
+from calse.faceswap.preview import write_preview
+from calse.faceswap.sides import clips_of_sides
+from calse.faceswap.training import SwapTraining
+from calse.faceswap.training_faces import cut_faces
+from calse.files import sha256_of
+from calse.layout import Layout, scratch
+from calse.parallel import progress_bar
+from calse.params import Params, as_dict
+
+
+def swap_train(params: Params, layout: Layout, donor: str) -> None:
+    """Train a donor's model, or go on where an interrupted training stopped.
+
+    Writes models/faceswap/<DONOR> and the losses of every iteration. Faces and states lie in the scratch folder until
+    the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a leak (see `sides`), a
+    missing or changed clip, and a loss that is not finite.
+    """
+    torch.set_num_threads(params.swap_train.threads)
+    sides = clips_of_sides(params, layout, donor)
+    info = _describe(params, layout, donor, sides)
+    folder = scratch() / "swap-train" / info["fingerprint"]
+    faces = [
+        cut_faces(clips, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor} {name}")
+        for clips, name in zip(sides, ("signers", "donor"), strict=True)
+    ]
+    training = SwapTraining(params.swap_train, faces[0], faces[1])
+    info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
+    _run(training, folder / "state.pt", scratch() / "previews" / donor, donor)
+    save_model(layout.swap_model(donor), training.network, info)
+    rows = [
+        {"iteration": number, "signer": f"{signer:.6f}", "donor": f"{lent:.6f}"}
+        for number, (signer, lent) in enumerate(training.history, start=1)
+    ]
+    write_rows(layout.metrics("swap-train") / f"{donor}.csv", ["iteration", "signer", "donor"], rows)
+    shutil.rmtree(folder)
+
+
+def _run(training: SwapTraining, state: Path, previews: Path, donor: str) -> None:
+    """Train to the end with progress; every `preview_every` iterations keep the state and draw a preview."""
+    training.restore(state)
+    settings = training.settings
+    with progress_bar() as progress:
+        progress.console.print(f"training in {training.precision} on {training.device.type}: {training.reason}")
+        task = progress.add_task(donor, total=settings.iterations, completed=training.done)
+        while training.done < settings.iterations:
+            signer, lent = training.step()
+            rate = progress.tasks[task].speed or 0
+            text = f"{donor} loss {signer:.3f} {lent:.3f}, {rate:.1f} it/s"
+            progress.update(task, completed=training.done, description=text)
+            if training.done % settings.preview_every == 0 or training.done == settings.iterations:
+                training.save(state)
+                write_preview(previews / f"{training.done:06d}.png", training)
+
+
+def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
+    """Return what the model's JSON says of its making; the fingerprint changes with all that shapes the weights."""
+    sources = sorted({clip.source for clips in sides for clip in clips})
+    info = {
+        "donor": donor,
+        "signers": sorted({clip.signer for clip in sides[0]}),
+        "params": as_dict(params.swap_train),
+        "data": {name: sha256_of(layout.source_manifest(name)) for name in sources},
+    }
+    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode() + torch.__version__.encode())
+    for clip in [*sides[0], *sides[1]]:
+        digest.update(sha256_of(layout.faces(clip.source) / f"{clip.clip}.face").encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return info | {"fingerprint": digest.hexdigest()[:16]}
