@@ -66,7 +66,7 @@ def test_anchors_are_cell_centres_row_by_row():
 
 def test_decoding_adds_the_anchor_and_drops_what_does_not_score():
     boxes = np.array([[1, -1, 4, 6, 2, 0], [0, 0, 4, 4, 0, 0], [0, 0, -3, 4, 0, 0]], np.float32)
-    (found,) = decode(boxes, np.array([0, -1, 9], np.float32), np.full((3, 2), 10, np.float32), 192)
+    (found,) = decode(boxes, np.array([0, -1, 9], np.float32), np.full((3, 2), 10, np.float32))
     assert found.score == 0.5
     assert found.box.tolist() == [9, 6, 13, 12]
     assert found.points.tolist() == [[12, 10]]

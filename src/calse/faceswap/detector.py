@@ -51,7 +51,7 @@ class Detector:
         square, scale, offset = letterbox(picture, size)
         low, high = self._anchors.low, self._anchors.high
         boxes, logits = self._network(square.astype(np.float32) * ((high - low) / 255) + low)
-        found = merge(decode(boxes.reshape(len(logits), -1), logits, self._centres, size))
+        found = merge(decode(boxes.reshape(len(logits), -1), logits, self._centres))
         back = [(one.score, (one.box.reshape(2, 2) - offset) / scale, (one.points - offset) / scale) for one in found]
         return [Detection(score, box.ravel(), points) for score, box, points in back]
 
@@ -81,18 +81,18 @@ def letterbox(picture: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8],
     return square, scale, np.array([left, top], np.float32)
 
 
-def decode(boxes: Floats, logits: Floats, centres: Floats, size: int) -> list[Detection]:
+def decode(boxes: Floats, logits: Floats, centres: Floats) -> list[Detection]:
     """Return the anchors that score, best first, in pixels of the input.
 
-    `boxes` is `A x (4 + 2K)`: centre and points relative to the anchor's centre, width and height in pixels; the
-    models keep the score as a logit. `size` limits nothing but a box larger than the input, which is no detection.
+    `boxes` is `A x (4 + 2K)`: the box's centre and the points relative to the anchor's centre `A x 2`, and between
+    them its width and height, all in pixels; `logits` is `A`. A box turned inside out is no detection.
     """
     scores = sigmoid(logits)
     best = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= MIN_SCORE]
     found = []
     for index in best:
         centre, extent = centres[index] + boxes[index, :2], boxes[index, 2:4]
-        if extent.min() > 0 and extent.max() <= size:
+        if extent.min() > 0:
             box = np.concatenate([centre - extent / 2, centre + extent / 2])
             points = boxes[index, 4:].reshape(-1, 2) + centres[index]
             found.append(Detection(float(scores[index]), box, points))
