@@ -72,8 +72,10 @@ def smooth(series: NDArray[np.complex128], half_life: float) -> NDArray[np.compl
     found = ~np.isnan(series[:, 0])
     inner = slice(reach, reach + len(series))
     weight = np.convolve(found, kernel)[inner]
-    sums = [np.convolve(np.where(found, column, 0), kernel)[inner] for column in series.T]
-    return np.where(found[:, None], np.stack(sums, axis=1) / weight[:, None], np.nan)
+    sums = np.stack([np.convolve(np.where(found, column, 0), kernel)[inner] for column in series.T], axis=1)
+    smoothed = np.full_like(series, np.nan)
+    smoothed[found] = sums[found] / weight[found, None]
+    return smoothed
 
 
 def invert(matrix: Matrix) -> Matrix:
