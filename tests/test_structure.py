@@ -9,11 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 SOURCE = Path("src")
-STAGES = YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"]
+STAGES = {
+    name: stage.get("do", stage) for name, stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].items()
+}
 # What carries or shows results without shaping them: a change there reruns nothing.
 PLUMBING = {"__init__", "errors", "files", "layout", "parallel", "params", "tracking"}
 PLUMBING |= {"recognition/observer", "recognition/workers"}
-SCREEN = SOURCE / "calse/recognition/display.py"
+SCREEN = {SOURCE / "calse/recognition/display.py", SOURCE / "calse/faceswap/preview.py"}
 DOORS = {
     "video": set(),
     "corpus": {"video"},
@@ -48,7 +50,7 @@ def closure(path):
     while waiting:
         file = waiting.pop()
         seen.add(file)
-        waiting |= imports_of(file) - seen - {SCREEN}
+        waiting |= imports_of(file) - seen - SCREEN
     return seen
 
 
@@ -63,7 +65,7 @@ def shapes_output(path):
 def entry_of(stage):
     """The module whose function the command of that name calls: the first import of the command's body."""
     for node in ast.parse((SOURCE / "calse/cli.py").read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.name == stage:
+        if isinstance(node, ast.FunctionDef) and node.name == stage.replace("-", "_"):
             modules = [path_of(part.module) for part in node.body if isinstance(part, ast.ImportFrom)]
             return next(file for file in modules if shapes_output(file))
     raise LookupError(stage)

@@ -7,18 +7,19 @@ import pytest
 
 from calse.clips import write_rows
 from calse.errors import CalseError
+from calse.files import write_json
 from calse.layout import Layout
 from calse.params import read_params
 from calse.study.report import read_published, report, show
 from calse.study.table import accuracy_table, to_markdown
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
-COLUMNS = ["test_source", "seed", "clip", "gloss", "rank"]
+COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"]
 
 
-def predictions(recipe, source, ranks, seed=1):
+def predictions(recipe, source, ranks, seed=1, test_set="filmed"):
     rows = [{"clip": f"{source}-{number}", "gloss": "NO", "rank": rank} for number, rank in enumerate(ranks)]
-    return [row | {"recipe": recipe, "test_source": source, "seed": seed} for row in rows]
+    return [row | {"recipe": recipe, "test_source": source, "seed": seed, "test_set": test_set} for row in rows]
 
 
 def cell(table, recipe, source, k, column="accuracy"):
@@ -45,6 +46,16 @@ def test_seeds_are_pooled_and_counted():
     assert (cell(table, "Baseline", "SACU", 1, "clips"), cell(table, "Baseline", "SACU", 1, "seeds")) == (2, 2)
 
 
+def test_clips_with_the_face_blurred_are_a_column_of_their_own():
+    rows = predictions("Baseline", "SACU", [1, 2]) + predictions("Baseline", "STS", [1, 1])
+    rows += predictions("Baseline", "SACU", [2, 2], test_set="omitted")
+    rows += predictions("Baseline", "STS", [1, 2], test_set="omitted")
+    table = accuracy_table(pd.DataFrame(rows), (1,))
+    assert cell(table, "Baseline", "mean", 1) == 0.75
+    assert cell(table, "Baseline", "mean, face blurred", 1) == 0.25
+    assert cell(table, "Baseline", "SACU", 1) == 0.5
+
+
 def test_without_a_baseline_there_are_no_deltas():
     table = accuracy_table(pd.DataFrame(predictions("AF1", "SACU", [1, 2])), (1,))
     assert table["delta"].isna().all()
@@ -67,6 +78,9 @@ def repository(tmp_path):
         rows = [row for source in PARAMS.test_sources for row in predictions(recipe, source, rng.integers(1, 101, 100))]
         path = layout.metrics("evaluate") / recipe / "predictions.csv"
         write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
+    good = {"frames": 200, "frames_swapped": 150, "passed": True, "failed": [], "identity": {"moved": 0.9}, "kept": 0.8}
+    for name in PARAMS.swap:
+        write_json(layout.metrics("swap") / f"{name}.json", good)
     return layout
 
 
@@ -89,6 +103,18 @@ def test_another_corpus_is_not_compared_with_the_published_figures(repository):
     report(replace(PARAMS, corpus=replace(PARAMS.corpus, name="mine")), repository)
     assert "published" not in (repository.metrics("report") / "table.csv").read_text()
     assert "published" not in (repository.metrics("report") / "table.md").read_text()
+
+
+def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository):
+    bad = {"frames": 10, "frames_swapped": 0, "passed": False, "failed": ["no clip of the set has a face"]}
+    write_json(repository.metrics("swap") / "DF-2.json", bad)
+    report(PARAMS, repository)
+    text = (repository.metrics("report") / "table.md").read_text()
+    assert "| DF-1 | DONOR-1 | 75.0% | 0.90 | 0.80 | passed |" in text
+    assert "| DF-2 | DONOR-2 | 0.0% |  |  | FAILED: no clip of the set has a face |" in text
+    (repository.metrics("swap") / "DF-3.json").unlink()
+    with pytest.raises(CalseError, match="dvc repro swap@DF-3"):
+        report(PARAMS, repository)
 
 
 def test_missing_predictions_name_the_command_that_makes_them(repository):

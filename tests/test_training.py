@@ -107,7 +107,11 @@ def check_events(listener: Listener, fingerprints: list[str]) -> None:
 
 def check_predictions() -> None:
     with open("metrics/evaluate/Baseline/predictions.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        every = list(csv.DictReader(file))
+    rows = [row for row in every if row["test_set"] == "filmed"]
+    omitted = [row for row in every if row["test_set"] == "omitted"]
+    assert {row["test_source"] for row in omitted} == {"SACU"}
+    assert [row["rank"] for row in omitted] == [row["rank"] for row in rows if row["test_source"] == "SACU"]
     assert {(row["test_source"], row["gloss"]) for row in rows} == {(s, g) for s in ("SACU", "STS") for g in WAYS}
     for row in rows:
         assert row["clip"].startswith(row["test_source"])
@@ -117,7 +121,8 @@ def check_predictions() -> None:
         assert sum(chances) == pytest.approx(1, abs=1e-5)
         assert row["gloss_4"] == "", "there are only three glosses"
     metrics = json.loads(Path("metrics/evaluate/Baseline/metrics.json").read_text())
-    for source, scores in metrics.items():
+    assert metrics["omitted"] == {"SACU": metrics["filmed"]["SACU"]}
+    for source, scores in metrics["filmed"].items():
         hits = [row["rank"] == "1" for row in rows if row["test_source"] == source]
         assert scores["top1"] == pytest.approx(np.mean(hits), abs=1e-6)
         assert scores["seeds"]["1"]["clips"] == scores["clips"] == 3
@@ -266,6 +271,8 @@ def test_a_checkpoint_of_another_split_is_not_evaluated():
     try:
         split.write_text("".join(text.splitlines(keepends=True)[:-1]), encoding="utf-8")
         with pytest.raises(CalseError, match="was trained on another"):
-            predict_run(Run("Baseline", "SACU", 1), read_split(split), Layout(), Path("other/SACU/seed-1.safetensors"))
+            predict_run(
+                Run("Baseline", "SACU", 1), read_split(split), {}, Layout(), Path("other/SACU/seed-1.safetensors")
+            )
     finally:
         split.write_text(text, encoding="utf-8")

@@ -1,12 +1,12 @@
 """A tiny repository to train on: bright squares that move, one way for each gloss, over a ground that says nothing."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from ruamel.yaml import YAML
 
-from calse.clips import COLUMNS, Clip, clip_id, write_rows
+from calse.clips import COLUMNS, Clip, clip_id, write_manifest, write_rows
 from calse.files import sha256_of
 from calse.layout import Layout
 from calse.params import Params, check_params
@@ -32,6 +32,7 @@ def toy_params(**train: object) -> Params:
     tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
     tree["recipes"] = {"Baseline": []}
     tree["test_sources"] = ["SACU", "STS"]
+    tree["omit"] = ["SACU"]
     tree["train"] |= TRAIN | train
     return check_params(tree)
 
@@ -48,7 +49,10 @@ def moving_square(way: tuple[int, int], seed: list[int], frames: int = 12, side:
 
 
 def make_repository(root: Path, takes: int = 2) -> Layout:
-    """Write the clips and Baseline's split: SACU and STS film each gloss once, the interpreter `takes` times."""
+    """Write the clips and Baseline's split: SACU and STS film each gloss once, the interpreter `takes` times.
+
+    SACU's omitted clips are the filmed ones under other names: there is no face to blur.
+    """
     layout = Layout(root)
     clips = [
         _make_clip(layout, source, gloss, take)
@@ -60,6 +64,8 @@ def make_repository(root: Path, takes: int = 2) -> Layout:
         asdict(clip) | {test: "test" if clip.source == test else "train" for test in ("SACU", "STS")} for clip in clips
     ]
     write_rows(layout.split("Baseline"), [*COLUMNS, "SACU", "STS"], rows)
+    omitted = [replace(clip, clip=f"OMIT-{clip.clip}", parent=clip.clip) for clip in clips if clip.source == "SACU"]
+    write_manifest(layout.omitted_manifest("SACU"), omitted)
     return layout
 
 

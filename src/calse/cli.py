@@ -58,6 +58,50 @@ def affine(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def face_models() -> None:
+    """Fetch the published models of faces and hands, once."""
+    from calse.faceswap.models import fetch_models
+
+    fetch_models(Layout())
+
+
+@app.command(rich_help_panel=STAGES)
+def faces(source: str) -> None:
+    """Find the face and the hands in front of it in every frame of a source."""
+    from calse.faceswap.extract import faces
+    from calse.params import read_params
+
+    faces(read_params(), Layout(), source)
+
+
+@app.command(rich_help_panel=STAGES)
+def swap_train(donor: str) -> None:
+    """Train the model that puts a donor's face on the interpreters."""
+    from calse.faceswap.train_swap import swap_train
+    from calse.params import read_params
+
+    swap_train(read_params(), Layout(), donor)
+
+
+@app.command(rich_help_panel=STAGES)
+def swap(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Make a face-swapped set and measure how well it came out."""
+    from calse.faceswap.convert import swap
+    from calse.params import read_params
+
+    swap(read_params(), Layout(), set_name)
+
+
+@app.command(rich_help_panel=STAGES)
+def omit(source: str) -> None:
+    """Blur the face in a source's test clips: what does recognition owe to it?"""
+    from calse.faceswap.omission import omit
+    from calse.params import read_params
+
+    omit(read_params(), Layout(), source)
+
+
+@app.command(rich_help_panel=STAGES)
 def split(recipe: str) -> None:
     """List which clips of a recipe train and test, for each test source."""
     from calse.params import read_params
@@ -119,6 +163,19 @@ def import_videos(
     if corpus in read_params().synthesise:
         raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
     print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
+
+
+@app.command()
+def anonymise(
+    videos: list[Path],
+    donor: Annotated[str, typer.Option(help="whose face to put on: a trained donor")],
+    folder: Annotated[Path, typer.Option("--output", "-o", help="where the new videos go")],
+) -> None:
+    """Put a donor's face on the signers of any videos and say how well it came out."""
+    from calse.faceswap.anonymise import anonymise, print_results
+    from calse.params import read_params
+
+    print_results(anonymise(read_params(), Layout(), videos, donor, folder))
 
 
 @app.command()

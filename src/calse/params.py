@@ -96,11 +96,11 @@ class AffineSet:
 
 @dataclass(frozen=True, config=STRICT)
 class Faces:
-    """How faces are followed: detected afresh every so many frames, and when presence falls under its limit.
-
-    A face narrower than `min_width` (share of the frame's width) is left alone.
+    """In which sources faces are followed, and how: detected afresh every so many frames, and when presence falls
+    under its limit. A face narrower than `min_width` (share of the frame's width) is left alone.
     """
 
+    sources: tuple[Name, ...]
     detect_every: Positive
     min_presence: Share
     min_width: Share
@@ -108,8 +108,13 @@ class Faces:
 
 @dataclass(frozen=True, config=STRICT)
 class SwapTrain:
-    """How a donor's face-swap model is trained; `size` is the output face's in pixels, `channels` the first stage's."""
+    """How a donor's face-swap model is trained; `size` is the output face's in pixels, `channels` the first stage's.
 
+    `signers` is the interpreter source whose faces it learns to replace: one that is never tested on. `augment` scales
+    the random changes of place and colour; 1 is what the study's tool does.
+    """
+
+    signers: Name
     size: Annotated[int, Field(ge=32, multiple_of=32)]
     channels: Positive
     code: Positive
@@ -118,6 +123,7 @@ class SwapTrain:
     lr: Annotated[float, Field(gt=0)]
     eyes_weight: NotNegative
     mouth_weight: NotNegative
+    augment: Share
     preview_every: Positive
     precision: Literal["auto", "fp32", "bf16"]
     threads: Positive
@@ -190,7 +196,9 @@ class Params:
     ingest: Ingest
     validate: Validate
     affine: dict[Name, AffineSet]
+    face_models: Annotated[tuple[Literal["published"], ...], Field(alias="face-models")]
     faces: Faces
+    omit: tuple[Name, ...]
     donors: tuple[Name, ...]
     swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
     swap: dict[Name, SwapSet]
@@ -253,8 +261,23 @@ def _check_names(params: Params, path: Path) -> None:
     publics, donors = params.sources_of("public"), params.sources_of("donor")
     for name in params.test_sources:
         _known(f"{path}: test_sources", name, publics, "a public source")
+    for name in params.faces.sources:
+        _known(f"{path}: faces.sources", name, list(params.corpus.sources), "a source")
+    for name in params.omit:
+        _known(
+            f"{path}: omit",
+            name,
+            [s for s in params.test_sources if s in params.faces.sources],
+            "a test source of faces",
+        )
     for name in params.donors:
-        _known(f"{path}: donors", name, donors, "a source of kind donor")
+        _known(
+            f"{path}: donors", name, [s for s in donors if s in params.faces.sources], "a source of kind donor in faces"
+        )
+    if params.donors:
+        _known(
+            f"{path}: swap-train.signers", params.swap_train.signers, params.sources_of("interpreter"), "an interpreter"
+        )
     for set_name, swap_set in params.swap.items():
         _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
         if set_name in params.affine:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from calse.clips import Clip, write_rows
+from calse.clips import Clip, read_manifest, write_rows
 from calse.errors import CalseError
 from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
@@ -17,7 +17,8 @@ from calse.recognition.observer import Run
 from calse.splits import Split, read_split
 
 BEST = 10
-COLUMNS = ["test_source", "seed", "clip", "gloss", "rank"] + [
+FILMED, OMITTED = "filmed", "omitted"
+COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"] + [
     f"{what}_{place}" for place in range(1, BEST + 1) for what in ("gloss", "probability")
 ]
 Scored = tuple[Run, dict[str, Any], dict[str, float]]
@@ -26,48 +27,57 @@ Scored = tuple[Run, dict[str, Any], dict[str, float]]
 def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
     """Score every run of a recipe on its held-out clips and write metrics/evaluate/<recipe>/.
 
-    `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses;
-    `metrics.json` the top-K of each test source, over all its seeds and for each. Returns, for each run,
-    what its checkpoint says and its scores. Raises CalseError naming the checkpoint or clip that is wrong.
+    `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
+    `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
+    has the top-K of each test source and set, over all seeds and for each. Returns, for each run, what its
+    checkpoint says and its scores on the filmed clips. Raises CalseError naming the checkpoint or clip that is wrong.
     """
     split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
     predictions: list[dict[str, Any]] = []
     scored: list[Scored] = []
     for run in runs:
-        info, rows = predict_run(run, split, layout, checkpoint_path(layout.models(recipe), run))
+        tests = {FILMED: split.test(run.test_source)}
+        if run.test_source in params.omit:
+            tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
+        info, rows = predict_run(run, split, tests, layout, checkpoint_path(layout.models(recipe), run))
         predictions += rows
-        scored.append((run, info, summary(rows, params.evaluate.topk)))
+        filmed = [row for row in rows if row["test_set"] == FILMED]
+        scored.append((run, info, summary(filmed, params.evaluate.topk)))
     with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
-        write_json(folder / "metrics.json", per_source(scored, predictions, params.evaluate.topk))
+        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk))
     return scored
 
 
-def per_source(
-    scored: list[Scored], predictions: list[dict[str, Any]], topk: tuple[int, ...]
-) -> dict[str, dict[str, Any]]:
-    """Return the scores of each test source, over all its predictions and seed by seed."""
+def per_source(predictions: list[dict[str, Any]], topk: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+    """Return the scores of each test set and source, over all its predictions and seed by seed."""
     result: dict[str, dict[str, Any]] = {}
-    for run, _, scores in scored:
-        rows = [row for row in predictions if row["test_source"] == run.test_source]
-        source = result.setdefault(run.test_source, summary(rows, topk) | {"seeds": {}})
-        source["seeds"][str(run.seed)] = scores
+    for row in predictions:
+        tests = result.setdefault(row["test_set"], {})
+        tests.setdefault(row["test_source"], {}).setdefault(str(row["seed"]), []).append(row)
+    for tests in result.values():
+        for source, seeds in tests.items():
+            every = [row for rows in seeds.values() for row in rows]
+            by_seed = {seed: summary(rows, topk) for seed, rows in seeds.items()}
+            tests[source] = summary(every, topk) | {"seeds": by_seed}
     return result
 
 
-def predict_run(run: Run, split: Split, layout: Layout, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Load a checkpoint and return what its JSON says and one row for each held-out clip."""
+def predict_run(
+    run: Run, split: Split, tests: dict[str, list[Clip]], layout: Layout, path: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Load a checkpoint and return what its JSON says and one row for each clip of the test sets."""
     from calse.recognition.checkpoints import load_checkpoint
 
     model, info = load_checkpoint(path)
     if info["split_sha256"] != sha256_of(split.path):
         raise CalseError(f"{path} was trained on another {split.path}; rerun the train stage")
-    clips = split.test(run.test_source)
-    frames = [open_frames(file) for file in cached_frames(clips, layout, info["params"]["size"])]
-    rows = [
-        {"test_source": run.test_source, "seed": run.seed} | prediction_row(clip, scores, chances, info["classes"])
-        for clip, (scores, chances) in zip(clips, predict(model, info, frames), strict=True)
-    ]
+    rows = []
+    for test_set, clips in tests.items():
+        frames = [open_frames(file) for file in cached_frames(clips, layout, info["params"]["size"])]
+        head = {"test_source": run.test_source, "seed": run.seed, "test_set": test_set}
+        answers = zip(clips, predict(model, info, frames), strict=True)
+        rows += [head | prediction_row(clip, *answer, info["classes"]) for clip, answer in answers]
     return info, rows
 
 

@@ -9,7 +9,8 @@ from calse.errors import CalseError
 from calse.files import folder_written_aside, write_text
 from calse.layout import Layout
 from calse.params import Params
-from calse.study.table import MEAN, accuracy_table, to_markdown, with_deltas
+from calse.study.swaps import swap_section
+from calse.study.table import MEAN, OMITTED, accuracy_table, to_markdown, with_deltas
 
 STUDIED_CORPUS = "calse-100"
 
@@ -24,19 +25,20 @@ def report(params: Params, layout: Layout) -> None:
     predictions = pd.concat([read_predictions(layout, recipe) for recipe in params.recipes], ignore_index=True)
     table = accuracy_table(predictions, params.evaluate.topk)
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", to_markdown(table), footnote(table)]
+    sections.append(swap_section(params, layout))
     if params.corpus.name == STUDIED_CORPUS:
         published = read_published()
         table = table.merge(published, how="left", on=["recipe", "test_source", "k"], suffixes=("", "_published"))
         sections += ["## As published\n", to_markdown(published)]
     with folder_written_aside(layout.metrics("report")) as folder:
         table.to_csv(folder / "table.csv", index=False, float_format="%.6f", lineterminator="\n")
-        write_text(folder / "table.md", "\n".join(sections))
+        write_text(folder / "table.md", "\n".join(section for section in sections if section))
         draw_table(table, params.corpus.glosses, folder / "table.png")
 
 
 def footnote(table: pd.DataFrame) -> str:
     """Say how much one clip weighs, without which the table is easily misread."""
-    rows = table[table["test_source"] != MEAN]
+    rows = table[~table["test_source"].isin([MEAN, OMITTED])]
     fewest, most, seeds = int(rows["clips"].min()), int(rows["clips"].max()), int(rows["seeds"].max())
     clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     runs = "one training" if seeds == 1 else f"{seeds} trainings with different seeds"

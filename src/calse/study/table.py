@@ -4,26 +4,38 @@ import pandas as pd
 
 BASELINE = "Baseline"
 MEAN = "mean"
+OMITTED = "mean, face blurred"
 
 
 def accuracy_table(predictions: pd.DataFrame, topk: tuple[int, ...]) -> pd.DataFrame:
     """Count top-K hits per recipe and test source.
 
-    `predictions` has a row a prediction: recipe, test_source, seed, clip and `rank`, the 1-based place of
-    the right gloss. Returns recipe, test_source, k, accuracy (0 to 1, over clips and seeds), delta (against
-    Baseline on the same test source), clips and seeds. The test source `mean` is the plain mean over the others.
+    `predictions` has a row a prediction: recipe, test_source, test_set, seed, clip and `rank`, the 1-based
+    place of the right gloss. Returns recipe, test_source, k, accuracy (0 to 1, over clips and seeds), delta (against
+    Baseline on the same test source), clips and seeds. The test source `mean` is the plain mean over the others;
+    `mean, face blurred` the same over the clips whose `test_set` is `omitted`.
     """
+    filmed = _counted(predictions[predictions["test_set"] == "filmed"], topk)
+    omitted = _counted(predictions[predictions["test_set"] == "omitted"], topk)
+    parts = [filmed, _mean(filmed, MEAN)] + ([_mean(omitted, OMITTED)] if len(omitted) else [])
+    return with_deltas(pd.concat(parts, ignore_index=True))
+
+
+def _counted(predictions: pd.DataFrame, topk: tuple[int, ...]) -> pd.DataFrame:
+    """Count hits per recipe, test source and k."""
     rows = []
     for (recipe, source), group in predictions.groupby(["recipe", "test_source"], sort=False):
         counts = {"clips": group["clip"].nunique(), "seeds": group["seed"].nunique()}
         for k in topk:
             hits = float((group["rank"] <= k).mean())
             rows.append({"recipe": recipe, "test_source": source, "k": k, "accuracy": hits} | counts)
-    table = pd.DataFrame(rows)
-    means = table.groupby(["recipe", "k"], sort=False, as_index=False).agg(
-        {"accuracy": "mean", "clips": "sum", "seeds": "max"}
-    )
-    return with_deltas(pd.concat([table, means.assign(test_source=MEAN)], ignore_index=True))
+    return pd.DataFrame(rows)
+
+
+def _mean(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the plain mean over test sources as a test source of its own."""
+    together = {"accuracy": "mean", "clips": "sum", "seeds": "max"}
+    return table.groupby(["recipe", "k"], sort=False, as_index=False).agg(together).assign(test_source=name)
 
 
 def with_deltas(table: pd.DataFrame) -> pd.DataFrame:
