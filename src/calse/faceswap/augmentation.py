@@ -15,16 +15,16 @@ LUMA = (0.299, 0.587, 0.114)
 OPPONENTS = ((0.587, -0.299, 0.0), (0.114, 0.114, -0.886))
 
 
-def training_views(crops: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def training_views(crops: Tensor, size: int, strength: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return what goes in and what shall come out for crops `N x C x S x S` in 0..1, the first three channels RGB.
 
     Comes out: all channels under one random colour change, turn, zoom, shift and flip, `N x C x size x size`. Goes in:
-    the same RGB warped, `N x 3 x size x size`. Every draw comes from the generator (on the CPU, so that all devices
-    see the same).
+    the same RGB warped, `N x 3 x size x size`. `strength` scales all changes but flip and warp; 1 is the limits above.
+    Every draw comes from the generator, on the CPU, so that all devices see the same.
     """
-    grid = moved_grid(len(crops), size, generator).to(crops.device)
+    grid = moved_grid(len(crops), size, strength, generator).to(crops.device)
     bent = grid + grid_shifts(len(crops), size, generator).to(crops.device)
-    crops = torch.cat([jitter(crops[:, :3], generator), crops[:, 3:]], dim=1)
+    crops = torch.cat([jitter(crops[:, :3], strength, generator), crops[:, 3:]], dim=1)
     target = F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
     warped = F.grid_sample(crops[:, :3], bent, padding_mode="border", align_corners=False)
     return warped, target
@@ -42,9 +42,9 @@ def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator) * 2 - 1
 
 
-def moved_grid(count: int, size: int, generator: torch.Generator) -> Tensor:
+def moved_grid(count: int, size: int, strength: float, generator: torch.Generator) -> Tensor:
     """Return where each pixel of a turned, zoomed, shifted, perhaps flipped view comes from, `N x size x size x 2`."""
-    turn, zoom, right, down = uniform((4, count), generator)
+    turn, zoom, right, down = strength * uniform((4, count), generator)
     flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
     scale = (1 + ZOOM * zoom) / MARGIN
     cosine, sine = scale * torch.cos(TURN * turn), scale * torch.sin(TURN * turn)
@@ -60,9 +60,10 @@ def grid_shifts(count: int, size: int, generator: torch.Generator) -> Tensor:
     return fine.movedim(1, 3)
 
 
-def jitter(images: Tensor, generator: torch.Generator) -> Tensor:
+def jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Return RGB images `N x 3 x S x S` in 0..1, each in another light and tint."""
-    light, red, yellow = uniform((3, len(images), 1, 1, 1), generator).to(images.device).unbind()
+    draws = strength * uniform((3, len(images), 1, 1, 1), generator)
+    light, red, yellow = draws.to(images.device).unbind()
     luma = (images * images.new_tensor(LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
     to_red, to_yellow = images.new_tensor(OPPONENTS).view(2, 3, 1, 1).unbind()
     return (images + LIGHTNESS * light * luma + TINT * (red * to_red + yellow * to_yellow)).clamp(0, 1)

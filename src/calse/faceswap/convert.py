@@ -1,23 +1,51 @@
-"""Putting the donor's face into the frames of a clip: predict, match the colours, blend, touch nothing else."""
+"""The stage `swap`: clips with a donor's face instead of the signer's, and the proof that it worked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from calse.faceswap.align import Matrix, alignment, invert, move, warp
+from calse.clips import Clip, choose, compact_json, verify, write_manifest
+from calse.errors import CalseError
+from calse.faceswap.align import Matrix, alignment, move, warp
+from calse.faceswap.blend import Pictures, blend, match_colours, predict
+from calse.faceswap.checkpoint import WEIGHTS, load_model
 from calse.faceswap.mask import Floats, face_mask, hand_share
-from calse.faceswap.network import DONOR, SwapNetwork
+from calse.faceswap.network import SwapNetwork
+from calse.faceswap.quality import assess_set
+from calse.faceswap.sheet import write_sheet
+from calse.faceswap.sides import clips_of_sides
 from calse.faceswap.track import FaceTrack
-from calse.params import SwapSet
+from calse.faceswap.training_faces import track_of
+from calse.files import folder_written_aside, sha256_of, write_json
+from calse.layout import Layout
+from calse.parallel import map_parallel
+from calse.params import Params, SwapSet
+from calse.video.decode import read_frames
+from calse.video.encode import write_video
 
-Pictures = NDArray[np.uint8]
 MARK = {"comment": "The face is synthetic: another person's was put in its place."}  # goes into the container
-BATCH = 16  # faces predicted at once
 HIDDEN = 0.02  # share of the face that a hand must hide to be counted
-SURE = (0.2, 0.8)  # the network's own mask: below the first it draws no face, above the second surely one
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One clip to swap into `folder`, with the donor's model of the hash `model`."""
+
+    parent: Clip
+    set_name: str
+    settings: SwapSet
+    model: str
+    folder: Path
+    layout: Layout
+
+    @property
+    def name(self) -> str:
+        """The swapped clip's id."""
+        return f"{self.set_name}-{self.parent.clip}-1"
 
 
 @dataclass(frozen=True)
@@ -28,6 +56,70 @@ class SwapReport:
     swapped: int
     without_face: int
     hand_over_face: int
+
+
+def swap(params: Params, layout: Layout, set_name: str) -> None:
+    """Make a face-swapped set, its manifest, its contact sheet and its metrics.
+
+    Raises CalseError for an unknown set, a leak (see `sides`), a model or track that is missing or damaged, and a
+    parent clip that has changed.
+    """
+    if set_name not in params.swap:
+        raise CalseError(f"swap.{set_name} is not in params.yaml; its sets are: {', '.join(params.swap) or 'none'}")
+    settings = params.swap[set_name]
+    signers, _ = clips_of_sides(params, layout, settings.donor)
+    load_model(layout.swap_model(settings.donor))
+    model = sha256_of(layout.swap_model(settings.donor) / WEIGHTS)
+    parents = choose(signers, settings.clips_per_gloss, settings.seed)
+    with folder_written_aside(layout.augmented(set_name)) as folder:
+        jobs = [Swap(parent, set_name, settings, model, folder, layout) for parent in parents]
+        results = map_parallel(swap_clip, jobs, f"swap {set_name}")
+    made = sorted((clip for clip, _ in results), key=lambda clip: clip.clip)
+    write_manifest(layout.set_manifest(set_name), made)
+    write_sheet(params, layout, set_name, made)
+    counts = totals([report for _, report in results])
+    write_json(layout.metrics("swap") / f"{set_name}.json", counts | assess_set(params, layout, set_name, made))
+
+
+def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
+    """Swap one clip into a file and return its record, the parent's with what changed, and a report."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)  # sums depend on it
+    parent, donor = job.parent, job.settings.donor
+    frames = read_frames(verify(parent, job.layout.root))
+    track = track_of(parent, job.layout, frames)
+    swapped, report = swap_frames(frames, track, _network(job.layout.swap_model(donor)), job.settings)
+    path = job.folder / f"{job.name}.mp4"
+    write_video(path, swapped, parent.fps, MARK)
+    made = {"by": "swap", "donor": donor, "model": job.model, "seed": job.settings.seed, "face": "synthetic"}
+    clip = replace(
+        parent,
+        clip=job.name,
+        set=job.set_name,
+        parent=parent.clip,
+        path=(Layout().augmented(job.set_name) / path.name).as_posix(),
+        sha256=sha256_of(path),
+        content="",
+        made=compact_json(made),
+    )
+    return clip, report
+
+
+@cache
+def _network(folder: Path) -> SwapNetwork:
+    """Load a model once a process."""
+    return load_model(folder)[0]
+
+
+def totals(reports: list[SwapReport]) -> dict[str, int]:
+    """Return the reports of all clips as one."""
+    return {
+        "clips": len(reports),
+        "frames": sum(report.frames for report in reports),
+        "frames_swapped": sum(report.swapped for report in reports),
+        "frames_without_face": sum(report.without_face for report in reports),
+        "frames_hand_over_face": sum(report.hand_over_face for report in reports),
+    }
 
 
 def swap_frames(
@@ -64,53 +156,3 @@ def _crop(frame: Pictures, matrix: Matrix, size: int) -> Floats:
 def _crop_mask(track: FaceTrack, number: int, matrix: Matrix, size: int) -> Floats:
     landmarks, hands = (move(points[number], matrix) for points in (track.landmarks, track.hands))
     return face_mask(landmarks, hands, size, size)
-
-
-@torch.no_grad()
-def predict(network: SwapNetwork, faces: Floats) -> tuple[Floats, Floats]:
-    """Return the donor's faces with the expressions of `N x S x S x 3` faces, and masks `N x S x S`; all in 0..1."""
-    drawn = [
-        network.decode(network.encode(torch.from_numpy(faces[start : start + BATCH]).permute(0, 3, 1, 2)), DONOR)
-        for start in range(0, len(faces), BATCH)
-    ]
-    pictures, masks = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-    low, high = SURE
-    return pictures.permute(0, 2, 3, 1).numpy(), ((masks[:, 0] - low) / (high - low)).clamp(0, 1).numpy()
-
-
-def match_colours(faces: Floats, originals: Floats, weights: Floats) -> Floats:
-    """Return faces `N x S x S x 3` in the originals' colours: mean and spread in L*a*b* (Reinhard et al., 2001).
-
-    The statistics are over the whole clip, weighted by `N x S x S`: one change for all frames does not flicker.
-    """
-    total = weights.sum()
-    if total < 1:
-        return faces
-    drawn, wanted = (np.stack([cv2.cvtColor(face, cv2.COLOR_RGB2LAB) for face in part]) for part in (faces, originals))
-
-    def statistics(colours: Floats) -> tuple[Floats, Floats]:
-        mean = (colours * weights[..., None]).sum(axis=(0, 1, 2)) / total
-        spread = ((colours - mean) ** 2 * weights[..., None]).sum(axis=(0, 1, 2)) / total
-        return mean, np.sqrt(spread)
-
-    (mean, spread), (aim, width) = statistics(drawn), statistics(wanted)
-    matched = (drawn - mean) * (width / np.maximum(spread, 1e-3)) + aim
-    return np.stack([np.clip(cv2.cvtColor(face.astype(np.float32), cv2.COLOR_LAB2RGB), 0, 1) for face in matched])
-
-
-def blend(frame: Pictures, place: Floats, face: Floats, mask: Floats, matrix: Matrix) -> Pictures:
-    """Return one frame `H x W x 3` with a face drawn in the crop that `matrix` cuts, as far as both masks allow.
-
-    `place` `H x W` is the face in the frame, `mask` `S x S` what the network holds for face in its drawing.
-    """
-    left, top, width, height = cv2.boundingRect((place > 0).astype(np.uint8))
-    if width == 0:
-        return frame
-    back = invert(matrix) - np.array([[0, 0, left], [0, 0, top]])
-    window = np.s_[top : top + height, left : left + width]
-    drawn = 255 * np.clip(warp(face, back, width, height), 0, 1)
-    sure = np.clip(warp(mask, back, width, height, cv2.BORDER_CONSTANT), 0, 1)
-    share = np.minimum(place[window], sure)[..., None]
-    mixed = frame.copy()
-    mixed[window] = np.round(frame[window] * (1 - share) + drawn * share)
-    return mixed

@@ -21,8 +21,7 @@ def clips_of_sides(params: Params, layout: Layout, donor: str) -> tuple[list[Cli
             )
     lent = read_manifest(layout.source_manifest(donor))
     check_donor(params, layout, donor, lent)
-    signers = params.sources_of("interpreter")
-    return [clip for name in signers for clip in read_manifest(layout.source_manifest(name))], lent
+    return read_manifest(layout.source_manifest(params.swap_train.signers)), lent
 
 
 def check_donor(params: Params, layout: Layout, donor: str, lent: list[Clip]) -> None:

@@ -40,7 +40,9 @@ class SwapTraining:
         seed = stream_seed(self.settings.seed, self.done + 1)
         rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
         crops = [side.take(rng.integers(len(side), size=self.settings.batch)) for side in self.sides]
-        inputs, targets = training_views(self.tensor(np.concatenate(crops)), self.settings.size, generator)
+        inputs, targets = training_views(
+            self.tensor(np.concatenate(crops)), self.settings.size, self.settings.augment, generator
+        )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             drawn = self.network(*inputs.chunk(2))
         losses = self._losses(drawn, targets)
