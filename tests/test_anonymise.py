@@ -25,7 +25,7 @@ SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 def params():
     tree = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml").read_text(encoding="utf-8"))
     tree["corpus"]["sources"]["DONOR-1"] = {"kind": "donor", "clips_per_gloss": None}
-    return check_params(tree | {"donors": ["DONOR-1"], "swap": {"DF-1": SWAP}})
+    return check_params(tree | {"recipes": {"Baseline": []}, "donors": ["DONOR-1"], "swap": {"DF-1": SWAP}})
 
 
 PARAMS = params()

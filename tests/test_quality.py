@@ -30,7 +30,7 @@ SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 def params():
     tree = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml").read_text(encoding="utf-8"))
     tree["corpus"]["sources"] |= {name: {"kind": "donor", "clips_per_gloss": None} for name in DONORS}
-    return check_params(tree | {"donors": list(DONORS), "swap": {"DF-1": SWAP}})
+    return check_params(tree | {"recipes": {"Baseline": []}, "donors": list(DONORS), "swap": {"DF-1": SWAP}})
 
 
 def test_a_steady_ramp_does_not_flicker_and_an_alternation_does():
