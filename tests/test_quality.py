@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
@@ -12,7 +13,7 @@ from calse.corpus.synthetic.signers import DONORS, SOURCES
 from calse.faceswap import quality
 from calse.faceswap.compare import FeatureKept, mean_kept
 from calse.faceswap.likeness import distances, identity_moved, quotas, sample
-from calse.faceswap.pictures import flicker, grey_faces, outside_difference, psnr, ssim
+from calse.faceswap.pictures import detail, flicker, grey_faces, outside_difference, psnr, ssim
 from calse.faceswap.quality import assess_set, failures
 from calse.faceswap.sheet import SIDE, write_sheet
 from calse.faceswap.truth import raw_frames
@@ -38,6 +39,16 @@ def test_a_steady_ramp_does_not_flicker_and_an_alternation_does():
     assert flicker(10 * steps) == 0
     assert flicker(10 * (steps % 2)) == 20  # each second difference is +-20
     assert flicker(steps[:2]) == 0
+
+
+def test_a_blurred_face_has_lost_detail_and_a_slope_has_none():
+    slope = np.arange(8.0)[None, None] * np.ones((1, 8, 1))
+    assert detail(slope) == 0
+    edge = np.where(slope < 4, 0.0, 10.0)
+    assert detail(edge) == pytest.approx(2 * 10 / 6)  # two of six inner columns see the step
+    sharp = grey_faces(NOISE[None], drawn_track(1))
+    soft = grey_faces(cv2.GaussianBlur(NOISE, (0, 0), 2)[None], drawn_track(1))
+    assert detail(soft) < detail(sharp) / 3
 
 
 def test_flicker_looks_at_the_face_only():
@@ -183,6 +194,7 @@ def test_a_copy_keeps_everything_but_the_identity_stays(world):
     assert figures["kept"] > 0.9
     assert figures["outside"]["median"] < 1
     assert 0.8 < figures["flicker"]["median"] < 1.2
+    assert 0.8 < figures["detail"]["median"] < 1.2
 
 
 def test_a_frozen_face_of_the_donor_moves_the_identity_and_keeps_nothing(world):
@@ -206,8 +218,6 @@ def test_a_set_without_a_face_fails_by_name(world):
 
 
 def test_the_sheet_shows_original_swap_and_donor(world):
-    import cv2
-
     layout = world[0]
     swapped = swap_of(world, "sheet", world[3])
     path = write_sheet(params(), layout, "DF-1", [swapped])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from calse.faceswap.expression import EXPRESSION, Series, features, kept, rolled
-from calse.faceswap.pictures import Pictures, degraded, flicker, grey_faces, outside_difference, psnr, ssim
+from calse.faceswap.pictures import Pictures, degraded, detail, flicker, grey_faces, outside_difference, psnr, ssim
 from calse.faceswap.track import LANDMARKS, FaceTrack, Floats
 from calse.faceswap.tracking import FaceFollower, FaceNetworks
 from calse.params import Faces
@@ -28,7 +28,7 @@ class FeatureKept(NamedTuple):
 class Comparison:
     """What a swap kept and changed. `landmarks` are the swapped clip's; `original` and `swapped` are FEATURES.
 
-    `flicker` is relative to the original's (1: none was added), `outside` the mean difference outside the face in grey
+    `flicker` and `detail` are relative to the original's (1: none was added or lost), `outside` the mean difference outside the face in grey
     levels, `again` the share of the original's faces that are still found; PSNR in dB and SSIM are of the face.
     """
 
@@ -37,6 +37,7 @@ class Comparison:
     swapped: Series
     expression: dict[str, FeatureKept]
     flicker: float
+    detail: float
     outside: float
     psnr: float
     ssim: float
@@ -64,6 +65,7 @@ def compare(
         swapped=after,
         expression=expression_kept(before, after, copy),
         flicker=flicker(others) / max(flicker(faces), 1e-6),
+        detail=detail(others) / max(detail(faces), 1e-6),
         outside=outside_difference(original, swapped, track),
         psnr=float(np.mean([psnr(*pair) for pair in pairs])) if pairs else 100.0,
         ssim=float(np.mean([ssim(*pair) for pair in pairs])) if pairs else 1.0,

@@ -47,6 +47,14 @@ def flicker(faces: Greys) -> float:
     return float(np.nanmean(changes)) if np.isfinite(changes).any() else 0.0
 
 
+def detail(faces: Greys) -> float:
+    """Return the mean absolute Laplacian of aligned faces `N x S x S`, in grey levels: lines and edges, no blur."""
+    inner = faces[:, 1:-1, 1:-1]
+    around = faces[:, :-2, 1:-1] + faces[:, 2:, 1:-1] + faces[:, 1:-1, :-2] + faces[:, 1:-1, 2:]
+    curved = np.abs(4 * inner - around)
+    return float(np.nanmean(curved)) if np.isfinite(curved).any() else 0.0
+
+
 def outside_difference(original: Pictures, other: Pictures, track: FaceTrack) -> float:
     """Return the mean absolute difference outside the face, in grey levels: what only the codec may have changed."""
     means, pixels = [], []

@@ -116,7 +116,7 @@ def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
     kept = mean_kept({name: row for name, (row, _) in expression.items()})
     changes = {
         name: quartiles([getattr(comparison, name) for comparison in comparisons])
-        for name in ("flicker", "outside", "psnr", "ssim", "again")
+        for name in ("flicker", "detail", "outside", "psnr", "ssim", "again")
     }
     return changes | {
         "clips_measured": len(assessed),
