@@ -28,8 +28,9 @@ class FeatureKept(NamedTuple):
 class Comparison:
     """What a swap kept and changed. `landmarks` are the swapped clip's; `original` and `swapped` are FEATURES.
 
-    `flicker` and `detail` are relative to the original's (1: none was added or lost), `outside` the mean difference outside the face in grey
-    levels, `again` the share of the original's faces that are still found; PSNR in dB and SSIM are of the face.
+    `flicker` and `detail` are relative to the original's (1: none was added or lost), `outside` is the mean difference
+    outside the face in grey levels, `again` the share of the original's faces that are still found; PSNR in dB and SSIM
+    are of the face.
     """
 
     landmarks: Floats
