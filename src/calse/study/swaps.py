@@ -20,9 +20,9 @@ def swap_section(params: Params, layout: Layout) -> str:
     for name, settings in params.swap.items():
         lines.append(f"| {' | '.join([name, settings.donor, *_cells(_read(layout, name))])} |")
     lines.append(
-        "\nmoved: share of sampled frames that are no longer taken for the signer; kept: correlation of mouth,"
+        "\nmoved: share of sampled frames whose face is nearer to the donor's than to the signer's; kept: correlation of"
     )
-    lines.append("eyes and brows with the original's; contact sheets: `data/augmented/<set>/contact-sheet.png`\n")
+    lines.append("mouth, eyes and brows with the original's. To look at: `data/augmented/<set>/contact-sheet.png`\n")
     return "\n".join(lines)
 
 
