@@ -22,7 +22,7 @@ from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, OVAL, detail_weights, fac
 from calse.faceswap.network import SwapNetwork
 from calse.faceswap.track import FaceTrack, write_track
 from calse.faceswap.train_swap import swap_train
-from calse.faceswap.training import SwapTraining
+from calse.faceswap.training import SwapTraining, learning_rate
 from calse.faceswap.training_faces import aligned_crops
 from calse.files import sha256_of
 from calse.layout import Layout
@@ -36,12 +36,12 @@ TRAIN = SwapTrain(
     size=32,
     channels=8,
     code=32,
-    iterations=60,
+    iterations=150,
     batch=8,
-    lr=0.003,
+    lr=0.005,
     eyes_weight=3.0,
     mouth_weight=2.0,
-    augment=1.0,
+    augment=0.3,
     preview_every=100,
     precision="fp32",
     threads=1,
@@ -214,6 +214,9 @@ def test_dissimilarity_is_none_between_equals_and_large_between_opposites():
     image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert dissimilarity(image, image).abs().max() < 1e-6
     assert dissimilarity(image, 1 - image).mean() > 0.8
+    flat, lighter = torch.full((1, 3, 9, 9), 0.4), torch.full((1, 3, 9, 9), 0.6)  # no structure: luminance alone
+    expected = (1 - (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)) / 2
+    assert torch.allclose(dissimilarity(flat, lighter), torch.tensor(expected), atol=1e-3)
 
 
 def test_errors_outside_the_face_hardly_count():
@@ -248,13 +251,19 @@ def test_training_makes_the_signer_look_like_the_donor_with_the_signers_mouth(tr
     open_so_far = np.linspace(0, 0.12, 12)
     frames, track = cartoon(PEOPLE["INTERPRETER"], open_so_far)
     crops = np.stack([warp(f, m, 32, 32) for f, m in zip(frames, alignment(track, 32), strict=True)])
-    faces, masks = predict(trained.network.eval(), crops.astype(np.float32) / 255)
+    faces, _ = predict(trained.network.eval(), crops.astype(np.float32) / 255)
     cheek = faces[:, 15:18, 9:12].mean(axis=(0, 1, 2)) * 255
     donor, signer = (np.linalg.norm(cheek - PEOPLE[name]) for name in ("DONOR-1", "INTERPRETER"))
     assert donor < 0.5 * signer
     mouth = faces[:, 18:27, 13:19].mean(axis=(1, 2, 3))
     assert np.corrcoef(mouth, -open_so_far)[0, 1] > 0.8
-    assert masks[:, 16, 16].min() > 0.6 > 0.4 > masks[:, 0, 0].max()
+
+
+def test_the_learning_rate_falls_to_almost_nothing_at_the_end():
+    rates = [learning_rate(TRAIN, done) for done in range(TRAIN.iterations)]
+    assert rates[0] == rates[TRAIN.iterations // 2] == TRAIN.lr
+    assert 0 < rates[-1] < 0.05 * TRAIN.lr
+    assert rates == sorted(rates, reverse=True)
 
 
 def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):

@@ -11,7 +11,7 @@ from calse.faceswap.network import DONOR, SwapNetwork
 
 Pictures = NDArray[np.uint8]
 BATCH = 16  # faces predicted at once
-SURE = (0.2, 0.8)  # the network's own mask: below the first it draws no face, above the second surely one
+SURE = (0.05, 0.5)  # the network's own mask: below the first it draws no face, above the second surely one
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ from calse.faceswap.training_faces import Crops, FaceSet
 from calse.files import written_aside
 from calse.params import SwapTrain
 
+FALL = 0.4  # share of the iterations: a short training would end in the noise of its last steps
+
 
 class SwapTraining:
     """The network, its optimiser, and the losses of signer and donor in each iteration so far."""
@@ -46,6 +48,8 @@ class SwapTraining:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             drawn = self.network(*inputs.chunk(2))
         losses = self._losses(drawn, targets)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings, self.done)
         self.optimiser.zero_grad()
         torch.autograd.backward(losses.sum())
         signer, donor = losses.tolist()
@@ -84,6 +88,11 @@ class SwapTraining:
             self.network.load_state_dict(parts["network"])
             self.optimiser.load_state_dict(parts["optimiser"])
             self.history = parts["history"]
+
+
+def learning_rate(settings: SwapTrain, done: int) -> float:
+    """Return the learning rate of the iteration after `done`: it falls to nothing, in a line, over the last FALL."""
+    return settings.lr * min(1.0, (settings.iterations - done) / (FALL * settings.iterations))
 
 
 def choose_precision(wanted: str, device: torch.device) -> tuple[str, str]:
