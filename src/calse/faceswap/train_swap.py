@@ -31,7 +31,7 @@ def swap_train(params: Params, layout: Layout, donor: str) -> None:
     torch.set_num_threads(params.swap_train.threads)
     sides = clips_of_sides(params, layout, donor)
     info = _describe(params, layout, donor, sides)
-    folder = scratch() / "swap-train" / info["fingerprint"]
+    folder = scratch() / "swap-train" / f"{info['fingerprint']}-{_code()}"
     faces = [
         cut_faces(clips, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor} {name}")
         for clips, name in zip(sides, ("signers", "donor"), strict=True)
@@ -66,7 +66,7 @@ def _run(training: SwapTraining, state: Path, previews: Path, donor: str) -> Non
 
 
 def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
-    """Return what the model's JSON says of its making; the fingerprint changes with all that shapes the weights."""
+    """Return what the model's JSON says of its making; the fingerprint changes with the settings and the data."""
     sources = sorted({clip.source for clips in sides for clip in clips})
     info = {
         "donor": donor,
@@ -74,9 +74,15 @@ def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip
         "params": as_dict(params.swap_train),
         "data": {name: sha256_of(layout.source_manifest(name)) for name in sources},
     }
-    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode() + torch.__version__.encode())
+    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
     for clip in [*sides[0], *sides[1]]:
         digest.update(sha256_of(layout.faces(clip.source) / f"{clip.clip}.face").encode())
+    return info | {"fingerprint": digest.hexdigest()[:16]}
+
+
+def _code() -> str:
+    """Return a name that changes with this package's code and with PyTorch: no state of another may go on."""
+    digest = hashlib.sha256(torch.__version__.encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    return info | {"fingerprint": digest.hexdigest()[:16]}
+    return digest.hexdigest()[:8]
