@@ -43,7 +43,11 @@ def test_the_study_preset_holds_the_published_settings():
         ("affine.AF1.of", "dictionary", "affine.AF1.of"),
         ("affine.AF1.rotation", -1, "affine.AF1.rotation"),
         ("corpus.name", "../elsewhere", "corpus.name"),
-        ("recipes.Both", ["AF1", "AF9"], "recipes.Both: 'AF9' is not an augmentation set; those are: AF1, AF2, DF-1, DF-2, DF-3"),
+        (
+            "recipes.Both",
+            ["AF1", "AF9"],
+            "recipes.Both: 'AF9' is not an augmentation set; those are: AF1, AF2, DF-1, DF-2, DF-3",
+        ),
         ("recipes.Twice", ["AF1", "AF1"], "recipes.Twice"),
         ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is not a public source"),
         ("ingest", None, "ingest"),

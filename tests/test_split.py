@@ -87,6 +87,17 @@ def test_a_copy_without_its_parent_or_under_another_source_is_refused(repository
         split(PARAMS, repository, "AF2")
 
 
+def test_a_donor_who_signs_in_a_test_source_is_refused(repository):
+    params = replace(PARAMS, recipes={"DF1": ("DF-1",)})
+    swapped = [copy_of(filmed("INTERPRETER", gloss), "DF-1") for gloss in GLOSSES]
+    write_manifest(repository.set_manifest("DF-1"), swapped)
+    write_manifest(repository.source_manifest("DONOR-1"), [filmed("DONOR-1", "G000")])
+    split(params, repository, "DF1")
+    write_manifest(repository.source_manifest("DONOR-1"), [replace(filmed("DONOR-1", "G000"), signer="STS")])
+    with pytest.raises(CalseError, match="donor DONOR-1: STS signs in the test source STS"):
+        split(params, repository, "DF1")
+
+
 def test_one_recording_in_two_sources_is_refused_by_name(repository):
     clips = [replace(filmed("STS", gloss), content=f"SACU-{gloss}-1") for gloss in GLOSSES]
     write_manifest(repository.source_manifest("STS"), clips)

@@ -79,6 +79,7 @@ def repository(tmp_path):
         path = layout.metrics("evaluate") / recipe / "predictions.csv"
         write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
     good = {"frames": 200, "frames_swapped": 150, "passed": True, "failed": [], "identity": {"moved": 0.9}, "kept": 0.8}
+    good |= {"detail": {"median": 0.6}}
     for name in PARAMS.swap:
         write_json(layout.metrics("swap") / f"{name}.json", good)
     return layout
@@ -110,8 +111,8 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
     write_json(repository.metrics("swap") / "DF-2.json", bad)
     report(PARAMS, repository)
     text = (repository.metrics("report") / "table.md").read_text()
-    assert "| DF-1 | DONOR-1 | 75.0% | 0.90 | 0.80 | passed |" in text
-    assert "| DF-2 | DONOR-2 | 0.0% |  |  | FAILED: no clip of the set has a face |" in text
+    assert "| DF-1 | DONOR-1 | 75.0% | 0.90 | 0.80 | 0.60 | passed |" in text
+    assert "| DF-2 | DONOR-2 | 0.0% |  |  |  | FAILED: no clip of the set has a face |" in text
     (repository.metrics("swap") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro swap@DF-3"):
         report(PARAMS, repository)

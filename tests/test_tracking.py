@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from calse.clips import write_manifest
 from calse.errors import CalseError
+from calse.files import write_json
 from calse.layout import Layout
 from calse.params import read_params
 from calse.recognition.observer import Run
@@ -50,7 +52,7 @@ def test_a_training_becomes_one_run_with_everything_to_compare_it_by(repository)
     client, (run,) = runs_of(PARAMS)
     assert (root / "mlruns/mlflow.db").is_file()
     assert run.info.status == "FINISHED"
-    assert (run.data.params["train.epochs"], run.data.params["recipe"], run.data.params["seed"]) == ("20", "AF1", "1")
+    assert (run.data.params["train.batch"], run.data.params["recipe"], run.data.params["seed"]) == ("10", "AF1", "1")
     assert (run.data.metrics["loss"], run.data.metrics["test.top1"], run.data.metrics["test.top5"]) == (1.5, 0.5, 1.0)
     assert [point.value for point in client.get_metric_history(run.info.run_id, "loss")] == [3.0, 1.5]
     assert run.data.tags["calse.test_source"] == "SACU"
@@ -71,6 +73,19 @@ def test_training_again_replaces_the_run_and_a_lost_run_comes_back_with_its_scor
     Tracker(params, repository[1]).scores(RUN, INFO, {"top1": 0.25})
     (run,) = runs_of(params)[1]
     assert (run.info.status, run.data.metrics["test.top1"]) == ("FINISHED", 0.25)
+
+
+def test_a_swapped_set_becomes_a_run_with_its_figures(repository):
+    params, layout = replace(PARAMS, corpus=replace(PARAMS.corpus, name="swapping")), repository[1]
+    write_manifest(layout.set_manifest("DF-1"), [])
+    figures = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}
+    write_json(layout.metrics("swap") / "DF-1.json", figures)
+    for _ in range(2):
+        Tracker(params, layout).swapped_set("DF-1")
+    (run,) = runs_of(params)[1]
+    assert run.data.metrics == {"frames": 12.0, "passed": 0.0, "identity.moved": 0.25}
+    assert (run.data.params["donor"], run.data.params["swap-train.size"]) == ("DONOR-1", "64")
+    assert run.info.status == "FINISHED"
 
 
 def test_a_failed_training_is_closed_with_its_reason(repository):

@@ -18,6 +18,7 @@ def split(params: Params, layout: Layout, recipe: str) -> None:
     filmed = [clip for name in params.filmed for clip in read_manifest(layout.source_manifest(name))]
     generated = [clip for name in params.recipes[recipe] for clip in read_manifest(layout.set_manifest(name))]
     check_leaks(filmed, generated)
+    check_donors(params, layout, recipe, filmed)
     rows = [
         asdict(clip) | {source: role(clip, source) for source in params.test_sources}
         for clip in sorted(filmed + generated, key=lambda clip: clip.clip)
@@ -51,3 +52,13 @@ def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:
             raise CalseError(
                 f"clip {clip.clip} has another source or gloss than its parent {parent.clip}; rerun its set"
             )
+
+
+def check_donors(params: Params, layout: Layout, recipe: str, filmed: list[Clip]) -> None:
+    """Refuse a recipe whose swapped clips show the face of somebody who is tested on. Raises CalseError naming both."""
+    tested = {clip.signer: clip.source for clip in filmed if clip.source in params.test_sources}
+    for donor in {params.swap[name].donor for name in params.recipes[recipe] if name in params.swap}:
+        for clip in read_manifest(layout.source_manifest(donor)):
+            if clip.signer in tested:
+                where = tested[clip.signer]
+                raise CalseError(f"donor {donor}: {clip.signer} signs in the test source {where}; take another donor")

@@ -7,6 +7,12 @@ from calse.errors import CalseError
 from calse.layout import Layout
 from calse.params import Params
 
+LEGEND = """
+moved: share of sampled frames whose face is nearer to the donor's than to the signer's; kept: correlation of mouth,
+eyes and brows with the original's; detail: sharpness against the original's. A face can move by being blurred: look at
+`data/augmented/<set>/contact-sheet.png`.
+"""
+
 
 def swap_section(params: Params, layout: Layout) -> str:
     """Return the quality of every face-swapped set as Markdown, empty when there is none.
@@ -15,15 +21,11 @@ def swap_section(params: Params, layout: Layout) -> str:
     """
     if not params.swap:
         return ""
-    heading = ["set", "donor", "frames swapped", "identity moved", "expression kept", "verdict"]
+    heading = ["set", "donor", "frames swapped", "identity moved", "expression kept", "detail", "verdict"]
     lines = ["## Face-swapped sets\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
     for name, settings in params.swap.items():
         lines.append(f"| {' | '.join([name, settings.donor, *_cells(_read(layout, name))])} |")
-    lines.append(
-        "\nmoved: share of sampled frames whose face is nearer to the donor's than to the signer's; kept: correlation of"
-    )
-    lines.append("mouth, eyes and brows with the original's. To look at: `data/augmented/<set>/contact-sheet.png`\n")
-    return "\n".join(lines)
+    return "\n".join([*lines, LEGEND])
 
 
 def _read(layout: Layout, name: str) -> dict[str, Any]:
@@ -37,6 +39,6 @@ def _cells(figures: dict[str, Any]) -> list[str]:
     verdict = "passed" if figures["passed"] else f"FAILED: {'; '.join(figures['failed'])}"
     share = f"{figures['frames_swapped'] / max(1, figures['frames']):.1%}"
     if "identity" not in figures:
-        return [share, "", "", verdict]
+        return [share, "", "", "", verdict]
     kept = "" if figures["kept"] is None else f"{figures['kept']:.2f}"
-    return [share, f"{figures['identity']['moved']:.2f}", kept, verdict]
+    return [share, f"{figures['identity']['moved']:.2f}", kept, f"{figures['detail']['median']:.2f}", verdict]

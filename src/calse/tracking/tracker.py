@@ -1,13 +1,16 @@
 """One MLflow run a training: parameters, curves, top-K, and what it was trained on."""
 
 import hashlib
+import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from calse.files import sha256_of
 from calse.layout import Layout
 from calse.params import Params, as_dict
 from calse.recognition.observer import Run
@@ -68,6 +71,24 @@ class Tracker:
             self.finished(run)
         self._log(self.run_ids[run], {f"test.{name}": value for name, value in scores.items()}, 0)
 
+    def swapped_set(self, set_name: str) -> None:
+        """Write a face-swapped set's parameters and figures as a finished run, in place of an equal set's run."""
+        from mlflow.entities import Param
+
+        client, experiment = self._store
+        fingerprint = sha256_of(self.layout.set_manifest(set_name))
+        for old in self._find(fingerprint):
+            client.delete_run(old)
+        tags = {FINGERPRINT: fingerprint, "calse.set": set_name} | self._surroundings()
+        run_id = client.create_run(experiment, run_name=set_name, tags=tags).info.run_id
+        chosen = as_dict(self.params.swap[set_name]) | {
+            f"swap-train.{key}": value for key, value in as_dict(self.params.swap_train).items()
+        }
+        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in chosen.items()])
+        figures = json.loads((self.layout.metrics("swap") / f"{set_name}.json").read_text(encoding="utf-8"))
+        self._log(run_id, dict(numbers_of(figures)), 0)
+        client.set_terminated(run_id, "FINISHED")
+
     def _find(self, fingerprint: str) -> list[str]:
         client, experiment = self._store
         found = client.search_runs([experiment], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'")
@@ -94,15 +115,26 @@ class Tracker:
         self._store[0].log_inputs(self.run_ids[run], inputs)
 
     def _tags(self, run: Run, fingerprint: str) -> dict[str, str]:
+        names = {"calse.recipe": run.recipe, "calse.test_source": run.test_source}
+        return {FINGERPRINT: fingerprint} | names | self._surroundings()
+
+    def _surroundings(self) -> dict[str, str]:
+        """What every run says of where it comes from."""
         tags = {
-            FINGERPRINT: fingerprint,
             "calse.corpus": self.params.corpus.name,
-            "calse.recipe": run.recipe,
-            "calse.test_source": run.test_source,
             "mlflow.source.git.commit": git_revision(),
             "dvc.experiment": os.environ.get("DVC_EXP_NAME", ""),
         }
         return {key: value for key, value in tags.items() if value}
+
+
+def numbers_of(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the numbers of nested figures under dotted names; verdicts as 0 and 1."""
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            yield from numbers_of(value, f"{prefix}{key}.")
+        elif isinstance(value, (int, float)):
+            yield f"{prefix}{key}", float(value)
 
 
 def md5_of(path: Path) -> str:
