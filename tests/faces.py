@@ -24,15 +24,20 @@ CACHE = Path(__file__).parents[1] / ".scratch/face-models"
 FACES = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml").faces
 
 
-def with_models(root: Path) -> Layout:
-    """A repository that has the face models; they are downloaded once for all tests."""
+def fetched_models() -> Path:
+    """The folder of the face models, downloaded once for all tests."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         fetch_models(Layout(CACHE))
+    return Layout(CACHE).face_models()
+
+
+def with_models(root: Path) -> Layout:
+    """A repository that has the face models."""
     layout = Layout(root)
     layout.face_models().parent.mkdir(parents=True)
-    layout.face_models().symlink_to(Layout(CACHE).face_models())
+    layout.face_models().symlink_to(fetched_models())
     return layout
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from calse.recognition.metrics import best_first, rank_of, summary, top_k, top_k_per_class
+from calse.recognition.metrics import best_first, confusion, rank_of, summary, top_k, top_k_per_class
 
 
 def test_ties_are_ranked_by_index():
@@ -28,3 +28,9 @@ def test_summary_names_what_it_counts():
         "top5": 1.0,
         "top5_per_class": 1.0,
     }
+
+
+def test_the_confusion_counts_pairs_of_truth_and_answer():
+    pairs = [("NO", "NO"), ("NO", "AÑO"), ("NO", "AÑO"), ("AÑO", "AÑO")]
+    counted = confusion([{"gloss": gloss, "gloss_1": answer} for gloss, answer in pairs])
+    assert [tuple(row.values()) for row in counted] == [("AÑO", "AÑO", 1), ("NO", "AÑO", 2), ("NO", "NO", 1)]

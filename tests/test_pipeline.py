@@ -12,6 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from calse.layout import Layout
+from faces import fetched_models
+
 yaml = YAML(typ="safe", pure=True)
 SMALL = {
     "synthesise": {"synthetic": {"glosses": 3, "short_side": 64, "donor_clips": 1}},
@@ -20,12 +23,22 @@ SMALL = {
     "validate": {"min_side": 32},
     "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 1, "batch": 6, "precision": "fp32"},
     "evaluate": {"topk": [1, 2]},
+    "test_sources": ["SACU", "STS"],
+    "omit": ["SACU"],
+    "donors": ["DONOR-1"],
+    "faces": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
+    "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 3},
+    "swap": {"DF-2": None, "DF-3": None},
+    "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None},
 }
+RECIPES = ("Baseline", "DF1", "AF2")
 
 
 def shrink(tree, changes):
     for key, value in changes.items():
-        if isinstance(value, dict):
+        if value is None:
+            del tree[key]
+        elif isinstance(value, dict):
             shrink(tree[key], value)
         else:
             tree[key] = value
@@ -59,16 +72,18 @@ class Repository:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     root = tmp_path_factory.mktemp("repository")
-    for name in ("src", "presets", ".dvc/config", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
+    kept = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep")
+    for name in ("src", "presets", ".dvc/config", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", *kept):
         target = root / name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if Path(name).is_dir():
-            shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(name, target)  # with its __pycache__: numba's kernels need not be compiled again
         else:
             shutil.copy(name, target)
     toy = Repository(root)
     toy.change(SMALL)
     toy.run("git", "init", "-q")
+    shutil.copytree(fetched_models(), Layout(root).face_models())
     return toy
 
 
@@ -77,18 +92,20 @@ def test_one_command_rebuilds_the_study_and_a_second_finds_nothing_to_do(reposit
     assert len(stages) == len(set(stages))
     with open(repository.root / "metrics/report/table.csv") as file:
         cells = {(row["recipe"], row["test_source"], row["k"]) for row in csv.DictReader(file)}
-    assert len(cells) == 3 * 4 * 2
+    columns = {"SACU", "STS", "mean", "mean, face blurred"}
+    assert cells == {(recipe, column, k) for recipe in RECIPES for column in columns for k in ("1", "2")}
     assert repository.repro() == []
 
 
 def test_every_training_is_a_finished_run_in_the_one_store(repository):
     client = MlflowClient(f"sqlite:///{repository.root}/mlruns/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
-    assert sorted(run.info.run_name for run in runs) == sorted(
-        f"{recipe}-{source}-1" for recipe in ("Baseline", "AF1", "AF2") for source in ("SACU", "STS", "DILSE")
-    )
-    for run in runs:
-        assert run.info.status == "FINISHED"
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    trainings = [run for run in runs if "calse.recipe" in run.data.tags]
+    assert {run.info.run_name for run in runs} - {run.info.run_name for run in trainings} == {"DF-1"}
+    names = sorted(f"{recipe}-{source}-1" for recipe in RECIPES for source in ("SACU", "STS"))
+    assert sorted(run.info.run_name for run in trainings) == names
+    for run in trainings:
         assert {"loss", "test.top1", "test.top2"} <= set(run.data.metrics)
         assert run.inputs.dataset_inputs[0].dataset.digest in (repository.root / "dvc.lock").read_text()
 
@@ -100,15 +117,26 @@ def test_no_output_tells_where_or_when_it_was_made(repository):
                 assert str(repository.root) not in path.read_text()
 
 
-def test_a_parameter_of_one_set_reruns_that_sets_training_only(repository):
-    repository.change({"affine": {"AF2": {"rotation": 5}}})
+@pytest.mark.parametrize(
+    ("change", "rerun"),
+    [
+        ({"affine": {"AF2": {"rotation": 5}}}, {"affine@AF2", "train@AF2", "evaluate@AF2"}),
+        ({"swap": {"DF-1": {"feather": 0.1}}}, {"swap@DF-1", "train@DF1", "evaluate@DF1"}),
+    ],
+    ids=["affine", "swap"],
+)
+def test_a_parameter_of_one_set_reruns_that_sets_training_only(repository, change, rerun):
+    repository.change(change)
     stages = repository.repro()
-    assert {name for name in stages if name.startswith(("affine", "train", "evaluate"))} == {
-        "affine@AF2",
-        "train@AF2",
-        "evaluate@AF2",
-    }
+    assert {name for name in stages if not name.startswith(("split", "report"))} == rerun
     assert stages[-1] == "report"
+
+
+def test_no_frame_of_a_video_is_left_for_git(repository):
+    untracked = repository.run("git", "ls-files", "--others", "--exclude-standard")[1].splitlines()
+    assert len(untracked) > 50
+    assert not [name for name in untracked if name.endswith((".mp4", ".face", ".safetensors", ".npy", ".tflite"))]
+    assert [name for name in untracked if name.endswith(".png")] == ["metrics/report/table.png"]
 
 
 def test_a_failing_gate_stops_before_anything_trains_and_says_which_gloss(repository):

@@ -12,7 +12,7 @@ from calse.layout import Layout
 from calse.params import Params
 from calse.recognition.frames_cache import cached_frames, open_frames
 from calse.recognition.jobs import checkpoint_path, runs_of
-from calse.recognition.metrics import best_first, rank_of, summary
+from calse.recognition.metrics import best_first, confusion, rank_of, summary
 from calse.recognition.observer import Run
 from calse.splits import Split, read_split
 
@@ -29,7 +29,8 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
 
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
     `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
-    has the top-K of each test source and set, over all seeds and for each. Returns, for each run, what its
+    has the top-K of each test source and set, over all seeds and for each; `confusion.csv` which gloss was taken
+    for which, on the filmed clips of all sources. Returns, for each run, what its
     checkpoint says and its scores on the filmed clips. Raises CalseError naming the checkpoint or clip that is wrong.
     """
     split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
@@ -45,6 +46,8 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
         scored.append((run, info, summary(filmed, params.evaluate.topk)))
     with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
+        filmed = [row for row in predictions if row["test_set"] == FILMED]
+        write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
         write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk))
     return scored
 

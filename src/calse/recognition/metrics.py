@@ -1,6 +1,7 @@
 """Measures of recognition: plain functions, no torch."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,15 @@ def summary(rows: list[dict[str, Any]], topk: Sequence[int]) -> dict[str, float]
         result[f"top{k}"] = round(top_k(ranks, k), 6)
         result[f"top{k}_per_class"] = round(top_k_per_class(ranks, glosses, k), 6)
     return result
+
+
+def confusion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Count how often each gloss was answered by which: `gloss`, `answered`, `clips`, for pairs that occur.
+
+    Takes predictions with `gloss` and `gloss_1`, the best answer.
+    """
+    counts = Counter((row["gloss"], row["gloss_1"]) for row in rows)
+    return [{"gloss": gloss, "answered": best, "clips": count} for (gloss, best), count in sorted(counts.items())]
 
 
 def class_prior_loss(loss: str, classes: int) -> float:
