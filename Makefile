@@ -30,7 +30,7 @@ repro: setup  ## rebuild the study: every stage, then the results table
 	@calse show
 
 test: setup  ## run the tests
-	pytest -n $(JOBS)
+	pytest -n $(JOBS) --dist loadfile
 
 check: setup  ## format, lint, types
 	ruff format --check .
