@@ -24,7 +24,7 @@ def draw_table(table: pd.DataFrame, glosses: int, path: Path) -> None:
             colour = COLOURS[number % len(COLOURS)]
             axis.plot(places, 100 * rows["accuracy"], "o", color=colour, label=recipe)
         axis.set_title(f"top-{k}")
-        axis.set_xticks(range(len(sources)), sources)
+        axis.set_xticks(range(len(sources)), [source.replace(", ", ",\n") for source in sources])
         axis.set_ylim(-3, 103)
         axis.grid(axis="y", alpha=0.3)
     axes[0][0].set_ylabel("accuracy on the unseen source, %")
