@@ -1,10 +1,8 @@
-"""The command line: one command a stage, plus what a person needs around them. Imports live inside the commands."""
+"""The command line: one command a stage; tools.py has what a person needs around them. Imports live inside commands."""
 
 import os
-import shutil
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -12,6 +10,7 @@ import typer
 
 from calse.errors import CalseError
 from calse.layout import Layout
+from calse.tools import tools
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -147,72 +146,7 @@ def report() -> None:
     report(read_params(), Layout())
 
 
-@app.command("import")
-def import_videos(
-    folder: Path,
-    corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
-    source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
-    pattern: Annotated[str | None, typer.Option(help="how file names tell gloss and take: {gloss}_{take}.mp4")] = None,
-    glossary: Annotated[
-        Path | None, typer.Option(help="a CSV with the column `gloss`: all the corpus's glosses")
-    ] = None,
-    add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
-    takes: Annotated[int | None, typer.Option(min=1, help="take no more than the first N of a gloss")] = None,
-) -> None:
-    """Copy a folder of videos into the raw data, with a reason for every file refused."""
-    from calse.corpus.importing import import_folder, print_report
-    from calse.params import read_params
-
-    if corpus in read_params().synthesise:
-        raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
-    print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
-
-
-@app.command()
-def anonymise(
-    videos: list[Path],
-    donor: Annotated[str, typer.Option(help="whose face to put on: a trained donor")],
-    folder: Annotated[Path, typer.Option("--output", "-o", help="where the new videos go")],
-) -> None:
-    """Put a donor's face on the signers of any videos and say how well it came out."""
-    from calse.faceswap.anonymise import anonymise, print_results
-    from calse.params import read_params
-
-    print_results(anonymise(read_params(), Layout(), videos, donor, folder))
-
-
-@app.command()
-def preset(name: str) -> None:
-    """Put one of presets/*.yaml in the place of params.yaml."""
-    from calse.files import written_aside
-    from calse.params import read_params
-
-    path = Path("presets") / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
-        raise CalseError(f"there is no {path}; the presets are: {known}")
-    read_params(path)
-    with written_aside(Path("params.yaml")) as aside:
-        shutil.copyfile(path, aside)
-    print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")
-
-
-@app.command()
-def show() -> None:
-    """Print the results table and where to look next."""
-    from calse.params import read_params
-    from calse.study.report import show
-
-    show(read_params(), Layout())
-
-
-@app.command()
-def ui(port: int = 5000) -> None:
-    """Open the MLflow UI on this repository's store, on this machine only."""
-    from calse.tracking.ui import serve
-
-    serve(port)
+app.add_typer(tools)
 
 
 def main() -> None:
