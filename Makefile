@@ -18,8 +18,9 @@ $(VENV)/bin/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check uv
 
+# Bytecode is compiled once, here: imports take three times as long where Python may not write it later.
 $(READY): requirements.txt pyproject.toml | $(VENV)/bin/uv
-	uv pip sync -q --python $(VENV)/bin/python --require-hashes requirements.txt
+	uv pip sync -q --compile-bytecode --python $(VENV)/bin/python --require-hashes requirements.txt
 	uv pip install -q --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
 	touch $@
 
