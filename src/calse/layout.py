@@ -71,6 +71,10 @@ class Layout:
         """What a stage measured."""
         return self.root / "metrics" / stage
 
+    def page(self) -> Path:
+        """The report page; it may hold frames of clips, so it stays out of git."""
+        return self.root / "data/report/index.html"
+
 
 def main_repository() -> Path:
     """Return the absolute root of the main repository, also from inside a temporary DVC workspace."""

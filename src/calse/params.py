@@ -188,6 +188,13 @@ class Evaluate:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Report:
+    """What the report page shows: frames of clips show people, so they are a choice."""
+
+    show_faces: bool
+
+
+@dataclass(frozen=True, config=STRICT)
 class Params:
     """All of params.yaml: one section a stage."""
 
@@ -206,6 +213,7 @@ class Params:
     test_sources: tuple[Name, ...]
     train: Train
     evaluate: Evaluate
+    report: Report
 
     @property
     def filmed(self) -> list[str]:
