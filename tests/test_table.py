@@ -10,16 +10,21 @@ from calse.errors import CalseError
 from calse.files import write_json
 from calse.layout import Layout
 from calse.params import read_params
-from calse.study.report import read_published, report, show
-from calse.study.table import accuracy_table, to_markdown
+from calse.study.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
+from calse.study.report import report, show
+from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"]
 
 
 def predictions(recipe, source, ranks, seed=1, test_set="filmed"):
-    rows = [{"clip": f"{source}-{number}", "gloss": "NO", "rank": rank} for number, rank in enumerate(ranks)]
+    rows = [{"clip": f"{source}-{number}", "gloss": f"G{number}", "rank": rank} for number, rank in enumerate(ranks)]
     return [row | {"recipe": recipe, "test_source": source, "seed": seed, "test_set": test_set} for row in rows]
+
+
+def cells_of(rows, topk=(1,)):
+    return counted_cells(pd.DataFrame(rows), topk)
 
 
 def cell(table, recipe, source, k, column="accuracy"):
@@ -30,44 +35,106 @@ def cell(table, recipe, source, k, column="accuracy"):
 def test_accuracies_means_and_deltas_by_hand():
     rows = predictions("Baseline", "SACU", [1, 2, 6, 11]) + predictions("Baseline", "STS", [1, 1])
     rows += predictions("AF1", "SACU", [1, 1, 5, 10]) + predictions("AF1", "STS", [2, 6])
-    table = accuracy_table(pd.DataFrame(rows), (1, 5, 10))
+    table = accuracy_table(cells_of(rows, (1, 5, 10)))
     assert [cell(table, "Baseline", "SACU", k) for k in (1, 5, 10)] == [0.25, 0.5, 0.75]
     assert [cell(table, "AF1", "SACU", k) for k in (1, 5, 10)] == [0.5, 0.75, 1.0]
     assert [cell(table, "AF1", "SACU", k, "delta") for k in (1, 5, 10)] == [0.25, 0.25, 0.25]
     assert cell(table, "Baseline", "mean", 1) == (0.25 + 1) / 2
     assert cell(table, "AF1", "mean", 1, "delta") == 0.25 - 0.625
-    assert "| AF1 | 50.0 / 75.0 / 100.0 (+25.0 / +25.0 / +25.0) | 0.0 / 50.0 / 100.0" in to_markdown(table)
+    assert "| AF1 | 50.0 (+25.0) | 0.0 (-100.0) | 25.0 (-37.5) |" in to_markdown(table, 1)
+    assert "| AF1 | 100.0 (+25.0) | 100.0 (+0.0) |" in to_markdown(table, 10)
 
 
 def test_seeds_are_pooled_and_counted():
     rows = predictions("Baseline", "SACU", [1, 2], seed=1) + predictions("Baseline", "SACU", [1, 1], seed=2)
-    table = accuracy_table(pd.DataFrame(rows), (1,))
+    table = accuracy_table(cells_of(rows))
     assert cell(table, "Baseline", "SACU", 1) == 0.75
     assert (cell(table, "Baseline", "SACU", 1, "clips"), cell(table, "Baseline", "SACU", 1, "seeds")) == (2, 2)
+    assert cell(table, "Baseline", "SACU", 1, "seed_sd") == pytest.approx(np.std([0.5, 1], ddof=1))
 
 
 def test_clips_with_the_face_blurred_are_a_column_of_their_own():
     rows = predictions("Baseline", "SACU", [1, 2]) + predictions("Baseline", "STS", [1, 1])
     rows += predictions("Baseline", "SACU", [2, 2], test_set="omitted")
     rows += predictions("Baseline", "STS", [1, 2], test_set="omitted")
-    table = accuracy_table(pd.DataFrame(rows), (1,))
+    table = accuracy_table(cells_of(rows))
     assert cell(table, "Baseline", "mean", 1) == 0.75
     assert cell(table, "Baseline", "mean, face blurred", 1) == 0.25
     assert cell(table, "Baseline", "SACU", 1) == 0.5
 
 
 def test_without_a_baseline_there_are_no_deltas():
-    table = accuracy_table(pd.DataFrame(predictions("AF1", "SACU", [1, 2])), (1,))
+    table = accuracy_table(cells_of(predictions("AF1", "SACU", [1, 2])))
     assert table["delta"].isna().all()
-    assert "| AF1 | 50.0 |" in to_markdown(table)
+    assert to_markdown(table, 1) == "top-1: 50.0 everywhere\n"
+    assert comparison_table(cells_of(predictions("AF1", "SACU", [1, 2]))).empty
 
 
 def test_the_published_tables_say_what_the_study_says():
     table = read_published()
-    assert len(table) == 7 * 3 * 3
+    assert len(table) == 7 * 3 * 4
+    assert cell(table, "AF1", "mean", 1) == pytest.approx(0.403, abs=5e-4)
     assert cell(table, "DF1", "DILSE", 1) / cell(table, "Baseline", "DILSE", 1) - 1 == pytest.approx(0.3259, abs=1e-4)
     best = table.groupby("k")["delta"].max() * 100
     assert best.round(1).tolist() == [11.7, 8.8, 9.0]
+
+
+def test_a_published_change_is_judged_by_the_best_case_of_any_pairing():
+    table = published_comparisons()
+    headline = table[(table.recipe == "DF1") & (table.test_source == "DILSE") & (table.k == 1)].iloc[0]
+    assert headline["p_least"] == 2 * 0.5**12, "11.7 of 100 clips: at best 12 changed sides, all one way"
+    # Seven smaller p come first of 24: DF1, AF1 and DF1-AF2 of the mean.
+    assert headline["verdict"] == PERHAPS
+    assert table["verdict"].value_counts().to_dict() == {NOISE: 60, PERHAPS: 12}
+    assert HARDLY not in set(table["verdict"])
+    assert (table["p_least"] <= table["p_plausible"]).all()
+    assert changed_clips(0.359, 0.476, 100) == 12
+    assert changed_clips(0.322, 0.322, 100) == 0
+    assert changed_clips(0.5, 0.44, 100) == 6
+
+
+def right(*glosses):
+    return [1 if number in glosses else 2 for number in range(20)]
+
+
+def test_a_clear_change_has_a_verdict_and_a_small_one_is_not_distinguishable():
+    rows = predictions("Baseline", "SACU", right(*range(4))) + predictions("Better", "SACU", right(*range(18)))
+    rows += predictions("Worse", "SACU", right()) + predictions("Again", "SACU", right(*range(1, 6)))
+    table = comparison_table(cells_of(rows)).query("test_source == 'SACU'").set_index("recipe")
+    assert table["verdict"].to_dict() == {
+        "Better": "better",
+        "Worse": "not distinguishable",  # 4 clips of 20, all one way: p = 2 / 2^4
+        "Again": "not distinguishable",
+    }
+    assert table["p"].tolist() == pytest.approx([2 / 2**14, 2 / 2**4, 1.0])
+    # The mean over the one source asks the same again, so Holm's family has six.
+    assert table["p_adjusted"].tolist() == pytest.approx([6 * 2 / 2**14, 4 * 2 / 2**4, 1.0])
+    assert table.loc["Better", "low"] > 0.4
+
+
+def test_the_same_training_repeated_under_other_seeds_adds_no_certainty():
+    def compared(seeds):
+        rows = []
+        for seed in range(seeds):
+            rows += predictions("Baseline", "SACU", right(*range(4)), seed)
+            rows += predictions("AF1", "SACU", right(*range(9)), seed)
+        return comparison_table(cells_of(rows))
+
+    pd.testing.assert_frame_equal(compared(1), compared(4))
+
+
+def test_a_mean_counts_a_gloss_once_however_many_sources_agree():
+    rows = []
+    for source in ("SACU", "STS", "DILSE"):
+        rows += predictions("Baseline", source, right()) + predictions("AF1", source, right(*range(5)))
+    table = comparison_table(cells_of(rows))
+    assert set(table["p"]) == {2 / 2**5}
+
+
+def test_recipes_tested_on_other_clips_are_not_compared():
+    rows = predictions("Baseline", "SACU", [1, 2, 3]) + predictions("AF1", "SACU", [1, 2])
+    with pytest.raises(CalseError, match="recipe AF1, SACU: its test clips .* dvc repro evaluate@AF1"):
+        comparison_table(cells_of(rows))
 
 
 @pytest.fixture
@@ -91,19 +158,27 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
         report(PARAMS, repository)
         contents.append({path.name: path.read_bytes() for path in repository.metrics("report").iterdir()})
     assert contents[0] == contents[1]
-    assert sorted(contents[0]) == ["table.csv", "table.md", "table.png"]
+    assert sorted(contents[0]) == ["comparisons.csv", "published.csv", "table.csv", "table.md", "table.png"]
     table = pd.read_csv(repository.metrics("report") / "table.csv")
     assert cell(table, "AF1", "DILSE", 1, "accuracy_published") == 0.463
     show(PARAMS, repository)
     shown = capsys.readouterr().out
     assert "one clip is 1.0 points" in " ".join(shown.split())
+    assert "certainly within noise" in " ".join(shown.split())
     assert "table.png" in shown
+
+
+def test_the_tables_fit_a_terminal(repository):
+    report(PARAMS, repository)
+    lines = (repository.metrics("report") / "table.md").read_text().splitlines()
+    assert max(len(line) for line in lines if line.startswith("| DF1-AF2")) <= 100
 
 
 def test_another_corpus_is_not_compared_with_the_published_figures(repository):
     report(replace(PARAMS, corpus=replace(PARAMS.corpus, name="mine")), repository)
     assert "published" not in (repository.metrics("report") / "table.csv").read_text()
     assert "published" not in (repository.metrics("report") / "table.md").read_text()
+    assert not (repository.metrics("report") / "published.csv").exists()
 
 
 def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository):

@@ -1,6 +1,5 @@
 """The stage `report`: the study's table as CSV, Markdown and picture, beside the published figures on CALSE-100."""
 
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -9,43 +8,45 @@ from calse.errors import CalseError
 from calse.files import folder_written_aside, write_text
 from calse.layout import Layout
 from calse.params import Params
+from calse.study.published import published_comparisons, published_section, read_published
 from calse.study.swaps import swap_section
-from calse.study.table import MEAN, OMITTED, accuracy_table, to_markdown, with_deltas
+from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
+from calse.study.verdicts import verdict_section
 
 STUDIED_CORPUS = "calse-100"
+CAPTION = "in %, in brackets the change in points\n"
 
 
 def report(params: Params, layout: Layout) -> None:
-    """Write metrics/report. Raises CalseError when a recipe has no predictions."""
+    """Write metrics/report: `table.csv`, `comparisons.csv`, `table.md`, `table.png`; on CALSE-100 `published.csv` too.
+
+    Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from calse.study.figure import draw_table
 
     predictions = pd.concat([read_predictions(layout, recipe) for recipe in params.recipes], ignore_index=True)
-    table = accuracy_table(predictions, params.evaluate.topk)
-    sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", to_markdown(table), footnote(table)]
-    sections.append(swap_section(params, layout))
-    if params.corpus.name == STUDIED_CORPUS:
-        published = read_published()
-        table = table.merge(published, how="left", on=["recipe", "test_source", "k"], suffixes=("", "_published"))
-        sections += ["## As published\n", to_markdown(published)]
+    cells = counted_cells(predictions, params.evaluate.topk)
+    table, comparisons = accuracy_table(cells), comparison_table(cells)
+    sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
+    sections += [to_markdown(table, k) for k in params.evaluate.topk]
+    sections += [verdict_section(table, comparisons), swap_section(params, layout)]
     with folder_written_aside(layout.metrics("report")) as folder:
-        table.to_csv(folder / "table.csv", index=False, float_format="%.6f", lineterminator="\n")
+        if params.corpus.name == STUDIED_CORPUS:
+            published = published_comparisons()
+            sections.append(published_section(published))
+            table = table.merge(read_published(), "left", ["recipe", "test_source", "k"], suffixes=("", "_published"))
+            _write(published, folder / "published.csv")
+        _write(table, folder / "table.csv")
+        _write(comparisons, folder / "comparisons.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
         draw_table(table, params.corpus.glosses, folder / "table.png")
 
 
-def footnote(table: pd.DataFrame) -> str:
-    """Say how much one clip weighs, without which the table is easily misread."""
-    rows = table[~table["test_source"].isin([MEAN, OMITTED])]
-    fewest, most, seeds = int(rows["clips"].min()), int(rows["clips"].max()), int(rows["seeds"].max())
-    clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    runs = "one training" if seeds == 1 else f"{seeds} trainings with different seeds"
-    return (
-        f"{clips} test clips a source, {runs} a cell: one clip is {100 / fewest:.1f} points. "
-        "A change of a few clips is within chance.\n"
-    )
+def _write(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
 
 
 def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
@@ -54,12 +55,6 @@ def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
     if not path.is_file():
         raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recipe}")
     return pd.read_csv(path, keep_default_na=False, dtype={"clip": str, "gloss": str}).assign(recipe=recipe)
-
-
-def read_published() -> pd.DataFrame:
-    """Return the study's own figures (its result tables): recipe, test_source, k, accuracy, delta."""
-    with files("calse.study").joinpath("published.csv").open() as file:
-        return with_deltas(pd.read_csv(file))
 
 
 def show(params: Params, layout: Layout) -> None:

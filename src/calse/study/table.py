@@ -1,65 +1,138 @@
 """The study's table: accuracy of every recipe against every test source, and what changed against the baseline."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
+
+from calse.errors import CalseError
+from calse.study import statistics
+from calse.study.statistics import Cell, Hits, accuracy
 
 BASELINE = "Baseline"
 MEAN = "mean"
 OMITTED = "mean, face blurred"
+SIGNIFICANT = 0.05
+BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
+Cells = dict[tuple[str, str, int], Cell]
 
 
-def accuracy_table(predictions: pd.DataFrame, topk: tuple[int, ...]) -> pd.DataFrame:
-    """Count top-K hits per recipe and test source.
+def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:
+    """Count top-K hits by recipe, column of the table and k, in the order of the table.
 
-    `predictions` has a row a prediction: recipe, test_source, test_set, seed, clip and `rank`, the 1-based
-    place of the right gloss. Returns recipe, test_source, k, accuracy (0 to 1, over clips and seeds), delta (against
-    Baseline on the same test source), clips and seeds. The test source `mean` is the plain mean over the others;
-    `mean, face blurred` the same over the clips whose `test_set` is `omitted`.
+    `predictions` has a row a prediction: recipe, test_source, test_set, seed, clip, gloss and `rank`, the 1-based
+    place of the right gloss. The column `mean` holds all sources of a recipe; `mean, face blurred` the same over the
+    clips whose `test_set` is `omitted`.
     """
-    filmed = _counted(predictions[predictions["test_set"] == "filmed"], topk)
-    omitted = _counted(predictions[predictions["test_set"] == "omitted"], topk)
-    parts = [filmed, _mean(filmed, MEAN)] + ([_mean(omitted, OMITTED)] if len(omitted) else [])
-    return with_deltas(pd.concat(parts, ignore_index=True))
+    glosses = sorted(predictions["gloss"].unique())
+    filmed, omitted = (predictions[predictions["test_set"] == name] for name in ("filmed", "omitted"))
+    cells: Cells = {}
+    for recipe in predictions["recipe"].unique():
+        for rows, mean in ((filmed, MEAN), (omitted, OMITTED)):
+            sources = list(rows[rows["recipe"] == recipe].groupby("test_source", sort=False))
+            for k in topk if sources else ():
+                parts = {source: _hits(group, k, glosses) for source, group in sources}
+                if mean == MEAN:
+                    cells |= {(recipe, source, k): [part] for source, part in parts.items()}
+                cells[recipe, mean, k] = list(parts.values())
+    return cells
 
 
-def _counted(predictions: pd.DataFrame, topk: tuple[int, ...]) -> pd.DataFrame:
-    """Count hits per recipe, test source and k."""
+def _hits(rows: pd.DataFrame, k: int, glosses: list[str]) -> Hits:
+    counts = rows.assign(hit=rows["rank"] <= k).groupby(["gloss", "seed"])["hit"].sum().unstack("seed", fill_value=0)
+    clips = rows.groupby("gloss")["clip"].nunique()
+    return Hits(
+        counts.reindex(glosses, fill_value=0).to_numpy(np.int64), clips.reindex(glosses, fill_value=0).to_numpy()
+    )
+
+
+def accuracy_table(cells: Cells) -> pd.DataFrame:
+    """Return a row a cell: recipe, test_source, k, accuracy (0 to 1, over clips and seeds), clips, seeds, delta, low,
+    high, seed_sd.
+
+    `delta` is against Baseline on the same clips; low and high are the accuracy's 95 % interval; `seed_sd` its
+    standard deviation between seeds, empty with a single one.
+    """
     rows = []
-    for (recipe, source), group in predictions.groupby(["recipe", "test_source"], sort=False):
-        counts = {"clips": group["clip"].nunique(), "seeds": group["seed"].nunique()}
-        for k in topk:
-            hits = float((group["rank"] <= k).mean())
-            rows.append({"recipe": recipe, "test_source": source, "k": k, "accuracy": hits} | counts)
+    for (recipe, source, k), cell in cells.items():
+        low, high = statistics.interval(cell)
+        baseline = cells.get((BASELINE, source, k))
+        rows.append(
+            {
+                "recipe": recipe,
+                "test_source": source,
+                "k": k,
+                "accuracy": accuracy(cell),
+                "clips": sum(int(part.clips.sum()) for part in cell),
+                "seeds": cell[0].trainings,
+                "delta": change(cell, baseline) if baseline else float("nan"),
+                "low": low,
+                "high": high,
+                "seed_sd": statistics.seed_sd(cell),
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def _mean(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the plain mean over test sources as a test source of its own."""
-    together = {"accuracy": "mean", "clips": "sum", "seeds": "max"}
-    return table.groupby(["recipe", "k"], sort=False, as_index=False).agg(together).assign(test_source=name)
+def comparison_table(cells: Cells) -> pd.DataFrame:
+    """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, p_adjusted, verdict.
+
+    `p` is exact, by sign flips of glosses: McNemar's where a gloss has one answer. `p_adjusted` is Holm's over all the
+    comparisons of a top-K. A verdict other than `not distinguishable` needs p_adjusted below 0.05 and an interval
+    without 0.
+    Raises CalseError when a recipe was tested on other clips than Baseline.
+    """
+    rows = []
+    for (recipe, source, k), cell in cells.items():
+        baseline = cells.get((BASELINE, source, k))
+        if baseline is None or recipe == BASELINE:
+            continue
+        _check_paired(recipe, source, cell, baseline)
+        low, high = statistics.difference_interval(cell, baseline)
+        p = statistics.sign_flip(statistics.gloss_differences(cell, baseline))
+        rows.append((recipe, source, k, change(cell, baseline), low, high, p))
+    table = pd.DataFrame(rows, columns=["recipe", "test_source", "k", "delta", "low", "high", "p"])
+    table["p_adjusted"] = table.groupby("k")["p"].transform(lambda values: statistics.holm(values.to_list()))
+    judged = zip(table["delta"], table["low"], table["high"], table["p_adjusted"], strict=True)
+    return table.assign(verdict=[verdict(*row) for row in judged])
 
 
-def with_deltas(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the column `delta`: accuracy minus Baseline's for the same test source and k, empty without a Baseline."""
-    keys = ["test_source", "k"]
-    baseline = table[table["recipe"] == BASELINE].set_index(keys)["accuracy"]
-    wanted = pd.MultiIndex.from_frame(table[keys])
-    return table.assign(delta=table["accuracy"].to_numpy() - baseline.reindex(wanted).to_numpy())
+def change(cell: Cell, baseline: Cell) -> float:
+    """Return the accuracy's change against the baseline, 0 to 1."""
+    return round(accuracy(cell) - accuracy(baseline), 9)
 
 
-def to_markdown(table: pd.DataFrame) -> str:
-    """Return recipes as rows, test sources as columns; a cell holds each top-K in percent and its delta in points."""
+def _check_paired(recipe: str, source: str, cell: Cell, baseline: Cell) -> None:
+    if [part.clips.tolist() for part in cell] != [part.clips.tolist() for part in baseline]:
+        raise CalseError(
+            f"recipe {recipe}, {source}: its test clips are not {BASELINE}'s; run: dvc repro evaluate@{recipe}"
+        )
+
+
+def verdict(delta: float, low: float, high: float, p_adjusted: float) -> str:
+    """Return what can be said of a comparison."""
+    if p_adjusted >= SIGNIFICANT or low <= 0 <= high:
+        return EVEN
+    return BETTER if delta > 0 else WORSE
+
+
+def to_markdown(table: pd.DataFrame, k: int) -> str:
+    """Return one top-K: recipes as rows, test sources as columns, accuracy in percent and its change in points."""
+    table = table[table["k"] == k]
     sources = list(dict.fromkeys(table["test_source"]))
-    topk = list(dict.fromkeys(table["k"]))
-    heading = ["recipe", *sources]
-    lines = [f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
+    values = (100 * table["accuracy"]).round(1)
+    if len(table) > 1 and values.nunique() == 1:
+        return f"top-{k}: {values.iloc[0]:.1f} everywhere\n"
+    lines = [f"| top-{k} | {' | '.join(sources)} |", f"|{'---|' * (len(sources) + 1)}"]
     for recipe, rows in table.groupby("recipe", sort=False):
-        cells = [_cell(rows[rows["test_source"] == source], recipe == BASELINE) for source in sources]
-        lines.append(f"| {recipe} | {' | '.join(cells)} |")
-    return f"top-{' / '.join(map(str, topk))} in %, in brackets the change in points\n\n" + "\n".join(lines) + "\n"
+        by_source = rows.set_index("test_source")
+        lines.append(f"| {recipe} | {' | '.join(_cell(by_source, source) for source in sources)} |")
+    return "\n".join(lines) + "\n"
 
 
-def _cell(rows: pd.DataFrame, is_baseline: bool) -> str:
-    values = " / ".join(f"{100 * value:.1f}" for value in rows["accuracy"])
-    if is_baseline or rows["delta"].isna().any():
-        return values
-    return f"{values} ({' / '.join(f'{100 * delta:+.1f}' for delta in rows['delta'])})"
+def _cell(rows: pd.DataFrame, source: str) -> str:
+    if source not in rows.index:
+        return ""
+    row = rows.loc[source]
+    delta = "" if row["recipe"] == BASELINE or np.isnan(row["delta"]) else f" ({100 * row['delta']:+.1f})"
+    return f"{100 * row['accuracy']:.1f}{delta}"

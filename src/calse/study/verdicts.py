@@ -1,0 +1,54 @@
+"""What the comparisons with Baseline allow to say, in a few lines."""
+
+import pandas as pd
+
+from calse.study.table import BASELINE, EVEN, MEAN, OMITTED
+
+
+def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """Return the mean's comparisons of the first top-K as Markdown, the rest in a line, and how they were made.
+
+    Empty when there is nothing to compare with.
+    """
+    if comparisons.empty:
+        return ""
+    k = comparisons["k"].iloc[0]
+    heading = ["recipe", f"change of mean top-{k}", "95 % interval", "p", "p adjusted", "verdict"]
+    lines = [f"## Against {BASELINE}\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
+    for row in comparisons[(comparisons["test_source"] == MEAN) & (comparisons["k"] == k)].to_dict("records"):
+        change, low, high = (f"{100 * row[name]:+.1f}" for name in ("delta", "low", "high"))
+        cells = [row["recipe"], change, f"{low} to {high}", _p(row["p"]), _p(row["p_adjusted"]), row["verdict"]]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", everywhere(comparisons), "", footnote(table), ""])
+
+
+def everywhere(comparisons: pd.DataFrame) -> str:
+    """Say which of all the comparisons, of every source and top-K, are more than chance."""
+    clear = comparisons[comparisons["verdict"] != EVEN].to_dict("records")
+    found = [f"{row['recipe']} {row['test_source']} top-{row['k']} {row['verdict']}" for row in clear]
+    return f"Of all {len(comparisons)} comparisons (`comparisons.csv`) {len(clear)} can be told from chance" + (
+        f": {'; '.join(found)}." if found else "."
+    )
+
+
+def footnote(table: pd.DataFrame) -> str:
+    """Say how much one clip weighs, how the intervals and p were made, and what one training cannot tell."""
+    rows = table[~table["test_source"].isin([MEAN, OMITTED])]
+    fewest, most, seeds = int(rows["clips"].min()), int(rows["clips"].max()), int(rows["seeds"].min())
+    clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    runs = "one training" if seeds == 1 else f"{seeds} trainings"
+    sentences = [
+        f"{clips} test clips a source, {runs} a cell: one clip is {100 / fewest:.1f} points.",
+        "Intervals: bootstrap over glosses (and trainings, where a cell has several).",
+        "p: exact sign flips of glosses, which is McNemar's test where a gloss has one answer; adjusted by Holm over",
+        "all comparisons of a top-K. `better` and `worse` need p adjusted < 0.05 and an interval without 0.",
+    ]
+    if seeds == 1:
+        sentences.append(
+            "With one training a cell a verdict is about these very trainings: what another seed changes is not in it."
+        )
+    return " ".join(sentences)
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
