@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check ui lock
+.PHONY: help setup repro test torture check ui lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ repro: setup  ## rebuild the study: every stage, then the results table
 
 test: setup  ## run the tests
 	pytest -n $(JOBS) --dist loadfile
+
+torture: setup  ## damaged and hostile videos: a table of what held
+	python -m torture garbage
 
 check: setup  ## format, lint, types
 	ruff format --check .

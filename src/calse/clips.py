@@ -59,16 +59,20 @@ def compact_json(value: dict[str, Any]) -> str:
 
 def normalise_gloss(text: str) -> str:
     """Return a gloss as it is written everywhere here: NFC, capitals, single spaces."""
-    return unicodedata.normalize("NFC", " ".join(text.split())).upper()
+    return unicodedata.normalize("NFC", " ".join(text.split()).upper())
 
 
 def slug(gloss: str) -> str:
-    """Return an ASCII name for files; a gloss that loses something (`AÑO`) gets four hex digits of its own."""
+    """Return an ASCII name for files, at most 85 characters.
+
+    A gloss that loses something (`AÑO`) gets four hex digits of its own, one that loses everything (`手`) sixteen.
+    """
     ascii_text = unicodedata.normalize("NFKD", gloss).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9]+", "-", ascii_text).strip("-")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", ascii_text)[:80].strip("-")
     if name == gloss:
         return name
-    return f"{name}-{hashlib.sha256(gloss.encode()).hexdigest()[:4]}".lstrip("-")
+    digest = hashlib.sha256(gloss.encode()).hexdigest()
+    return f"{name}-{digest[:4]}" if name else digest[:16]
 
 
 def clip_id(source: str, gloss: str, take: int) -> str:
@@ -92,7 +96,7 @@ def read_rows(path: Path, columns: list[str]) -> list[dict[str, str]]:
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restval="")
             rows = list(reader)
     except FileNotFoundError:
         raise CalseError(f"{path} is missing; `dvc repro` makes it, or `dvc pull` fetches it") from None
@@ -101,6 +105,9 @@ def read_rows(path: Path, columns: list[str]) -> list[dict[str, str]]:
     missing = [name for name in columns if name not in (reader.fieldnames or [])]
     if missing:
         raise CalseError(f"{path} lacks the column {missing[0]!r}; it needs: {', '.join(columns)}")
+    if any(None in row for row in rows):
+        number = next(number for number, row in enumerate(rows, start=1) if None in row)
+        raise CalseError(f"{path}: row {number} has more cells than the header has names")
     return rows
 
 

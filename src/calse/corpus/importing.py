@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import re
 import shutil
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from calse.clips import clip_id, read_glossary, write_rows
+from calse.clips import clip_id, read_glossary, slug, write_rows
 from calse.corpus.naming import Offer, offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
 from calse.errors import CalseError
@@ -22,6 +23,7 @@ from calse.video.sandbox import Refused, map_sandboxed
 
 SUFFIXES = (".mp4", ".webm", ".avi", ".mov", ".gif", ".mkv", ".m4v")
 SECONDS_TO_OPEN = 30
+LARGEST = 4 * 1024**3  # bytes of a file; a sign takes a hundredth
 LONGEST_LIST = 40
 
 
@@ -95,14 +97,18 @@ def _screened(offer: Offer, glosses: Sequence[str] | None) -> Offer:
 
 
 def _flaw(offer: Offer, glosses: Sequence[str] | None) -> str:
-    if not offer.path.exists():
+    try:
+        status = offer.path.stat()
+    except (OSError, ValueError):  # also a name that no file can have
         return "is missing"
-    if not offer.path.is_file():
+    if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
     if offer.path.suffix.lower() not in SUFFIXES:
         return f"is not a video ({', '.join(SUFFIXES)})"
-    if offer.path.stat().st_size == 0:
+    if status.st_size == 0:
         return "is empty"
+    if status.st_size > LARGEST:
+        return f"is larger than {LARGEST // 1024**3} GiB; cut it into signs"
     if glosses is not None and offer.gloss not in glosses:
         return f"gloss {offer.gloss} is not in the glossary; --add-glosses adds it"
     return ""
@@ -149,18 +155,21 @@ def _without_copies(offers: list[Offer], before: dict[str, str]) -> list[Offer]:
 
 
 def _numbered(offers: list[Offer]) -> list[Offer]:
-    """Refuse a take that is there already; give files without a take the lowest free ones of their gloss."""
+    """Refuse a take that is there already; give files without a take the lowest free ones of their gloss.
+
+    Two glosses whose file names would be equal share their numbers, so that no file replaces another.
+    """
     used: dict[str, dict[int, str]] = defaultdict(dict)
     result = []
     for offer in offers:
         if not offer.refusal and offer.take is not None:
-            first = used[offer.gloss].setdefault(offer.take, offer.name)
+            first = used[slug(offer.gloss)].setdefault(offer.take, offer.name)
             if first != offer.name:
                 offer = offer.refused(f"is take {offer.take} of {offer.gloss}, as is {first}")
         result.append(offer)
     for position, offer in enumerate(result):
         if not offer.refusal and offer.take is None:
-            takes = used[offer.gloss]
+            takes = used[slug(offer.gloss)]
             take = next(number for number in itertools.count(1) if number not in takes)
             takes[take] = offer.name
             result[position] = dataclasses.replace(offer, take=take)
@@ -187,7 +196,9 @@ def _store(target: Path, source: str, offers: list[Offer]) -> None:
     with folder_written_aside(target) as folder:
         videos = [_copied(offer, folder, source) for offer in offers if not offer.refusal]
         write_index(folder, videos)
-        rows = ({"file": offer.name, "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers)
+        rows = (
+            {"file": _plain(offer.name), "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers
+        )
         write_rows(folder / "import-report.csv", ["file", "gloss", "refused because it"], rows)
 
 
@@ -205,10 +216,11 @@ def print_report(report: ImportReport) -> None:
     """
     console = Console(soft_wrap=True, highlight=False, markup=False)
     refused = [offer for offer in report.offers if offer.refusal]
-    for offer in refused[:LONGEST_LIST]:
+    shown = refused[:LONGEST_LIST] if report.taken else refused  # then there is no file that has the rest
+    for offer in shown:
         console.print(f"refused {_plain(offer.name)}: {offer.refusal}")
-    if len(refused) > LONGEST_LIST:
-        console.print(f"... and {len(refused) - LONGEST_LIST} more, all in {report.folder}/import-report.csv")
+    if len(refused) > len(shown):
+        console.print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
     if not report.taken:
         raise CalseError(f"source {report.source}: no video was taken, {len(refused)} files were refused")
     counts = Counter(offer.gloss for offer in report.taken)
@@ -228,5 +240,5 @@ def _next_steps(report: ImportReport, counts: set[int]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name on one line, whatever is in it."""
-    return name if name.isprintable() else repr(name)
+    """Return a name on one line, whatever is in it and however long a table makes it."""
+    return (name if name.isprintable() else repr(name))[:300]

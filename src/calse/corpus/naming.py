@@ -56,19 +56,21 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _listed(table: Path) -> Iterator[Offer]:
     for row in read_rows(table, ["file", "gloss"]):
-        take = (row.get("take") or "").strip()
+        take = row.get("take", "").strip()
         offer = Offer(table.parent / row["file"], row["file"])
-        if take and not take.isdecimal():
-            yield offer.refused(f"its take {take!r} is not a number")
+        if _is_outside(offer.path, table.parent):
+            yield offer.refused("lies outside the table's folder")
+        elif take and not re.fullmatch(r"\d{1,6}", take):
+            yield offer.refused(f"its take {take[:20]!r} is not a number of up to 6 digits")
         else:
-            yield _with_names(offer, row["gloss"], row.get("signer") or "", int(take) if take else None)
+            yield _with_names(offer, row["gloss"], row.get("signer", ""), int(take) if take else None)
 
 
 def _named(folder: Path, path: Path, template: re.Pattern[str] | None) -> Offer:
     """Read one file's name."""
     relative = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
     offer = Offer(path, relative)
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+    if _is_outside(path, folder):
         return offer.refused("is a link to something outside the folder")
     if template is None:
         return _by_layout(offer)
@@ -78,6 +80,14 @@ def _named(folder: Path, path: Path, template: re.Pattern[str] | None) -> Offer:
     found = match.groupdict()
     take = int(found["take"]) if "take" in found else None
     return _with_names(offer, found["gloss"], found.get("signer") or "", take)
+
+
+def _is_outside(path: Path, folder: Path) -> bool:
+    """Tell whether a path, all links followed, leads out of a folder."""
+    try:
+        return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a NUL in the name
+        return True
 
 
 def _by_layout(offer: Offer) -> Offer:
@@ -95,9 +105,12 @@ def _by_layout(offer: Offer) -> Offer:
 
 def _with_names(offer: Offer, gloss: str, signer: str, take: int | None) -> Offer:
     gloss = normalise_gloss(gloss)
+    signer = " ".join(signer.split())
     if not gloss or not gloss.isprintable() or "\ufffd" in gloss:
         return offer.refused(f"no gloss can be read from {gloss!r}; rename it, or list it in a CSV")
-    return replace(offer, gloss=gloss, signer=" ".join(signer.split()), take=take)
+    if not signer.isprintable() or "\ufffd" in signer:
+        return offer.refused(f"no signer can be read from {signer!r}; rename it, or list it in a CSV")
+    return replace(offer, gloss=gloss, signer=signer, take=take)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -1,5 +1,6 @@
 """The index of a source's raw videos: what import writes and ingest reads."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -40,8 +41,10 @@ def read_index(folder: Path) -> list[RawVideo]:
     """
     index, videos, seen = index_of(folder), [], set()
     for number, row in enumerate(read_rows(index, COLUMNS), start=2):
-        if not row["take"].isdigit():
-            raise CalseError(f"{index}:{number}: the take must be a number, not {row['take']!r}")
+        if not re.fullmatch(r"\d{1,6}", row["take"]):
+            raise CalseError(f"{index}:{number}: the take must be a number, not {row['take'][:20]!r}")
+        if row["file"] in ("", ".", "..") or Path(row["file"]).name != row["file"] or "\0" in row["file"]:
+            raise CalseError(f"{index}:{number}: {row['file'][:80]!r} must be the name of a file in that folder")
         video = RawVideo(row["file"], normalise_gloss(row["gloss"]), row["signer"], int(row["take"]), row["sha256"])
         if (video.gloss, video.take) in seen:
             raise CalseError(f"{index}:{number}: gloss {video.gloss} has take {video.take} twice; number them 1, 2, 3")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Some formats make FFmpeg open further files or addresses that the file names; a video needs none of them.
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,gif,mpegts,mpeg,flv,asf"}
 
+LONGEST, SLENDEREST = 8192, 8  # pixels of a side; how many times longer than the other one
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -85,12 +87,20 @@ def iterate_frames(path: Path) -> Iterator[Frame]:
             last, shown = max(last, seconds) if shown else seconds, shown + 1
             if frame.is_corrupt:
                 raise CalseError(f"{path}: frame {shown} is damaged")
+            _check_shape(path, frame.width, frame.height, float(stream.sample_aspect_ratio or 1))
             duration = float(frame.duration * frame.time_base) if frame.duration else step
             yield Frame(last - first, duration, *_upright(frame, float(stream.sample_aspect_ratio or 1)))
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
     if shown < claim or not claim:
         _check_complete(path)
+
+
+def _check_shape(path: Path, width: int, height: int, pixel_aspect: float) -> None:
+    """Raise CalseError when no encoder could take a picture of that size, or what it becomes at another one."""
+    slender = max(width * pixel_aspect / height, height / (width * pixel_aspect))
+    if max(width, height) > LONGEST or slender > SLENDEREST:
+        raise CalseError(f"{path}: {width}x{height} pixels (aspect {pixel_aspect:g}) is no picture of a person")
 
 
 def _check_complete(path: Path) -> None:
@@ -118,14 +128,18 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
 
     what = "does not open"
     try:
-        with av.open(str(path), options=_SAFE | options) as container:
+        with av.open(str(path), options=_SAFE | options, metadata_errors="replace") as container:
             videos = [stream for stream in container.streams.video if not _is_cover(stream)]
             if not videos:
                 raise CalseError(f"{path}: holds no video")
+            if videos[0].codec_context is None:
+                raise CalseError(f"{path}: holds a video in an unknown format")
             videos[0].thread_count = 1
             what = "is damaged"
             yield container, videos[0]
-    except (av.FFmpegError, ValueError, OverflowError) as error:
+    except (CalseError, MemoryError):
+        raise
+    except Exception as error:  # there is no end to what a damaged file makes a decoder raise
         raise CalseError(f"{path}: {what}: {getattr(error, 'strerror', None) or error}") from None
 
 

@@ -1,0 +1,84 @@
+import os
+
+import pytest
+
+from calse.corpus.importing import import_folder, print_report
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.video.decode import iterate_frames
+from torture.garbage import garbage
+from torture.hostile import encode
+from videos import write_clip
+
+
+@pytest.fixture
+def layout(tmp_path, monkeypatch):
+    monkeypatch.setenv("CALSE_WORKERS", "1")
+    return Layout(tmp_path / "repository")
+
+
+def test_garbage_is_refused_by_name_and_nothing_crashes_hangs_or_escapes():
+    outcomes = garbage(flips=2, every=14, giants=False)
+    assert all(outcome.sound for outcome in outcomes), outcomes
+    offered, listed, *ingested = outcomes
+    assert len(offered.refused) > 30
+    assert offered.accepted > 15
+    assert listed.accepted == 2
+    assert [one.accepted for one in ingested][:2] > [20, 1]
+    assert len(ingested[2].refused) > 15
+
+
+def refusals(report):
+    return {offer.name: offer.refusal for offer in report.offers if offer.refusal}
+
+
+def test_a_sparse_giant_is_neither_read_nor_copied(tmp_path, layout):
+    write_clip(tmp_path / "in/GOOD.mp4")
+    os.truncate(write_clip(tmp_path / "in/SPARSE.mp4", 1), 2**43)
+    assert refusals(import_folder(tmp_path / "in", layout, "mine", "SACU")) == {
+        "SPARSE.mp4": "is larger than 4 GiB; cut it into signs"
+    }
+
+
+def test_a_table_reaches_nothing_outside_its_folder(tmp_path, layout):
+    write_clip(tmp_path / "in/GOOD.mp4")
+    secret = write_clip(tmp_path / "secret.mp4", 1)
+    (tmp_path / "in/LINK.mp4").symlink_to(secret)
+    table = tmp_path / "in/table.csv"
+    table.write_text(f"file,gloss\n../secret.mp4,A\n{secret},B\nLINK.mp4,C\n{tmp_path}/in/GOOD.mp4,D\n")
+    report = import_folder(table, layout, "mine", "SACU")
+    assert [offer.gloss for offer in report.taken] == ["D"]
+    assert set(refusals(report).values()) == {"lies outside the table's folder"}
+
+
+def test_a_gloss_as_long_as_a_file_name_can_be_is_taken(tmp_path, layout):
+    write_clip(tmp_path / "in/a.mp4").rename(tmp_path / "in" / f"{'x' * 251}.mp4")
+    report = import_folder(tmp_path / "in", layout, "mine", "SACU")
+    assert len(report.taken) == 1
+    assert all(len(path.name) < 128 for path in report.folder.iterdir())
+
+
+def test_a_video_no_encoder_could_take_is_refused_before_one_is_asked(tmp_path):
+    encode(tmp_path / "ribbon.mov", "png", (2, 9000), 2)
+    with pytest.raises(CalseError, match="9000x2 pixels"):
+        next(iterate_frames(tmp_path / "ribbon.mov"))
+
+
+def test_a_title_that_is_not_utf_8_does_no_harm(tmp_path):
+    path = write_clip(tmp_path / "a.mp4")
+    data = path.read_bytes()
+    brand = b"Lavf"  # what the muxer signs with
+    if brand not in data:
+        data = data.replace(b"isom", b"\xff\xfeom")
+    path.write_bytes(data.replace(brand, b"\xff\xfe\xf1f"))
+    assert len(list(iterate_frames(path))) == 12
+
+
+def test_when_nothing_is_taken_every_file_is_named_on_the_screen(tmp_path, layout, capsys):
+    (tmp_path / "in").mkdir()
+    for number in range(60):
+        (tmp_path / "in" / f"EMPTY-{number}.mp4").touch()
+    with pytest.raises(CalseError):
+        print_report(import_folder(tmp_path / "in", layout, "mine", "SACU"))
+    shown = capsys.readouterr().out
+    assert all(f"EMPTY-{number}.mp4: is empty" in shown for number in range(60))

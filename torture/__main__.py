@@ -1,0 +1,26 @@
+"""`python -m torture garbage`: the harness's commands, each with a table; exit code 1 when something did not hold."""
+
+import sys
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@app.command()
+def garbage() -> None:
+    """Send some 800 damaged and hostile videos through import and ingest."""
+    from torture.garbage import garbage, print_table
+
+    outcomes = garbage()
+    print_table(outcomes)
+    sys.exit(not all(outcome.sound for outcome in outcomes))
+
+
+@app.callback()
+def main() -> None:
+    """Show that nothing is lost, nothing is wrong and nothing escapes."""
+
+
+if __name__ == "__main__":
+    app()
