@@ -22,7 +22,7 @@ DOORS = {
     "augment": {"video"},
     "faceswap": {"video"},
     "recognition": {"video"},
-    "study": {"recognition"},
+    "study": {"recognition", "video"},
     "tracking": {"recognition"},
 }
 

@@ -139,11 +139,13 @@ def evaluate(recipe: str) -> None:
 
 @app.command(rich_help_panel=STAGES)
 def report() -> None:
-    """Write the study's table and its picture."""
+    """Write the tables, their pictures and the report page."""
     from calse.params import read_params
     from calse.study.report import report
+    from calse.tracking.sync import sync_workspace
 
     report(read_params(), Layout())
+    sync_workspace()
 
 
 app.add_typer(tools)

@@ -8,6 +8,7 @@ from calse.errors import CalseError
 from calse.files import folder_written_aside, write_text
 from calse.layout import Layout
 from calse.params import Params
+from calse.study.curves import draw_curves, read_curves
 from calse.study.published import published_comparisons, published_section, read_published
 from calse.study.swaps import swap_section
 from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
@@ -18,7 +19,8 @@ CAPTION = "in %, in brackets the change in points\n"
 
 
 def report(params: Params, layout: Layout) -> None:
-    """Write metrics/report: `table.csv`, `comparisons.csv`, `table.md`, `table.png`; on CALSE-100 `published.csv` too.
+    """Write metrics/report (`table.csv`, `comparisons.csv`, `table.md`, pictures; on CALSE-100 `published.csv` too) and
+    the report page.
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
@@ -26,6 +28,7 @@ def report(params: Params, layout: Layout) -> None:
 
     mpl.use("Agg")
     from calse.study.figure import draw_table
+    from calse.study.page.page import write_page
 
     predictions = pd.concat([read_predictions(layout, recipe) for recipe in params.recipes], ignore_index=True)
     cells = counted_cells(predictions, params.evaluate.topk)
@@ -33,9 +36,10 @@ def report(params: Params, layout: Layout) -> None:
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
     sections += [to_markdown(table, k) for k in params.evaluate.topk]
     sections += [verdict_section(table, comparisons), swap_section(params, layout)]
+    curves = read_curves(params, layout)
+    published = published_comparisons() if params.corpus.name == STUDIED_CORPUS else None
     with folder_written_aside(layout.metrics("report")) as folder:
-        if params.corpus.name == STUDIED_CORPUS:
-            published = published_comparisons()
+        if published is not None:
             sections.append(published_section(published))
             table = table.merge(read_published(), "left", ["recipe", "test_source", "k"], suffixes=("", "_published"))
             _write(published, folder / "published.csv")
@@ -43,6 +47,9 @@ def report(params: Params, layout: Layout) -> None:
         _write(comparisons, folder / "comparisons.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
         draw_table(table, params.corpus.glosses, folder / "table.png")
+        if len(curves):
+            draw_curves(curves, folder / "curves.png")
+    write_page(params, layout, predictions, table, comparisons, curves, published)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -66,6 +73,7 @@ def show(params: Params, layout: Layout) -> None:
     from rich.markdown import Markdown
 
     Console().print(Markdown(path.read_text(encoding="utf-8")))
+    print(f"page      {layout.page()}")
     print(f"picture   {path.with_suffix('.png')}")
     print(f"gate      {Path(layout.metrics('validate') / 'index.html')}")
     print("compare   make ui, or: dvc exp show")
