@@ -25,7 +25,7 @@ def read_published() -> pd.DataFrame:
     The test source `mean`, which the study does not print, is the plain mean over its three.
     """
     with files("calse.study").joinpath("published.csv").open() as file:
-        table = pd.read_csv(file)
+        table: pd.DataFrame = pd.read_csv(file)
     mean = table.groupby(["recipe", "k"], sort=False, as_index=False)["accuracy"].mean()
     table = pd.concat([table, mean.assign(test_source=MEAN)], ignore_index=True)
     baseline = table[table["recipe"] == BASELINE].set_index(["test_source", "k"])["accuracy"]

@@ -64,13 +64,14 @@ def interval(cell: Cell) -> tuple[float, float]:
 def difference_interval(cell: Cell, baseline: Cell) -> tuple[float, float]:
     """Return the 95 % interval of accuracy minus the baseline's on the same clips: a paired bootstrap.
 
-    Both sides see the same glosses redrawn, each redraws trainings of its own. Where no gloss differs, the bound is
+    Both sides see the same glosses redrawn, each redraws trainings of its own. Where no answer differs, the bound is
     what a change never seen in so many glosses can still be.
     """
-    if not gloss_differences(cell, baseline).any() and cell[0].trainings == baseline[0].trainings == 1:
+    differences = _redrawn(cell, 0) - _redrawn(baseline, 1)
+    if not differences.any():
         bound = zero_bound(glosses_of(cell))
         return -bound, bound
-    return _percentiles(_redrawn(cell, 0) - _redrawn(baseline, 1))
+    return _percentiles(differences)
 
 
 def _redrawn(cell: Cell, stream: int) -> np.ndarray:
@@ -80,8 +81,9 @@ def _redrawn(cell: Cell, stream: int) -> np.ndarray:
     values = np.zeros(RESAMPLES)
     for part in cell:
         seeds = rng.multinomial(part.trainings, np.full(part.trainings, 1 / part.trainings), RESAMPLES)
+        drawn = chosen @ np.column_stack([part.hits, part.clips]).astype(float)
         with np.errstate(invalid="ignore"):  # a redrawn table without a single clip says nothing
-            values += (chosen @ part.hits * seeds).sum(axis=1) / (chosen @ part.clips * part.trainings)
+            values += (drawn[:, :-1] * seeds).sum(axis=1) / (drawn[:, -1] * part.trainings)
     return values / len(cell)
 
 
