@@ -13,10 +13,12 @@ from ruamel.yaml.error import YAMLError
 from calse.errors import CalseError
 
 STRICT = ConfigDict(extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
-Positive = Annotated[int, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[int, Field(gt=0, le=10**9)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,14 +49,14 @@ class Synthesis:
     glosses: Positive
     short_side: Positive
     donor_clips: Positive
-    seed: int
+    seed: Seed
 
 
 @dataclass(frozen=True, config=STRICT)
 class Ingest:
     """What every clip is brought to, and what happens to one that does not decode."""
 
-    short_side: Annotated[int, Field(ge=16)]
+    short_side: Annotated[int, Field(ge=16, le=4096)]
     fps: Annotated[float, Field(gt=0, le=240)]
     on_bad_clip: Literal["fail", "drop"]
     seconds_per_clip: Positive
@@ -85,7 +87,7 @@ class AffineSet:
     clips_per_gloss: Positive | None
     copies: Positive
     mode: Literal["relative", "legacy"]
-    seed: int
+    seed: Seed
     rotation: NotNegative
     scale: Share
     shear: Share
@@ -115,19 +117,19 @@ class SwapTrain:
     """
 
     signers: Name
-    size: Annotated[int, Field(ge=32, multiple_of=32)]
+    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
     channels: Positive
     code: Positive
     iterations: Positive
     batch: Positive
-    lr: Annotated[float, Field(gt=0)]
+    lr: Rate
     eyes_weight: NotNegative
     mouth_weight: NotNegative
     augment: Share
     preview_every: Positive
     precision: Literal["auto", "fp32", "bf16"]
     threads: Positive
-    seed: int
+    seed: Seed
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -142,7 +144,7 @@ class SwapSet:
     donor: Name
     of: Literal["public", "interpreter"]
     clips_per_gloss: Positive | None
-    seed: int
+    seed: Seed
     erode: Share
     feather: Share
     smoothing: NotNegative
@@ -159,8 +161,8 @@ class Train:
     pretrained: str | None
     input: Literal["rgb", "motion"]
     channel_order: Literal["rgb", "bgr"]
-    frames: Annotated[int, Field(ge=9)]
-    size: Annotated[int, Field(ge=32)]
+    frames: Annotated[int, Field(ge=9, le=10_000)]
+    size: Annotated[int, Field(ge=32, le=4096)]
     sampling: Literal["uniform", "consecutive"]
     flip: Share
     brightness: Share
@@ -170,7 +172,7 @@ class Train:
     loss: Literal["ce", "bce-localisation"]
     label_smoothing: Share
     optimiser: Literal["adam", "adamw"]
-    lr: Annotated[float, Field(gt=0)]
+    lr: Rate
     weight_decay: NotNegative
     schedule: Literal["constant", "one-cycle"]
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -248,9 +250,9 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
-        hint = f", not {first['input']!r}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
+        hint = f", not {first['input']!r:.100}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
         raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
     _check_names(params, path)
     return params
