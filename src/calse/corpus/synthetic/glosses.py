@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calse.corpus.synthetic.face import BROWS, MOUTHS
-from calse.corpus.synthetic.hands import ORIENTATIONS, PLACES, SHAPES, Hand, hand
+from calse.corpus.synthetic.hands import ORIENTATIONS, PLACES, REST, SHAPES, Hand, hand
 
 
 @dataclass(frozen=True)
@@ -190,3 +190,13 @@ def drawn_gloss(number: int) -> Gloss:
 def glosses(count: int) -> list[Gloss]:
     """Return the first `count` glosses: the hand-written ones in their order, then procedural ones."""
     return [*HAND_WRITTEN[:count], *(drawn_gloss(number) for number in range(len(HAND_WRITTEN) + 1, count + 1))]
+
+
+# What a donor says to the camera: all that a signer's face may do, and no hand before it.
+SCRIPT = (("aeoi", "flat"), ("uaem", "up"), ("ofai", "down"), ("eoua", "up"), ("iaoe", "down"))
+
+
+def speech(take: int) -> Gloss:
+    """Return what every donor says in a take, 1 or more: spoken with resting hands, and no sign."""
+    mouth, brows = SCRIPT[(take - 1) % len(SCRIPT)]
+    return Gloss("SPEECH", (Key(0, REST, REST), Key(1, REST, REST)), mouth, brows)

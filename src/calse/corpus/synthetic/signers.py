@@ -173,8 +173,8 @@ SOURCES: dict[str, tuple[Studio, ...]] = {  # one studio a take
 
 
 def _donor(name: str, light: Light) -> Studio:
-    """Who lends a face: closer to the camera, a livelier head."""
-    camera, style = Camera(0.58, target=(0, -0.05, 0.86)), Style(40, 0.9, liveliness=4)
+    """Who lends a face: closer to the camera, a livelier head, longer takes."""
+    camera, style = Camera(0.58, target=(0, -0.05, 0.86)), Style(60, 0.9, liveliness=4)
     return Studio(SIGNERS[name], camera, light, Backdrop((0.36, 0.38, 0.40), 0.3), style, aspect=1.0, fps=25)
 
 

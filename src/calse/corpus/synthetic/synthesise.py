@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from calse.clips import clip_id, write_rows
-from calse.corpus.synthetic.glosses import Gloss, glosses
+from calse.corpus.synthetic.glosses import Gloss, glosses, speech
 from calse.corpus.synthetic.scene import Studio
 from calse.corpus.synthetic.signers import DONORS, SOURCES
 from calse.errors import CalseError
@@ -41,9 +41,9 @@ def recordings(settings: Synthesis, folder: Path) -> Iterator[Recording]:
         for take, studio in enumerate(studios, start=1):
             for gloss in signs:
                 yield Recording(folder / source, clip_id(source, gloss.name, take), gloss, take, studio, **shared)
-    for number, (donor, studio) in enumerate(DONORS.items()):
-        for clip in range(settings.donor_clips):
-            gloss, take = signs[(number * settings.donor_clips + clip) % len(signs)], clip // len(signs) + 1
+    for donor, studio in DONORS.items():
+        for take in range(1, settings.donor_clips + 1):
+            gloss = speech(take)
             yield Recording(folder / donor, clip_id(donor, gloss.name, take), gloss, take, studio, **shared)
 
 
