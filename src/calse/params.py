@@ -179,7 +179,7 @@ class Train:
     bn_momentum: Annotated[float, Field(gt=0, le=1)]
     precision: Literal["auto", "fp32", "bf16"]
     threads: Positive
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -212,7 +212,7 @@ class Params:
     swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
     swap: dict[Name, SwapSet]
     recipes: dict[Name, tuple[Name, ...]]
-    test_sources: tuple[Name, ...]
+    test_sources: Annotated[tuple[Name, ...], Field(min_length=1)]
     train: Train
     evaluate: Evaluate
     report: Report
@@ -255,6 +255,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
     _check_names(params, path)
+    _check_lists(params, path)
     return params
 
 
@@ -297,6 +298,26 @@ def _check_names(params: Params, path: Path) -> None:
             _known(f"{path}: recipes.{recipe}", name, list(params.sets), "an augmentation set")
         if len(set(sets)) < len(sets):
             raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
+
+
+def _check_lists(params: Params, path: Path) -> None:
+    """Refuse a list that names something twice, and limits the wrong way round."""
+    lists: dict[str, tuple[object, ...]] = {
+        "test_sources": params.test_sources,
+        "faces.sources": params.faces.sources,
+        "omit": params.omit,
+        "donors": params.donors,
+        "train.seeds": params.train.seeds,
+        "evaluate.topk": params.evaluate.topk,
+    }
+    for name, values in lists.items():
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise CalseError(f"{path}: {name}: {twice!r} is named twice")
+    limits = dataclasses.asdict(params.validate)
+    for what in ("frames", "side", "fps"):
+        if limits[f"min_{what}"] > limits[f"max_{what}"]:
+            raise CalseError(f"{path}: validate.min_{what}: is larger than validate.max_{what}")
 
 
 def _known(where: str, name: str, names: list[str], what: str) -> None:
