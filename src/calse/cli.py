@@ -142,10 +142,8 @@ def report() -> None:
     """Write the tables, their pictures and the report page."""
     from calse.params import read_params
     from calse.study.report import report
-    from calse.tracking.sync import sync_workspace
 
     report(read_params(), Layout())
-    sync_workspace()
 
 
 app.add_typer(tools)
