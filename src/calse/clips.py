@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -121,10 +122,19 @@ def read_manifest(path: Path) -> list[Clip]:
     clips = []
     for number, row in enumerate(read_rows(path, COLUMNS), start=2):
         try:
-            clips.append(Clip(**{name: _TYPES.get(name, str)(row[name]) for name in COLUMNS}))
+            clips.append(_clip_of(row))
         except (TypeError, ValueError) as error:
             raise CalseError(f"{path}:{number} is not a clip: {error}") from None
     return clips
+
+
+def _clip_of(row: dict[str, str]) -> Clip:
+    clip = Clip(**{name: _TYPES.get(name, str)(row[name]) for name in COLUMNS})
+    wrong = [name for name in ("width", "height", "fps", "frames") if not 0 < getattr(clip, name) < math.inf]
+    if wrong:
+        raise ValueError(f"{wrong[0]} must be more than 0, not {row[wrong[0]]}")
+    _ = clip.details
+    return clip
 
 
 def seed_of(*parts: object) -> int:
