@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from calse.errors import CalseError
+from calse.params import as_dict
 from calse.recognition import I3D
 from calse.recognition.checkpoints import load_checkpoint, save_checkpoint
 from calse.recognition.pretrained import load_pretrained
+from toys import toy_params
 
 WIDTH = 0.0625
 
@@ -120,7 +122,12 @@ def test_another_width_or_channel_count_is_refused(tmp_path: Path):
         load_pretrained(small(), tmp_path / "flow.pt")
 
 
-INFO = {"params": {"width": WIDTH}, "classes": ["AÑO", "NO", "SUR"], "fingerprint": "f"}
+INFO = {
+    "params": {name: value for name, value in as_dict(toy_params(width=WIDTH).train).items() if name != "seeds"},
+    "classes": ["AÑO", "NO", "SUR"],
+    "clip": {"fps": 25.0, "short_side": 48},
+    "fingerprint": "f",
+}
 
 
 def test_our_checkpoint_comes_back_whole_with_equal_bytes(tmp_path: Path):

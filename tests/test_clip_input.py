@@ -11,7 +11,8 @@ from calse.errors import CalseError
 from calse.layout import Layout
 from calse.recognition import frames_cache
 from calse.recognition.frames_cache import cached_frames, open_frames, short_side, shrink
-from calse.recognition.transforms import crop_corner, network_input, sample_frames, view_of
+from calse.recognition.transforms import network_input
+from calse.recognition.views import crop_corner, sample_frames, view_of
 from calse.splits import read_split
 from calse.video.decode import read_frames
 from toys import make_repository, toy_params

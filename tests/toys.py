@@ -24,6 +24,7 @@ TRAIN = {
     "dropout": 0.0,
     "label_smoothing": 0.0,
     "brightness": 0.1,
+    "threads": 1,
 }
 
 

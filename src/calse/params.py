@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from calse.errors import CalseError
+from calse.recognisers import check_recogniser
 
 STRICT = ConfigDict(extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 Positive = Annotated[int, Field(gt=0, le=10**9)]
@@ -156,7 +157,7 @@ class SwapSet:
 class Train:
     """How the recogniser is trained, once for each test source and seed."""
 
-    model: Literal["i3d"]
+    model: Literal["i3d", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
     width: Annotated[float, Field(gt=0, le=4)]
     pretrained: str | None
     input: Literal["rgb", "motion"]
@@ -281,6 +282,7 @@ def _check_names(params: Params, path: Path) -> None:
             [s for s in params.test_sources if s in params.faces.sources],
             "a test source of faces",
         )
+    check_recogniser(params.train, path)
     for name in params.donors:
         _known(
             f"{path}: donors", name, [s for s in donors if s in params.faces.sources], "a source of kind donor in faces"

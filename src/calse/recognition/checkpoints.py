@@ -6,14 +6,15 @@ from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from calse.errors import CalseError
 from calse.files import write_json, written_aside
-from calse.recognition.i3d import I3D
+from calse.params import Train
+from calse.recognition.models import build_model
 
 
-def save_checkpoint(path: Path, model: I3D, info: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, model: nn.Module, info: dict[str, Any]) -> None:
     """Write `<name>.safetensors` and, beside it, `<name>.json`; equal weights and info give equal bytes."""
     state: dict[str, Tensor] = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_json(path.with_suffix(".json"), info)
@@ -26,7 +27,7 @@ def read_info(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     try:
         info: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        _ = info["params"]["width"], info["classes"], info["fingerprint"]
+        _ = settings_of(info), info["classes"], info["fingerprint"], info["clip"]["fps"], info["clip"]["short_side"]
     except FileNotFoundError:
         raise CalseError(f"{beside} is missing; `dvc repro` or `dvc checkout` brings it back") from None
     except (ValueError, KeyError, TypeError):
@@ -34,10 +35,15 @@ def read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def load_checkpoint(path: Path) -> tuple[I3D, dict[str, Any]]:
+def settings_of(info: dict[str, Any]) -> Train:
+    """Return the settings that a checkpoint was trained with, less its seed. Raises ValueError or TypeError."""
+    return Train(**info["params"], seeds=(0,))
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Return a trained network, ready to evaluate, and what its JSON says. Raises CalseError naming the file."""
     info = read_info(path)
-    model = I3D(len(info["classes"]), info["params"]["width"])
+    model = build_model(settings_of(info), len(info["classes"]))
     try:
         model.load_state_dict(safetensors.torch.load_file(path))
     except FileNotFoundError:

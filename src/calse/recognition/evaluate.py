@@ -14,6 +14,7 @@ from calse.recognition.frames_cache import cached_frames, open_frames
 from calse.recognition.jobs import checkpoint_path, runs_of
 from calse.recognition.metrics import best_first, confusion, rank_of, summary
 from calse.recognition.observer import Run
+from calse.recognition.views import view_of
 from calse.splits import Split, read_split
 
 BEST = 10
@@ -91,12 +92,12 @@ def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[t
     """
     import torch
 
-    from calse.params import Train
-    from calse.recognition.i3d import placed
+    from calse.recognition.checkpoints import settings_of
     from calse.recognition.losses import clip_scores, probabilities
-    from calse.recognition.transforms import network_input, view_of
+    from calse.recognition.models import placed
+    from calse.recognition.transforms import network_input
 
-    train = Train(**info["params"], seeds=(0,))
+    train = settings_of(info)
     torch.set_num_threads(train.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = placed(model, device)

@@ -15,13 +15,14 @@ from calse.errors import CalseError
 from calse.files import written_aside
 from calse.recognition.checkpoints import save_checkpoint
 from calse.recognition.frames_cache import open_frames
-from calse.recognition.i3d import I3D, placed
 from calse.recognition.jobs import Job
 from calse.recognition.losses import clip_scores, training_loss
+from calse.recognition.models import HEADS, build_model, placed
 from calse.recognition.optimiser import Adam, learning_rate
 from calse.recognition.precision import choose_precision
 from calse.recognition.pretrained import load_pretrained
-from calse.recognition.transforms import View, network_input, view_of
+from calse.recognition.transforms import network_input
+from calse.recognition.views import View, view_of
 
 Tell = Callable[..., None]
 
@@ -55,8 +56,9 @@ class Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.backends.cudnn.deterministic = True
         torch.manual_seed(stream_seed(self.train_seed, 0))
-        model = I3D(job.classes, self.train.width, self.train.dropout, self.train.bn_momentum)
-        loaded = load_pretrained(model, Path(self.train.pretrained)) if self.train.pretrained else None
+        model = build_model(self.train, job.classes)
+        start = self.train.pretrained
+        loaded = load_pretrained(model, Path(start), HEADS[self.train.model]) if start else None
         self.model = placed(model, self.device)
         self.optimiser = Adam(self.model.parameters(), self.train)
         self.precision = choose_precision(

@@ -65,15 +65,21 @@ class Unit(nn.Module):
     def convolve(self, x: Tensor) -> Tensor:
         """Convolve N x C x T x H x W."""
         kernel, stride = self.conv3d.kernel_size, self.conv3d.stride
+        if kernel == (1, 1, 1):
+            return self._mix_channels(x)
         pads = [same_padding(*axis) for axis in zip(x.shape[2:], kernel, stride, strict=True)]
-        # The convolution pads both ends alike; what is left is padded by hand, at the back (and in time, see above).
-        inside = [front for front, _ in pads]
+        # A convolution pads both ends alike; other axes are padded by hand, and time where it is short (see above).
+        inside = [front if front == back else 0 for front, back in pads]
         if x.shape[2] <= FEW_FRAMES:
             inside[0] = 0
-        outside = [(front - done, back - done) for (front, back), done in zip(pads, inside, strict=True)]
+        outside = [(0, 0) if done else pair for pair, done in zip(pads, inside, strict=True)]
         if any(any(pair) for pair in outside):
             x = F.pad(x, [amount for pair in reversed(outside) for amount in pair])
-        return F.conv3d(x, self.conv3d.weight, self.conv3d.bias, self.conv3d.stride, tuple(inside))
+        return F.conv3d(x, self.conv3d.weight, None, stride, tuple(inside))
+
+    def _mix_channels(self, x: Tensor) -> Tensor:
+        """Convolve by one voxel: as a matrix product over channels, which are last in memory."""
+        return F.linear(x.movedim(1, -1), self.conv3d.weight.flatten(1), self.conv3d.bias).movedim(-1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve N x C x T x H x W, normalise and clip at zero."""
@@ -151,8 +157,3 @@ class I3D(nn.Module):
         features = self.dropout(self.features(clips))
         logits: Tensor = self.logits(features[..., None, None])
         return logits[..., 0, 0]
-
-
-def placed(model: I3D, device: torch.device) -> I3D:
-    """Move a network to a device, with channels last in memory: 1.2 times faster convolutions."""
-    return model.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]

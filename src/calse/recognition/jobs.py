@@ -92,3 +92,10 @@ def pretrained_hash(train: Train) -> str | None:
     if not path.is_file():
         raise CalseError(f"train.pretrained: {path} is missing; put the checkpoint there, or set null")
     return sha256_of(path)
+        "clip": clip_format(split),
+def clip_format(split: Split) -> dict[str, float]:
+    """Return the rate and short side that all clips were brought to: what a video to predict is brought to as well."""
+    clip = split.clips[0]
+    return {"fps": clip.fps, "short_side": min(clip.width, clip.height)}
+
+

@@ -10,8 +10,11 @@ from torch.nn import functional as F
 def clip_scores(logits: Tensor, loss: str) -> Tensor:
     """Pool logits N x K x T' to scores N x K: their mean for `ce`, their maximum for `bce-localisation`.
 
-    So each loss pools them itself; training and evaluation rank glosses by these scores.
+    So each loss pools them itself; training and evaluation rank glosses by these scores. Logits N x K, of a network
+    that pools time by itself, are scores already.
     """
+    if logits.dim() == 2:
+        return logits.float()
     return logits.float().mean(dim=2) if loss == "ce" else logits.float().amax(dim=2)
 
 
@@ -21,7 +24,10 @@ def probabilities(scores: Tensor, loss: str) -> Tensor:
 
 
 def training_loss(logits: Tensor, labels: Tensor, loss: str, frames: int, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean loss of logits N x K x T' against class numbers N, for clips of `frames` frames."""
+    """Return the mean loss of logits N x K x T' (for `ce` also N x K) against class numbers N.
+
+    `frames` is how many a clip has.
+    """
     if loss == "ce":
         return F.cross_entropy(clip_scores(logits, loss), labels, label_smoothing=label_smoothing)
     return bce_localisation(logits.float(), labels, frames)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from calse.errors import CalseError
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
-HEAD = "logits."
 COUNTER = "num_batches_tracked"
 
 
@@ -33,25 +32,25 @@ class LoadReport:
         return text
 
 
-def load_pretrained(model: nn.Module, path: Path) -> LoadReport:
+def load_pretrained(model: nn.Module, path: Path, head: str = "logits") -> LoadReport:
     """Copy what matches of a checkpoint into `model` and say what did.
 
     Takes plain and wrapped dictionaries, the `module.` prefix, any float type, with or without batch
-    counters (which restart at 0), and safetensors. The head is dropped when it has another number of
+    counters (which restart at 0), and safetensors. The layer `head` is dropped when it has another number of
     classes. Nothing in the file is ever executed. Raises CalseError naming the file when it cannot be
     read, holds nothing of this network, or has a body of another shape.
     """
     found = {name: tensor for name, tensor in read_state(path).items() if not name.endswith(COUNTER)}
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTER)}
     matched = [name for name in own if name in found and found[name].shape == own[name].shape]
-    if not any(name.endswith("conv3d.weight") and not name.startswith(HEAD) for name in matched):
-        raise CalseError(f"{path} holds no layer of this network; give an I3D checkpoint of the same train.width")
+    if not any(found[name].dim() > 1 and not name.startswith(f"{head}.") for name in matched):
+        raise CalseError(f"{path} holds no layer of this network; give a checkpoint of train.model and train.width")
     for name in own.keys() & found.keys() - set(matched):
-        if not name.startswith(HEAD):
+        if not name.startswith(f"{head}."):
             shapes = f"{tuple(found[name].shape)}, not {tuple(own[name].shape)}"
             raise CalseError(f"{path}: {name} has the shape {shapes}: another width or number of input channels")
     missing = [name for name in own if name not in matched]
-    model.load_state_dict({name: found[name].float() for name in matched}, strict=False)
+    model.load_state_dict({name: found[name] for name in matched}, strict=False)
     return LoadReport(path, matched, sorted(found.keys() - set(matched)), missing)
 
 

@@ -1,66 +1,27 @@
-"""From a decoded clip to the network's input: one path for training and for evaluation.
-
-Frames and pixels are chosen here in numpy, clip by clip; the arithmetic on them runs in torch on a whole
-batch, on the device that trains. `rng` is the one difference: None means evaluation, where nothing is drawn.
-"""
-
-from dataclasses import dataclass
+"""From views to the network's input: arithmetic in torch on a whole batch, on the device that trains."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from calse.params import Train
+from calse.recognition.views import View
 
-
-@dataclass(frozen=True)
-class View:
-    """A clip as it will be seen: frames T x S x S x 3 uint8 RGB, and the gain of each colour channel."""
-
-    frames: np.ndarray
-    gains: np.ndarray
-
-
-def sample_frames(available: int, wanted: int, sampling: str, rng: np.random.Generator | None) -> np.ndarray:
-    """Return the indices of `wanted` frames out of `available`.
-
-    `uniform`: one from each of equal parts of the clip, anywhere in its part in training, at its centre in
-    evaluation. `consecutive`: a random stretch in training, the central one in evaluation; a clip that is
-    too short repeats its last frame.
-    """
-    if sampling == "uniform":
-        place = rng.random(wanted) if rng else np.full(wanted, 0.5)
-        return ((np.arange(wanted) + place) * available / wanted).astype(np.int64)
-    spare = max(0, available - wanted)
-    start = int(rng.integers(spare + 1)) if rng else spare // 2
-    return np.minimum(start + np.arange(wanted), available - 1)
-
-
-def crop_corner(height: int, width: int, size: int, rng: np.random.Generator | None) -> tuple[int, int]:
-    """Return the upper left corner of a square crop: random in training, central in evaluation."""
-    if rng:
-        return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
-    return (height - size) // 2, (width - size) // 2
-
-
-def view_of(clip: np.ndarray, train: Train, rng: np.random.Generator | None = None) -> View:
-    """Choose frames, crop and, in training, flip and brightness for a clip T x H x W x 3 uint8 RGB."""
-    chosen = sample_frames(len(clip), train.frames, train.sampling, rng)
-    top, left = crop_corner(clip.shape[1], clip.shape[2], train.size, rng)
-    frames = clip[chosen, top : top + train.size, left : left + train.size]
-    gains = np.ones(3, np.float32)
-    if rng:
-        if rng.random() < train.flip:
-            frames = frames[:, :, ::-1]
-        gains += rng.uniform(-train.brightness, train.brightness, 3).astype(np.float32)
-    return View(frames, gains)
+# Mean and deviation of RGB in [0, 1] that a published network was trained with; the others expect [-1, 1].
+_KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+RGB_STATISTICS = {
+    "r2plus1d_18": _KINETICS,
+    "s3d": _KINETICS,
+    "mvit_v2_s": ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
+    "swin3d_t": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 
 
 def network_input(views: list[View], train: Train, device: torch.device) -> Tensor:
     """Return a batch N x 3 x T x S x S float32, channels last in memory.
 
-    `rgb` values lie in [-1, 1]. `motion` is what differs from the clip's mean frame, scaled to unit variance:
-    the background is gone, the signer's movement stays.
+    `rgb` values lie in [-1, 1], or are standardised as a network's published weights expect. `motion` is what differs
+    from the clip's mean frame, scaled to unit variance: the background is gone, the signer's movement stays.
     """
     frames = torch.from_numpy(np.stack([view.frames for view in views])).to(device)
     gains = torch.from_numpy(np.stack([view.gains for view in views])).to(device)
@@ -68,6 +29,9 @@ def network_input(views: list[View], train: Train, device: torch.device) -> Tens
     if train.input == "motion":
         batch -= batch.mean(dim=1, keepdim=True)
         batch /= batch.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt_().clamp_(min=1e-3)
+    elif train.model in RGB_STATISTICS:
+        mean, deviation = torch.tensor(RGB_STATISTICS[train.model], device=device)
+        batch = ((batch + 1) / 2 - mean) / deviation
     if train.channel_order == "bgr":
         batch = batch.flip(-1)
     return batch.permute(0, 4, 1, 2, 3)

@@ -1,0 +1,139 @@
+"""Every recogniser behind the one door: it trains, it keeps its published names, it refuses what it cannot take."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import video
+
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.recognisers import RECOGNISERS
+from calse.recognition.fit import Training
+from calse.recognition.jobs import jobs_of
+from calse.recognition.models import HEADS, build_model
+from calse.recognition.precision import convolution_inputs, weight_gradient
+from calse.recognition.pretrained import load_pretrained
+from calse.recognition.transforms import RGB_STATISTICS, network_input
+from calse.recognition.views import view_of
+from calse.splits import read_split
+from test_clip_input import ramp
+from toys import make_repository, toy_params
+
+SMALLEST = {"i3d": (9, 32), "r2plus1d_18": (9, 32), "s3d": (13, 32), "swin3d_t": (9, 32)}
+TORCHVISIONS = [name for name in RECOGNISERS if name != "i3d"]
+
+
+def smallest(name: str, **options: object):
+    frames, size = SMALLEST.get(name) or RECOGNISERS[name].shape or (0, 0)
+    return toy_params(model=name, width=1.0, frames=frames, size=size, **options)
+
+
+def test_every_recogniser_is_known_everywhere():
+    assert set(HEADS) == set(RECOGNISERS) == {"i3d", *RGB_STATISTICS}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    return make_repository(tmp_path_factory.mktemp("repository"), takes=1)
+
+
+@pytest.mark.parametrize("name", ["r2plus1d_18", "s3d", "swin3d_t"])
+def test_it_trains_at_its_smallest_size(name: str, repository: Layout, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(repository.root)
+    monkeypatch.setenv("DVC_ROOT", str(repository.root))
+    params = smallest(name, batch=9, lr=0.00005, schedule="constant", brightness=0)
+    split = read_split(repository.split("Baseline"))
+    training = Training(jobs_of(params, Layout(), split, "Baseline", Path("models"), Path("curves"))[0])
+    for epoch in (1, 2, 3):
+        training.run_epoch(epoch)
+    losses = [row["loss"] for row in training.history]
+    assert losses[-1] < losses[0]
+    assert training.info["params"]["model"] == name
+
+
+def test_mvit_answers_at_the_one_size_it_takes():
+    with torch.device("meta"):
+        model = build_model(smallest("mvit_v2_s").train, 14)
+        assert model(torch.empty(2, 3, 16, 224, 224)).shape == (2, 14)
+
+
+@pytest.mark.parametrize("name", TORCHVISIONS)
+def test_names_and_shapes_are_the_published_ones_but_for_the_head(name: str):
+    with torch.device("meta"):
+        ours, published = build_model(smallest(name).train, 14).state_dict(), getattr(video, name)().state_dict()
+    assert set(ours) == set(published)
+    assert {key.split(".")[0] for key in ours if ours[key].shape != published[key].shape} == {HEADS[name]}
+
+
+def test_published_weights_are_taken_and_their_head_is_replaced(tmp_path: Path):
+    published = video.s3d(num_classes=400)
+    torch.save(published.state_dict(), tmp_path / "s3d.pth")
+    model = build_model(smallest("s3d").train, 14)
+    report = load_pretrained(model, tmp_path / "s3d.pth", HEADS["s3d"])
+    assert report.dropped == ["classifier.1.bias", "classifier.1.weight"]
+    assert torch.equal(model.features[0][0][0].weight, published.features[0][0][0].weight)
+    with pytest.raises(CalseError, match=r"s3d\.pth holds no layer of this network"):
+        load_pretrained(build_model(smallest("i3d").train, 14), tmp_path / "s3d.pth")
+
+
+def test_s3d_averages_space_as_published():
+    torch.manual_seed(0)
+    ours = build_model(smallest("s3d").train, 5).eval()
+    published = video.s3d(num_classes=5).eval()
+    published.load_state_dict(ours.state_dict())
+    clip = torch.randn(1, 3, 16, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(clip), published(clip))
+
+
+@pytest.mark.parametrize("name", TORCHVISIONS)
+def test_dropout_and_batch_statistics_are_the_parameters(name: str):
+    train = smallest(name, dropout=0.9, bn_momentum=0.3).train
+    with torch.device("meta"):
+        model = build_model(train, 3)
+    assert {part.momentum for part in model.modules() if isinstance(part, torch.nn.BatchNorm3d)} <= {0.3}
+    if name in ("r2plus1d_18", "swin3d_t"):
+        head, seen = model.get_submodule(HEADS[name]), []
+        head.to_empty(device="cpu").register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        head(torch.ones(1, head.in_features))
+        assert 0.8 < (seen[0] == 0).float().mean() < 1
+    else:
+        assert 0.9 in {part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)}
+
+
+def test_rgb_is_standardised_as_torchvision_does():
+    train = toy_params(model="r2plus1d_18", width=1.0, input="rgb").train
+    batch = network_input([view_of(ramp(), train)], train, torch.device("cpu"))
+    plain = toy_params(input="rgb").train
+    frames = (network_input([view_of(ramp(), plain)], plain, torch.device("cpu"))[0] + 1) / 2
+    preset = video.R2Plus1D_18_Weights.KINETICS400_V1.transforms(crop_size=(32, 32), resize_size=(32, 32))
+    torch.testing.assert_close(batch[0], preset(frames.transpose(0, 1)), atol=1e-4, rtol=1e-4)
+
+
+def test_convolutions_of_other_networks_are_checked_for_bf16_too():
+    model = build_model(smallest("s3d").train, 3)
+    found = {name: (layer, shape) for name, layer, shape in convolution_inputs(model, 13, 32)}
+    layer, shape = found["features.0.0.0"]
+    assert shape == (1, 3, 13, 32, 32)
+    assert weight_gradient(layer, torch.randn(shape), bf16=False).shape == layer.weight.shape
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"model": "s3d", "width": 0.25}, "train.width: s3d comes in width 1 only, not 0.25"),
+        ({"model": "swin3d_t", "width": 1.0, "loss": "bce-localisation"}, "train.loss: swin3d_t gives one answer"),
+        ({"model": "s3d", "width": 1.0, "frames": 12}, "train.frames: s3d needs at least 13, not 12"),
+        (
+            {"model": "mvit_v2_s", "width": 1.0, "frames": 16, "size": 64},
+            "train.size: mvit_v2_s takes 16 frames of 224",
+        ),
+        ({"model": "mvit_v2_s", "width": 1.0, "frames": 32, "size": 224}, "train.frames: mvit_v2_s takes 16 frames"),
+        ({"model": "resnet"}, "train.model"),
+    ],
+)
+def test_what_a_recogniser_cannot_take_is_refused_by_the_parameters_name(options: dict, says: str):
+    with pytest.raises(CalseError) as caught:
+        toy_params(**options)
+    assert str(caught.value).startswith(f"params.yaml: {says}")
