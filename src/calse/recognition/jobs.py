@@ -78,10 +78,17 @@ def data_of(params: Params, split: Split) -> dict[str, Any]:
     return {
         "params": train,
         "classes": split.classes,
+        "clip": clip_format(split),
         "channel_order": params.train.channel_order,
         "split_sha256": sha256_of(split.path),
         "pretrained_sha256": pretrained_hash(params.train),
     }
+
+
+def clip_format(split: Split) -> dict[str, float]:
+    """Return the rate and short side that all clips were brought to: what a video to predict is brought to as well."""
+    clip = split.clips[0]
+    return {"fps": clip.fps, "short_side": min(clip.width, clip.height)}
 
 
 def pretrained_hash(train: Train) -> str | None:
@@ -92,10 +99,3 @@ def pretrained_hash(train: Train) -> str | None:
     if not path.is_file():
         raise CalseError(f"train.pretrained: {path} is missing; put the checkpoint there, or set null")
     return sha256_of(path)
-        "clip": clip_format(split),
-def clip_format(split: Split) -> dict[str, float]:
-    """Return the rate and short side that all clips were brought to: what a video to predict is brought to as well."""
-    clip = split.clips[0]
-    return {"fps": clip.fps, "short_side": min(clip.width, clip.height)}
-
-
