@@ -39,6 +39,6 @@ def draw_curves(curves: pd.DataFrame, path: Path) -> None:
     axes[1][0].set_ylabel("share right")
     lines = dict(zip(*reversed(axes[0][0].get_legend_handles_labels()), strict=True))
     figure.legend(lines.values(), lines, loc="lower center", ncols=len(lines), frameon=False)
-    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    figure.subplots_adjust(left=0.6 / size[0], right=1 - 0.1 / size[0], top=0.92, bottom=0.15, wspace=0.08, hspace=0.1)
     figure.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(figure)
