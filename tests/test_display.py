@@ -10,7 +10,7 @@ def test_the_display_says_once_what_needs_attention(capsys: pytest.CaptureFixtur
     run = Run("Baseline", "SACU", 1)
     info = {"params": {"loss": "ce"}, "classes": ["AÑO", "NO", "SUR"]}
     info |= {"device": "cpu", "precision": "fp32", "precision_reason": "asked for"}
-    with Display([run], epochs=4) as display:
+    with Display({run: 4}) as display:
         for _ in range(2):
             display.started(run, info | {"pretrained_report": "kinetics.pt: 285 entries match"})
         for epoch, loss in enumerate((1.2, 1.1, 1.0, 0.2), start=1):

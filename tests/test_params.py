@@ -5,7 +5,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from calse.errors import CalseError
-from calse.params import check_params, read_params
+from calse.params import Recipe, check_params, read_params
 
 PRESETS = sorted(Path("presets").glob("*.yaml"))
 
@@ -17,7 +17,7 @@ def tree():
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
 def test_every_preset_is_valid(path):
-    assert read_params(path).recipes["Baseline"] == ()
+    assert read_params(path).recipes["Baseline"] == Recipe(())
 
 
 def test_the_study_preset_holds_the_published_settings():
@@ -87,4 +87,4 @@ def test_words_that_yaml_1_1_takes_for_booleans_stay_names(tmp_path, tree):
     with path.open("w") as file:
         YAML(typ="safe", pure=True).dump(tree, file)
     path.write_text(path.read_text().replace("'NO'", "NO"))
-    assert read_params(path).recipes["NO"] == ("AF1",)
+    assert read_params(path).recipes["NO"].sets == ("AF1",)

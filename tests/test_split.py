@@ -6,15 +6,16 @@ import pytest
 from calse.clips import Clip, write_manifest
 from calse.errors import CalseError
 from calse.layout import Layout
-from calse.params import read_params
+from calse.params import Recipe, read_params
 from calse.splits import read_split
 from calse.study.split import split
 
 PUBLIC = ["SACU", "STS", "DILSE"]
 GLOSSES = [f"G{number:03}" for number in range(100)]
+SETS: dict[str, tuple[str, ...]] = {"Baseline": (), "AF1": ("AF1",), "AF2": ("AF2",), "Both": ("AF1", "AF2")}
 PARAMS = replace(
     read_params(Path("presets/calse-100.yaml")),
-    recipes={"Baseline": (), "AF1": ("AF1",), "AF2": ("AF2",), "Both": ("AF1", "AF2")},
+    recipes={name: Recipe(sets) for name, sets in SETS.items()},
 )
 
 
@@ -88,7 +89,7 @@ def test_a_copy_without_its_parent_or_under_another_source_is_refused(repository
 
 
 def test_a_donor_who_signs_in_a_test_source_is_refused(repository):
-    params = replace(PARAMS, recipes={"DF1": ("DF-1",)})
+    params = replace(PARAMS, recipes={"DF1": Recipe(("DF-1",))})
     swapped = [copy_of(filmed("INTERPRETER", gloss), "DF-1") for gloss in GLOSSES]
     write_manifest(repository.set_manifest("DF-1"), swapped)
     write_manifest(repository.source_manifest("DONOR-1"), [filmed("DONOR-1", "G000")])

@@ -197,7 +197,8 @@ from calse.recognition.workers import run_side_by_side
 
 if __name__ == "__main__":
     job = jobs("endless")[0]
-    job = dataclasses.replace(job, frames=job.frames * 100_000, labels=job.labels * 100_000)
+    many = {"frames": job.frames * 100_000, "labels": job.labels * 100_000}
+    job = dataclasses.replace(job, info=job.info | {"steps": 10**9}, **many)
     run_side_by_side([job], 1, lambda *_: print(multiprocessing.active_children()[0].pid, flush=True))
 """
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -16,7 +16,7 @@ from calse.recognisers import check_recogniser
 STRICT = ConfigDict(extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 Positive = Annotated[int, Field(gt=0, le=10**9)]
 NotNegative = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
@@ -184,6 +184,27 @@ class Train:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """Which sets join the training clips; in the file a plain list of sets says the same in short.
+
+    `equal_steps` trains as many optimiser steps as the filmed clips alone would take, so that more clips are not also
+    more training; `seeds` takes the place of train.seeds.
+    """
+
+    sets: tuple[Name, ...]
+    equal_steps: bool = False
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+
+
+def _in_full(recipe: object) -> object:
+    """Write a recipe's short form in full; tuples, because a strict check takes no other sequence from Python."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    full = recipe if isinstance(recipe, dict) else {"sets": recipe}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in full.items()}
+
+
+@dataclass(frozen=True, config=STRICT)
 class Evaluate:
     """Which top-K are counted."""
 
@@ -212,7 +233,7 @@ class Params:
     donors: tuple[Name, ...]
     swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
     swap: dict[Name, SwapSet]
-    recipes: dict[Name, tuple[Name, ...]]
+    recipes: dict[Name, Annotated[Recipe, BeforeValidator(_in_full)]]
     test_sources: Annotated[tuple[Name, ...], Field(min_length=1)]
     train: Train
     evaluate: Evaluate
@@ -227,6 +248,10 @@ class Params:
     def sets(self) -> dict[str, AffineSet | SwapSet]:
         """Every augmentation set that a recipe can name."""
         return {**self.affine, **self.swap}
+
+    def seeds_of(self, recipe: str) -> tuple[int, ...]:
+        """Return the seeds of a recipe's trainings: its own, or train.seeds."""
+        return self.recipes[recipe].seeds or self.train.seeds
 
     def sources_of(self, kind: str) -> list[str]:
         """Return the names of the sources of one kind, in the file's order."""
@@ -257,6 +282,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
     _check_names(params, path)
     _check_lists(params, path)
+    check_recogniser(params.train, path)
     return params
 
 
@@ -282,7 +308,6 @@ def _check_names(params: Params, path: Path) -> None:
             [s for s in params.test_sources if s in params.faces.sources],
             "a test source of faces",
         )
-    check_recogniser(params.train, path)
     for name in params.donors:
         _known(
             f"{path}: donors", name, [s for s in donors if s in params.faces.sources], "a source of kind donor in faces"
@@ -295,11 +320,14 @@ def _check_names(params: Params, path: Path) -> None:
         _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
         if set_name in params.affine:
             raise CalseError(f"{path}: swap.{set_name}: an affine set has that name already; choose another")
-    for recipe, sets in params.recipes.items():
-        for name in sets:
-            _known(f"{path}: recipes.{recipe}", name, list(params.sets), "an augmentation set")
-        if len(set(sets)) < len(sets):
-            raise CalseError(f"{path}: recipes.{recipe}: a set is named twice")
+    for name, recipe in params.recipes.items():
+        for set_name in recipe.sets:
+            _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")
+        if len(set(recipe.sets)) < len(recipe.sets):
+            raise CalseError(f"{path}: recipes.{name}: a set is named twice")
+        if len(set(params.seeds_of(name))) < len(params.seeds_of(name)):
+            where = f"recipes.{name}" if recipe.seeds else "train"
+            raise CalseError(f"{path}: {where}.seeds: a seed is named twice; each is one training")
 
 
 def _check_lists(params: Params, path: Path) -> None:

@@ -13,10 +13,13 @@ from calse.recognition.observer import Run
 class Display:
     """An observer that draws progress on stderr; use it as a context."""
 
-    def __init__(self, runs: list[Run], epochs: int) -> None:
+    def __init__(self, epochs: dict[Run, int]) -> None:
+        """`epochs` are those of each run."""
         self.bars = progress_bar()
         self.epochs = epochs
-        self.tasks: dict[Run, TaskID] = {run: self.bars.add_task(str(run), total=epochs, start=False) for run in runs}
+        self.tasks: dict[Run, TaskID] = {
+            run: self.bars.add_task(str(run), total=total, start=False) for run, total in epochs.items()
+        }
         self.infos: dict[Run, dict[str, Any]] = {}
         self.said: set[str] = set()
 
@@ -40,7 +43,7 @@ class Display:
         """Move a bar; warn at half time and at the end when nothing has been learned."""
         text = f"{run} loss {metrics['loss']:.3f} accuracy {metrics['accuracy']:.2f}"
         self.bars.update(self.tasks[run], completed=epoch, description=text)
-        if epoch in (self.epochs, self.epochs // 2):
+        if epoch in (self.epochs[run], self.epochs[run] // 2):
             info = self.infos[run]
             warning = plateau_warning(info["params"]["loss"], metrics["loss"], len(info["classes"]))
             self._say_once(f"{run}, epoch {epoch}: {warning}" if warning else "")

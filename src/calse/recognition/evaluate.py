@@ -30,8 +30,8 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
 
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
     `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
-    has the top-K of each test source and set, over all seeds and for each; `confusion.csv` which gloss was taken
-    for which, on the filmed clips of all sources. Returns, for each run, what its
+    has the top-K of each test source and set, over all seeds and for each, and the steps of a source's trainings;
+    `confusion.csv` which gloss was taken for which, on the filmed clips of all sources. Returns, for each run, what its
     checkpoint says and its scores on the filmed clips. Raises CalseError naming the checkpoint or clip that is wrong.
     """
     split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
@@ -49,7 +49,8 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
         write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
-        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk))
+        steps = {"steps": {run.test_source: info["steps"] for run, info, _ in scored}}
+        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk) | steps)
     return scored
 
 

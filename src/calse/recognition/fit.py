@@ -39,7 +39,7 @@ def fit(job: Job, tell: Tell) -> None:
     training.restore()
     for epoch, metrics in enumerate(training.history, start=1):
         tell("epoch", epoch, metrics)
-    for epoch in range(len(training.history) + 1, job.train.epochs + 1):
+    for epoch in range(len(training.history) + 1, job.epochs + 1):
         training.run_epoch(epoch)
         training.save()
         tell("epoch", epoch, training.history[-1])
@@ -79,19 +79,21 @@ class Training:
         return self.job.run.seed
 
     def run_epoch(self, epoch: int) -> None:
-        """Train on every clip once and add loss, accuracy and learning rate to the history."""
+        """Train on every clip once, up to the last step, and add loss, accuracy and learning rate to the history."""
         torch.manual_seed(stream_seed(self.train_seed, epoch))
         self.model.train()
         order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.frames))
         parts = [order[start : start + self.train.batch] for start in range(0, len(order), self.train.batch)]
-        loss, hits = 0.0, 0
+        done, loss, hits = (epoch - 1) * len(parts), 0.0, 0
+        parts = parts[: self.job.steps - done]
         views = prepared_ahead(lambda part: [self._view(epoch, int(clip)) for clip in part], parts)
         for number, (part, batch) in enumerate(zip(parts, views, strict=True)):
-            rate = learning_rate(self.train, (epoch - 1) * len(parts) + number, self.train.epochs * len(parts))
+            rate = learning_rate(self.train, done + number, self.job.steps)
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
             batch_loss, batch_hits = self._step(batch, labels, rate, epoch)
             loss, hits = loss + batch_loss * len(part), hits + batch_hits
-        means = {"loss": round(loss / len(order), 6), "accuracy": round(hits / len(order), 6)}
+        seen = sum(len(part) for part in parts)
+        means = {"loss": round(loss / seen, 6), "accuracy": round(hits / seen, 6)}
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _view(self, epoch: int, clip: int) -> View:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,28 @@ class Job:
         """The number of glosses."""
         return len(self.info["classes"])
 
+    @property
+    def steps(self) -> int:
+        """How often the optimiser moves the weights."""
+        return int(self.info["steps"])
+
+    @property
+    def epochs(self) -> int:
+        """How often the clips are gone through; in the last epoch perhaps only in part."""
+        return ceil(self.steps / ceil(len(self.frames) / self.train.batch))
+
 
 def runs_of(params: Params, recipe: str) -> list[Run]:
     """Return a recipe's runs, test source by test source. Raises CalseError for an unknown recipe."""
     if recipe not in params.recipes:
         raise CalseError(f"there is no recipe {recipe!r} in params.yaml; those are: {', '.join(params.recipes)}")
-    return [Run(recipe, source, seed) for source in params.test_sources for seed in params.train.seeds]
+    return [Run(recipe, source, seed) for source in params.test_sources for seed in params.seeds_of(recipe)]
 
 
 def jobs_of(params: Params, layout: Layout, split: Split, recipe: str, models: Path, curves: Path) -> list[Job]:
     """Prepare a recipe's runs, decoding its training clips. `models` and `curves` are the folders of the results."""
-    runs, data = runs_of(params, recipe), data_of(params, split)
+    runs = runs_of(params, recipe)
+    data = data_of(params, split) | {"equal_steps": params.recipes[recipe].equal_steps}
     needed = list({clip.clip: clip for run in runs for clip in split.train(run.test_source)}.values())
     paths = dict(zip(needed, cached_frames(needed, layout, params.train.size), strict=True))
     return [job_of(run, params.train, split.train(run.test_source), paths, data, models, curves) for run in runs]
@@ -54,6 +66,7 @@ def job_of(
 ) -> Job:
     """Prepare one run on these clips."""
     info: dict[str, Any] = {"recipe": run.recipe, "test_source": run.test_source, "seed": run.seed} | data
+    info["steps"] = steps_of(train, clips, data["equal_steps"])
     info["fingerprint"] = hashlib.sha256(compact_json(info).encode()).hexdigest()
     return Job(
         run=run,
@@ -65,6 +78,12 @@ def job_of(
         curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
         states=scratch() / "training" / info["fingerprint"],
     )
+
+
+def steps_of(train: Train, clips: list[Clip], equal_steps: bool) -> int:
+    """Return how many steps the epochs take, on all the clips or, for equal steps, on the filmed ones alone."""
+    counted = [clip for clip in clips if not clip.parent] if equal_steps else clips
+    return train.epochs * ceil(len(counted) / train.batch)
 
 
 def checkpoint_path(models: Path, run: Run) -> Path:

@@ -9,7 +9,7 @@ from calse.layout import Layout
 from calse.parallel import worker_count
 from calse.params import Params
 from calse.recognition.display import Display
-from calse.recognition.jobs import jobs_of, runs_of
+from calse.recognition.jobs import jobs_of
 from calse.recognition.observer import Observer, Run
 from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
@@ -21,11 +21,11 @@ def train(params: Params, layout: Layout, recipe: str, observer: Observer | None
     A killed training goes on from its last epoch when it is called again. Raises CalseError naming the
     clip, file or run that is wrong; nothing is then left in the outputs.
     """
-    split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
+    split = read_split(layout.split(recipe))
     curves_folder = layout.metrics("train") / recipe
     with folder_written_aside(layout.models(recipe)) as models, folder_written_aside(curves_folder) as curves:
         jobs = jobs_of(params, layout, split, recipe, models, curves)
-        with Display(runs, params.train.epochs) as display:
+        with Display({job.run: job.epochs for job in jobs}) as display:
             audience = Audience([display] + ([observer] if observer else []))
             try:
                 run_side_by_side(jobs, slots(params), audience.tell)

@@ -16,7 +16,7 @@ def split(params: Params, layout: Layout, recipe: str) -> None:
     if recipe not in params.recipes:
         raise CalseError(f"recipes.{recipe} is not in params.yaml; its recipes are: {', '.join(params.recipes)}")
     filmed = [clip for name in params.filmed for clip in read_manifest(layout.source_manifest(name))]
-    generated = [clip for name in params.recipes[recipe] for clip in read_manifest(layout.set_manifest(name))]
+    generated = [clip for name in params.recipes[recipe].sets for clip in read_manifest(layout.set_manifest(name))]
     check_leaks(filmed, generated)
     check_donors(params, layout, recipe, filmed)
     rows = [
@@ -57,7 +57,7 @@ def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:
 def check_donors(params: Params, layout: Layout, recipe: str, filmed: list[Clip]) -> None:
     """Refuse a recipe whose swapped clips show the face of somebody who is tested on. Raises CalseError naming both."""
     tested = {clip.signer: clip.source for clip in filmed if clip.source in params.test_sources}
-    for donor in {params.swap[name].donor for name in params.recipes[recipe] if name in params.swap}:
+    for donor in {params.swap[name].donor for name in params.recipes[recipe].sets if name in params.swap}:
         for clip in read_manifest(layout.source_manifest(donor)):
             if clip.signer in tested:
                 where = tested[clip.signer]

@@ -31,7 +31,7 @@ def sets(
     for name, settings in params.sets.items():
         if name in made:
             card = {"name": name, "clips": len(made[name]), "settings": as_dict(settings), "kind": _kind(settings)}
-            card["recipes"] = [recipe for recipe, used in params.recipes.items() if name in used]
+            card["recipes"] = [recipe for recipe, used in params.recipes.items() if name in used.sets]
             if isinstance(settings, SwapSet):
                 card |= _swapped(layout, name, settings, pictures)
             else:
