@@ -175,8 +175,9 @@ def test_a_stopped_stage_leaves_nothing_behind_and_tells_so(monkeypatch: pytest.
 
 def test_a_loss_that_is_not_finite_stops_the_stage_and_names_run_and_epoch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CALSE_WORKERS", "1")
+    torch.save({"Conv3d_1a_7x7.conv3d.weight": torch.full((8, 3, 7, 7, 7), torch.nan)}, "broken.pt")
     with pytest.raises(CalseError, match=r"^Baseline/SACU/seed-1: loss or gradient is not finite in epoch 1"):
-        train(toy_params(lr=1e30, schedule="constant", optimiser="adam"), Layout(), "Baseline")
+        train(toy_params(pretrained="broken.pt"), Layout(), "Baseline")
 
 
 def test_a_killed_worker_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ import typer
 
 from calse.errors import CalseError
 from calse.layout import Layout
+from calse.lifeline import end_with_dvc
 from calse.tools import tools
 
 app = typer.Typer(
@@ -154,6 +155,7 @@ def main() -> None:
     # OpenMP threads that spin while they wait slow each other 40-fold as soon as anything else runs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, _stop)
+    end_with_dvc()
     try:
         app()
     except CalseError as error:

@@ -48,6 +48,18 @@ def anonymise(
 
 
 @tools.command()
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(help="a trained network: models/i3d/.../seed-1.safetensors")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="any format, any length")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Name the ten most probable glosses of each video."""
+    from calse.recognition.predict import predict_videos, print_answers
+
+    print_answers(predict_videos(checkpoint, videos), as_json)
+
+
+@tools.command()
 def preset(name: str) -> None:
     """Put one of presets/*.yaml in the place of params.yaml."""
     from calse.files import written_aside

@@ -27,7 +27,7 @@ def read_info(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     try:
         info: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        _ = settings_of(info), info["classes"], info["fingerprint"], info["clip"]["fps"], info["clip"]["short_side"]
+        _ = settings_of(info), info["classes"], info["fingerprint"]
     except FileNotFoundError:
         raise CalseError(f"{beside} is missing; `dvc repro` or `dvc checkout` brings it back") from None
     except (ValueError, KeyError, TypeError):

@@ -1,0 +1,122 @@
+"""`calse predict` answers as evaluation does, for any video, and names what it cannot read."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from calse.layout import Layout
+from calse.params import Train
+from calse.recognition.evaluate import predict_run
+from calse.recognition.fit import fit
+from calse.recognition.frames_cache import shrink
+from calse.recognition.jobs import jobs_of
+from calse.recognition.predict import Wanted, chosen_frames, predict_videos
+from calse.splits import read_split
+from calse.video.decode import read_frames
+from toys import make_repository, toy_params
+from videos import moving, remux, write_bad_files, write_clip
+
+CHECKPOINT = Path("models/SACU/seed-1.safetensors")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    make_repository(root, takes=1)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+    monkeypatch.setenv("CALSE_WORKERS", "1")
+    if not CHECKPOINT.exists():
+        split = read_split(Layout().split("Baseline"))
+        job = jobs_of(toy_params(epochs=1), Layout(), split, "Baseline", Path("models"), Path("curves"))[0]
+        fit(job, lambda *_: None)
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    words = [sys.executable, "-m", "calse", "predict", str(CHECKPOINT), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_test_clip_gets_the_row_that_evaluation_gave_it():
+    split, layout = read_split(Layout().split("Baseline")), Layout()
+    job = jobs_of(toy_params(), layout, split, "Baseline", Path("models"), Path("curves"))[0]
+    clips = split.test("SACU")
+    _, rows = predict_run(job.run, split, {"filmed": clips}, layout, CHECKPOINT)
+    answers = predict_videos(CHECKPOINT, [Path(clip.path) for clip in clips])
+    for row, answer in zip(rows, answers, strict=True):
+        assert [gloss for gloss, _ in answer.glosses] == [row[f"gloss_{place}"] for place in (1, 2, 3)]
+        expected = [float(row[f"probability_{place}"]) for place in (1, 2, 3)]
+        assert [chance for _, chance in answer.glosses] == expected
+
+
+def test_json_is_all_of_stdout_and_one_bad_file_stops_no_other(tmp_path: Path):
+    good, gif = write_clip(tmp_path / "good.mp4"), tmp_path / "few [b].gif"
+    write_gif(gif, moving(frames=2))
+    (tmp_path / "bad").mkdir()
+    bad = [tmp_path / "bad" / name for name in write_bad_files(tmp_path / "bad", good)] + [tmp_path / "missing.mp4"]
+    done = command(good, *bad, gif, "--json")
+    assert done.returncode == 1
+    answers = {Path(answer["video"]).name: answer for answer in json.loads(done.stdout)}
+    assert [len(answers[name]["glosses"]) for name in ("good.mp4", "few [b].gif")] == [3, 3]
+    for path in bad:
+        assert "glosses" not in answers[path.name]
+        assert sum(f"refused  {path}: " in line for line in done.stderr.splitlines()) == 1
+    assert f"{len(bad)} of {len(bad) + 2} videos could not be read" in done.stderr
+
+
+def test_the_table_shows_names_as_they_are(tmp_path: Path):
+    done = command(write_clip(tmp_path / "[bold]x.mp4"))
+    assert (done.returncode, "[bold]x.mp4" in done.stdout.replace("\n", "")) == (0, True)
+    assert "AÑO" in done.stdout
+
+
+def write_gif(path: Path, frames: np.ndarray) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "rgb8"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="rgb8")))
+        container.mux(stream.encode(None))
+
+
+def looked_at(video: Path, train: Train) -> np.ndarray:
+    return chosen_frames(Wanted(video, 25, 48, train))
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "consecutive"])
+@pytest.mark.parametrize("count", [1, 5, 9, 60])
+def test_any_length_gives_the_frames_that_the_network_wants(count: int, sampling: str, tmp_path: Path):
+    train = toy_params(sampling=sampling).train
+    video = write_clip(tmp_path / "clip.mp4", frames=count)
+    uniform = [int((place + 0.5) * count / 9) for place in range(9)]
+    start = max(0, count - 9) // 2
+    consecutive = [min(start + place, count - 1) for place in range(9)]
+    chosen = {"uniform": uniform, "consecutive": consecutive}[sampling]
+    np.testing.assert_array_equal(looked_at(video, train), shrink(read_frames(video), 37)[chosen])
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_any_container_gives_the_same_frames(suffix: str, tmp_path: Path):
+    train, video = toy_params().train, write_clip(tmp_path / "clip.mp4")
+    other = remux(video, tmp_path / f"clip{suffix}")
+    np.testing.assert_array_equal(looked_at(other, train), looked_at(video, train))
+
+
+def test_another_frame_rate_is_brought_to_the_clips_own(tmp_path: Path):
+    train = toy_params().train
+    twice = write_clip(tmp_path / "fast.mp4", frames=24, fps=50)
+    every_other = shrink(read_frames(twice)[::2], 37)
+    chosen = [int((place + 0.5) * 12 / 9) for place in range(9)]
+    np.testing.assert_array_equal(looked_at(twice, train), every_other[chosen])
