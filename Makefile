@@ -28,6 +28,7 @@ setup: $(READY)  ## create .venv with the locked packages
 
 repro: setup  ## rebuild the study: every stage, then the results table
 	dvc repro
+	@calse track sync
 	@calse show
 
 test: setup  ## run the tests

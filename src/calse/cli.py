@@ -89,11 +89,8 @@ def swap(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
     """Make a face-swapped set and measure how well it came out."""
     from calse.faceswap.convert import swap
     from calse.params import read_params
-    from calse.tracking.tracker import Tracker
 
-    params, layout = read_params(), Layout()
-    swap(params, layout, set_name)
-    Tracker(params, layout).swapped_set(set_name)
+    swap(read_params(), Layout(), set_name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -130,12 +127,8 @@ def evaluate(recipe: str) -> None:
     """Read each test source once and write every prediction."""
     from calse.params import read_params
     from calse.recognition.evaluate import evaluate
-    from calse.tracking.tracker import Tracker
 
-    params, layout = read_params(), Layout()
-    tracker = Tracker(params, layout)
-    for run, info, scores in evaluate(params, layout, recipe):
-        tracker.scores(run, info, scores)
+    evaluate(read_params(), Layout(), recipe)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -143,8 +136,10 @@ def report() -> None:
     """Write the tables, their pictures and the report page."""
     from calse.params import read_params
     from calse.study.report import report
+    from calse.tracking.sync import sync_workspace
 
     report(read_params(), Layout())
+    sync_workspace()
 
 
 app.add_typer(tools)

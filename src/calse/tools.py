@@ -10,6 +10,8 @@ from calse.errors import CalseError
 from calse.layout import Layout
 
 tools = typer.Typer()
+track = typer.Typer(no_args_is_help=True, help="MLflow, made from what DVC knows: sync, verify.")
+tools.add_typer(track, name="track")
 
 
 @tools.command("import")
@@ -90,3 +92,42 @@ def ui(port: int = 5000) -> None:
     from calse.tracking.ui import serve
 
     serve(port)
+
+
+@track.command("sync")
+def track_sync() -> None:
+    """Write what MLflow lacks or has wrong: the working tree's runs and every DVC experiment's."""
+    from calse.tracking.sync import sync
+
+    done = sync()
+    if done is None:
+        print("MLflow is up to date")
+    else:
+        print("MLflow: " + (", ".join(f"{count} runs {what}" for what, count in sorted(done.items())) or "no runs"))
+
+
+@track.command("verify")
+def track_verify() -> None:
+    """Hold MLflow's runs against what DVC knows; exit code 1 on any difference."""
+    from calse.tracking.sync import verify
+
+    drift, notes = verify()
+    for line in [*drift, *(f"note: {note}" for note in notes)]:
+        print(line)
+    if drift:
+        raise CalseError(
+            f"{len(drift)} differences between MLflow and what DVC knows; mend them with: calse track sync"
+        )
+    print("MLflow holds exactly what DVC knows")
+
+
+@tools.command()
+def lineage(
+    path: Path, as_json: Annotated[bool, typer.Option("--json", help="everything in full, as JSON")] = False
+) -> None:
+    """Print the way back from a checkpoint, set, split or report: stages, parameters, clips, raw files, hashes."""
+    from calse.tracking.lineage import lineage
+    from calse.tracking.lineage_view import print_lineage, to_json
+
+    found = lineage(Layout(), path.as_posix())
+    print(to_json(found)) if as_json else print_lineage(found)

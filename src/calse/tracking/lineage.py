@@ -1,0 +1,125 @@
+"""The way back from any file: which stage made it, on what, down to the raw videos, with every hash."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from calse.clips import Clip, read_manifest
+from calse.errors import CalseError
+from calse.files import sha256_of
+from calse.layout import Layout
+from calse.splits import read_split
+from calse.tracking.lock import Stage, read_lock
+from calse.tracking.trees import Workspace, git, md5_of
+
+GATES = ("metrics/validate", "metrics/ingest")  # they let data pass and shape none of it
+
+
+@dataclass(frozen=True)
+class Node:
+    """A file or folder with the md5 that DVC recorded, the stage that made it, and what it was made from.
+
+    Raw data has no stage. `note` says what else is known: `told above`, or that the file is no longer the recorded
+    one. `clips` lists a manifest's or split's clips, each with its own file, hash, parent and way of making.
+    """
+
+    path: str
+    md5: str | None
+    stage: str = ""
+    note: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
+    clips: list[dict[str, Any]] = field(default_factory=list)
+    made_from: list["Node"] = field(default_factory=list)
+
+
+def lineage(layout: Layout, path: str) -> dict[str, Any]:
+    """Return the way back from a file or folder: `git` (commit, state of dvc.lock), the file itself, and `node`.
+
+    Raises CalseError when no stage of dvc.lock made it.
+    """
+    changed = git("status", "--porcelain", "dvc.lock")
+    head = {"commit": git("rev-parse", "HEAD"), "dvc.lock": "changed since" if changed else "as committed"}
+    file = layout.root / path
+    own: dict[str, Any] = {"path": path, "sha256": sha256_of(file)} if file.is_file() else {"path": path}
+    beside = file.with_suffix(".json")
+    if file.suffix == ".safetensors" and beside.is_file():
+        own |= {"checkpoint": json.loads(beside.read_text(encoding="utf-8"))}
+    return {
+        "git": head,
+        "file": own,
+        "node": Walk(layout, own.get("checkpoint", {}).get("test_source")).back_from(path),
+    }
+
+
+class Walk:
+    """Walks dvc.lock backwards; each output is told in full once."""
+
+    def __init__(self, layout: Layout, test_source: str | None = None) -> None:
+        """Of a split, only the clips that trained against `test_source` are told."""
+        self.layout, self.test_source = layout, test_source
+        self.stages = read_lock(Workspace(layout.root))
+        self.told: set[str] = set()
+
+    def back_from(self, path: str) -> Node:
+        """Return the node of the output that is `path`, holds it or lies below it. Raises CalseError without one."""
+        found = self._holding(path) or next(iter(self._below(path)), None)
+        if found is None:
+            raise CalseError(f"{path}: no stage of dvc.lock made it; name a file or folder that `dvc repro` made")
+        return self._node(found, None)
+
+    def _holding(self, path: str) -> str | None:
+        return next((out for out in self._outs() if path == out or path.startswith(f"{out}/")), None)
+
+    def _below(self, folder: str) -> list[str]:
+        return [out for out in self._outs() if out.startswith(f"{folder}/")]
+
+    def _outs(self) -> list[str]:
+        return [out for stage in self.stages.values() for out in stage.outs]
+
+    def _node(self, path: str, md5: str | None) -> Node:
+        """Return what `path` was made from; `md5` is what its reader recorded."""
+        stage = next((stage for stage in self.stages.values() if path in stage.outs), None)
+        if stage is None:
+            around = self._holding(path)
+            return Node(path, md5, made_from=[self._node(around, None)] if around else [])
+        recorded = stage.outs[path]
+        if path in self.told or path.startswith(GATES):
+            return Node(path, recorded, stage.name, "told above" if path in self.told else "")
+        self.told.add(path)
+        clips = self._clips(path, stage)
+        made_from = [self._node(dep, stage.deps.get(dep)) for dep in self._read_by(stage, clips)]
+        rows = [_told(clip) for clip in clips]
+        return Node(path, recorded, stage.name, self._state(path, recorded), stage.params, stage.code, rows, made_from)
+
+    def _state(self, path: str, recorded: str) -> str:
+        """Say whether a small file is no longer what DVC recorded; videos and weights are not read for that."""
+        if not path.endswith((".csv", ".json")):
+            return ""
+        found = md5_of(Workspace(self.layout.root), path)
+        return "" if found == recorded else "changed since DVC recorded it" if found else "not here"
+
+    def _clips(self, path: str, stage: Stage) -> list[Clip]:
+        """Return the clips that a manifest or split lists; of a folder of videos, those that its stage listed."""
+        manifest = path if path.endswith(".csv") else stage.out("data/manifests/") or ""
+        file = self.layout.root / manifest
+        if not manifest.startswith(("data/manifests/", "data/splits/")) or not file.is_file():
+            return []
+        if manifest.startswith("data/splits/") and self.test_source:
+            return read_split(file).train(self.test_source)
+        return read_manifest(file)
+
+    def _read_by(self, stage: Stage, clips: list[Clip]) -> list[str]:
+        """Return the data that a stage read; of a folder that stages share, only what its clips came from."""
+        sources = {self.layout.source_manifest(clip.source) for clip in clips}
+        used = sources | ({self.layout.set_manifest(clip.set) for clip in clips} if stage.command == "split" else set())
+        found: list[str] = []
+        for dep in stage.data:
+            shared = [] if dep in self._outs() else self._below(dep)
+            found += [out for out in shared if not clips or self.layout.root / out in used] or ([] if shared else [dep])
+        return found
+
+
+def _told(clip: Clip) -> dict[str, Any]:
+    known = {"clip": clip.clip, "path": clip.path, "sha256": clip.sha256, "set": clip.set, "parent": clip.parent}
+    return {key: value for key, value in known.items() if value} | {"source": clip.source, "made": clip.details}
