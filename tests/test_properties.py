@@ -46,7 +46,7 @@ def at(tree, where):
 
 def wrong_values(value):
     """Values that can stand in no parameter that holds `value`."""
-    always = [{"a": 1}, [{"a": 1}], [["x"]], "\0", "", "../up", -1, float("nan"), float("inf"), float("-inf"), 10**30]
+    always = [{"a": 1}, [{"a": 1}], [["x"]], "\0", "", "../up", -1, float("nan"), float("inf"), float("-inf"), 10**31]
     if isinstance(value, bool):
         return [*always, "yes", 1, [], 0.5]
     if isinstance(value, (int, float)):

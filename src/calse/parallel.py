@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from calse.errors import CalseError
+from calse.lifeline import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,6 +38,11 @@ def progress_bar() -> Progress:
     )
 
 
+def _pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
+
+
 def map_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], description: str, workers: int | None = None
 ) -> list[Result]:
@@ -46,8 +52,7 @@ def map_parallel(
     and thread pools do not survive a fork.
     """
     workers = min(workers or worker_count(), max(1, len(items)))
-    context = multiprocessing.get_context("spawn")
-    with progress_bar() as progress, ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with progress_bar() as progress, _pool(workers) as pool:
         task = progress.add_task(description, total=len(items))
         futures = [pool.submit(function, item) for item in items]
         try:

@@ -1,9 +1,6 @@
 """Several trainings side by side, each in a process of its own, none outliving this one."""
 
 import multiprocessing
-import os
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -11,6 +8,7 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 from calse.errors import CalseError
+from calse.lifeline import end_with_parent
 from calse.recognition.jobs import Job
 from calse.recognition.observer import Run
 
@@ -67,8 +65,7 @@ def _receive(connection: Connection, running: dict[Connection, Worker], tell: Ca
 
 def _train(job: Job, connection: Connection) -> None:
     """Train one run in this process, telling over the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         from calse.recognition.fit import fit
 
@@ -80,11 +77,3 @@ def _train(job: Job, connection: Connection) -> None:
         traceback.print_exc()
         hint = "; set train.micro_batch to need less memory" if "memory" in repr(error).lower() else ""
         connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))
-
-
-def _die_with_parent() -> None:
-    """Wait for the parent to end, however it ends, and end at once: an orphan would go on writing."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

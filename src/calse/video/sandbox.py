@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from calse.errors import CalseError
+from calse.lifeline import end_with_parent
 from calse.parallel import progress_bar, worker_count
 
 Item = TypeVar("Item")
@@ -44,24 +45,31 @@ def map_sandboxed(
     An item gives Refused when the function raises CalseError, takes over `seconds` of wall time, over MEMORY bytes, or
     brings its process down; the others go on. Processes serve many items and start anew after a death.
     """
-    workers = max(1, min(worker_count(), len(items)))
-    cells: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
-    for _ in range(workers):
-        cells.put(_Cell(function, seconds))
+    cells = [_Cell(function, seconds) for _ in range(max(1, min(worker_count(), len(items))))]
+    free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
+    for cell in cells:
+        free.put(cell)
 
     def run(item: Item) -> Result | Refused:
-        cell = cells.get()
+        cell = free.get()
         try:
             return cell.run(item)
         finally:
-            cells.put(cell)
+            free.put(cell)
 
     try:
-        with progress_bar() as progress, ThreadPoolExecutor(workers) as threads:
-            return list(progress.track(threads.map(run, items), total=len(items), description=description))
+        with progress_bar() as progress, ThreadPoolExecutor(len(cells)) as threads:
+            answers = [threads.submit(run, item) for item in items]
+            try:
+                return [answer.result() for answer in progress.track(answers, description=description)]
+            except BaseException:  # let the threads go: they wait for these processes
+                threads.shutdown(wait=False, cancel_futures=True)
+                for cell in cells:
+                    cell.kill()
+                raise
     finally:
-        while not cells.empty():
-            cells.get().stop()
+        for cell in cells:
+            cell.stop()
 
 
 class _Cell(Generic[Item, Result]):
@@ -83,8 +91,14 @@ class _Cell(Generic[Item, Result]):
             raise RuntimeError(answer.text)
         return answer
 
+    def kill(self) -> None:
+        """End the process under the thread that waits for its answer."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
     def stop(self) -> None:
-        """End the process."""
+        """End the process and forget it."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -111,7 +125,7 @@ class _Cell(Generic[Item, Result]):
 
 def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
     """Answer items until the pipe closes. The alarm's default is to kill, in native code too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
     _limit_memory()
     with suppress(EOFError):
         while True:
