@@ -1,0 +1,251 @@
+"""The report page: what it says, what it shows, what it never shows, and how it looks in a real browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from calse.clips import read_rows, write_manifest
+from calse.errors import CalseError
+from calse.files import write_json, write_text
+from calse.params import Report, check_params
+from calse.splits import read_split
+from calse.study.curves import read_curves
+from calse.study.page.answers import confusion
+from calse.study.page.charts import Axis, points, spanning
+from calse.study.page.page import write_page
+from calse.study.page.results import answer
+from calse.study.published import published_comparisons
+from calse.study.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells
+from toys import PRESET, make_repository
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SOURCES = ("SACU", "STS", "INTERPRETER")
+RECIPES = {"Baseline": [], "AF1": ["AF1"], "DF1": ["DF-1"]}
+FEATURE = {"floor": -0.2, "r": 0.7, "ceiling": 0.9}
+SWAPPED = {"frames": 9, "frames_swapped": 9, "passed": False, "failed": ["expression kept 0.3"], "kept": 0.3}
+SWAPPED |= {"identity": {"moved": 0.9}, "detail": {"median": 0.6}, "expression": {"yaw": FEATURE}}
+BLURRED = {"clips": 3, "share_blurred": 1.0, "not_recognised": 0.9}
+CHECK = {"text": "every gloss is in the glossary", "severity": "critical", "passed": True, "offenders": []}
+WARNING = {"text": "raw frames: few", "severity": "warning", "passed": False, "offenders": [{"gloss": "<b>NO</b>"}]}
+
+
+def study_params(recipes=RECIPES, **sections):
+    tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
+    return check_params(tree | {"recipes": recipes, "test_sources": ["SACU", "STS"], "omit": ["SACU"]} | sections)
+
+
+PARAMS = study_params()
+
+
+def predictions(recipes=RECIPES):
+    """AÑO is always right, NO taken for SUR by all, SUR right in SACU only."""
+    rows = []
+    for recipe in recipes:
+        for source in ("SACU", "STS"):
+            for gloss, first in (("AÑO", "AÑO"), ("NO", "SUR"), ("SUR", "SUR" if source == "SACU" else "NO")):
+                clip = f"{source}-{'ANO-5079' if gloss == 'AÑO' else gloss}-1"
+                row = {"recipe": recipe, "test_source": source, "test_set": "filmed", "seed": 1, "clip": clip}
+                rows.append(row | {"gloss": gloss, "rank": 1 + (gloss != first), "gloss_1": first})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """A study of moving squares with everything that a page can show."""
+    layout = make_repository(tmp_path, takes=1)
+    clips = read_split(layout.split("Baseline")).clips
+    for source in SOURCES:
+        write_manifest(layout.source_manifest(source), [clip for clip in clips if clip.source == source])
+    for name in ("AF1", "DF-1"):
+        copies = [replace(c, clip=f"{name}-{c.clip}-1", parent=c.clip, set=name) for c in clips]
+        write_manifest(layout.set_manifest(name), [c for c in copies if c.source == "INTERPRETER"])
+    layout.augmented("DF-1").mkdir(parents=True)
+    noise = np.random.default_rng(1).integers(0, 255, (40, 96, 3), dtype=np.uint8)
+    cv2.imwrite(str(layout.augmented("DF-1") / "contact-sheet.png"), noise)
+    write_json(layout.metrics("swap") / "DF-1.json", SWAPPED)
+    write_json(layout.metrics("omit") / "SACU.json", BLURRED)
+    for name in ("glossary", "SACU"):
+        verdict = {"name": name, "summary": "3 clips", "passed": True, "outcomes": [CHECK, WARNING]}
+        write_json(layout.metrics("validate") / f"{name}.json", verdict)
+    for recipe in RECIPES:
+        curve = "epoch,loss,accuracy,lr\n1,1.1,0.3,0.001\n2,0.6,0.8,0.001\n"
+        write_text(layout.metrics("train") / recipe / "SACU-seed-1.csv", curve)
+    return layout
+
+
+def made(layout, params=PARAMS, changes=None):
+    rows = predictions(params.recipes)
+    cells = counted_cells(rows, (1, 2))
+    table, comparisons = accuracy_table(cells), comparison_table(cells)
+    write_page(params, layout, rows, table, comparisons, read_curves(params, layout), changes)
+    return layout.page().read_text(encoding="utf-8")
+
+
+class Outline(HTMLParser):
+    """The sections, headings and addresses of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sections, self.headings, self.addresses, self.images = [], [], [], []
+        self.open = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        named = dict(attrs)
+        self.open = tag
+        self.sections += [named["id"]] if tag == "section" else []
+        self.images += [named["src"]] if tag == "img" else []
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+
+    def handle_data(self, data):
+        if self.open in ("h1", "h2") and data.strip():
+            self.headings.append(data.strip())
+
+
+def test_the_page_has_every_part_needs_nothing_else_and_is_the_same_twice(layout):
+    text = made(layout)
+    outline = Outline(text)
+    assert outline.sections == ["results", "learning", "glosses", "sets", "gate", "record"]
+    assert outline.headings[0] == "No recipe can be told apart from Baseline"
+    assert all(address.startswith(("#", "data:image/webp;base64,")) for address in outline.addresses)
+    assert not re.findall(r"<script|<link|@import|url\(|https?://", text)
+    assert str(layout.root) not in text
+    assert made(layout) == text
+
+
+def test_it_tells_quality_gate_parameters_and_hashes(layout):
+    text = " ".join(made(layout).split())
+    assert 'DF-1: <span class="bad">fails</span>' in text
+    assert "expression kept 0.3." in text
+    assert "passes with warnings" in text
+    assert "&lt;b&gt;NO&lt;/b&gt;" in text
+    assert "<b>NO</b>" not in text
+    assert "<code>affine.AF1.rotation</code></td><td><code>12.0</code>" in text
+    assert "<code>swap-train.size</code></td><td><code>64</code>" in text
+    clip_hash = read_rows(layout.source_manifest("SACU"), ["sha256"])[0]["sha256"]
+    assert clip_hash not in text, "a clip's own hash is in its manifest"
+    assert text.count('class="hash"') == len(SOURCES) + 2 + 1 + 1  # sets, omitted clips, Baseline's split
+
+
+def test_pictures_show_hard_glosses_and_every_set(layout):
+    outline = Outline(made(layout))
+    assert len(outline.images) == 2 * 2 + 3 + 1  # two hard glosses beside their answers, three copies, one sheet
+    assert len(layout.page().read_bytes()) < 300_000
+
+
+def test_no_pixel_of_a_clip_is_on_the_page_when_faces_are_not_to_be_shown(layout):
+    for folder in ("data/clips", "data/augmented"):
+        shutil.rmtree(layout.root / folder)
+    text = made(layout, replace(PARAMS, report=Report(show_faces=False)))
+    assert "<img" not in text
+    assert "data:" not in re.sub(r"img-src data:", "", text)
+    assert text.count("<code>report.show_faces</code> is false") >= 4
+
+
+def test_a_clip_that_changed_since_is_not_shown_as_if_it_were_the_same(layout):
+    path = layout.clips("SACU") / "SACU-NO-1.mp4"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(CalseError, match="clip SACU-NO-1: .* has changed"):
+        made(layout)
+    assert not layout.page().exists()
+
+
+def test_what_a_study_lacks_leaves_its_section_out(tmp_path):
+    params = study_params({"Baseline": []}, omit=[], donors=[], swap={}, affine={}, **{"face-models": []})
+    outline = Outline(made(make_repository(tmp_path, takes=1), params))
+    assert outline.headings[0] == "Nothing to compare yet"
+    assert outline.sections == ["results", "glosses", "record"]
+
+
+def test_without_a_baseline_the_accuracies_stand_alone(layout):
+    text = made(layout, study_params({"AF1": ["AF1"]}))
+    assert "Nothing to compare yet" in text
+    assert "Changes against Baseline" not in text
+
+
+def test_the_published_changes_stand_beside_what_they_can_be(layout):
+    outline = Outline(made(layout, changes=published_comparisons()))
+    assert outline.sections[1] == "published"
+    text = " ".join(layout.page().read_text().split())
+    assert "<b>+11.7</b><br><small>could be noise</small>" in text
+
+
+def compared(*verdicts):
+    columns = ["recipe", "test_source", "verdict", "delta"]
+    rows = pd.DataFrame(verdicts, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01)
+    return answer(pd.DataFrame({"k": [1]}), rows)
+
+
+def test_the_headline_says_which_recipe_helps():
+    quiet = ("DF1", "mean", EVEN, 0.01)
+    assert compared(quiet).title == "No recipe can be told apart from Baseline"
+    assert compared(quiet, ("AF2", "mean", BETTER, 0.1)).title == "AF2 helps"
+    found = compared(("AF2", "SACU", BETTER, 0.1), ("AF2", "STS", BETTER, 0.1), ("DF1", "mean", WORSE, -0.3))
+    assert found.title == "AF2 helps on SACU, STS; DF1 harms"
+    assert found.lines[0].startswith("3 of the 3 comparisons")
+    assert "DF1, −30.0 points" in found.lines[1]
+    many = compared(*((f"R{n}", "mean", BETTER, 0.1) for n in range(4)), quiet)
+    assert many.title == "4 of 5 recipes differ from Baseline"
+    assert many.lines[0] == "R0 helps; R1 helps; R2 helps; R3 helps."
+
+
+def test_confusion_is_counted_by_gloss():
+    filmed = predictions(["Baseline"])
+    matrix = confusion(filmed)
+    assert matrix["names"] == ["AÑO", "NO", "SUR"]
+    counts = {(cell["row"], cell["column"]): (cell["count"], cell["share"]) for cell in matrix["cells"]}
+    assert counts == {(0, 0): (2, 1.0), (1, 2): (2, 1.0), (2, 2): (1, 0.5), (2, 1): (1, 0.5)}
+
+
+def test_axes_place_values_and_hold_zero():
+    axis = Axis(-10, 30, 100, 300)
+    assert [axis(-10), axis(0), axis(30)] == [100, 150, 300]
+    assert axis.ticks() == [-10, 0, 10, 20, 30]
+    wide = spanning([4, 9], 0, 100)
+    assert wide.low == 0
+    assert wide.high > 9
+    assert spanning([], 0, 1)(0) == 0
+    assert [points(change) for change in (-0.1234, 0.05, -0.0001)] == ["−12.3", "+5.0", "+0.0"]
+
+
+MEASURE = """<script>addEventListener("load", () => {
+for (const part of document.querySelectorAll("details")) part.open = true;
+const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, nav, svg")
+  && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80));
+parent.postMessage(JSON.stringify({width: innerWidth, page: document.documentElement.scrollWidth, wide,
+  fetched: performance.getEntriesByType("resource").map(e => e.name).filter(name => !name.startsWith("data:")),
+  broken: [...document.images].filter(e => e.loading !== "lazy" && !e.naturalWidth).length,
+  headings: [...document.querySelectorAll("h2")].map(e => e.textContent)}), "*");
+});</script></body>"""
+# A browser's window has a least width, a frame has none.
+FRAME = """<script>onmessage = message => document.title = message.data</script>
+<iframe src="probed.html" width="{width}" height="900" style="border: 0"></iframe>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_real_browser_shows_it_all_within_the_width(layout, tmp_path, width):
+    text = made(layout, changes=published_comparisons())
+    (tmp_path / "probed.html").write_text(re.sub(r"<meta http-equiv[^>]*>", "", text).replace("</body>", MEASURE))
+    (tmp_path / "frame.html").write_text(FRAME.format(width=width))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser"]
+    command += ["--window-size=1400,1000", "--virtual-time-budget=4000", "--dump-dom"]
+    command.append((tmp_path / "frame.html").as_uri())
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    found = json.loads(re.search(r"<title>(.*?)</title>", shown, re.S)[1].replace("&lt;", "<").replace("&gt;", ">"))
+    assert found["width"] == width
+    assert found["page"] <= width
+    assert found["wide"] == []
+    assert found["fetched"] == []
+    assert found["broken"] == 0
+    names = ["Results", "As published", "Learning", "Glosses", "Augmentation sets", "Validation gate"]
+    assert found["headings"] == [*names, "Parameters and hashes"]
