@@ -136,6 +136,15 @@ def test_it_tells_quality_gate_parameters_and_hashes(layout):
     assert text.count('class="hash"') == len(SOURCES) + 2 + 1 + 1  # sets, omitted clips, Baseline's split
 
 
+def test_recipes_tell_what_they_train_on(layout):
+    write_json(layout.metrics("evaluate") / "Baseline" / "metrics.json", {"steps": {"SACU": 12, "STS": 14}})
+    equal = {"sets": ["AF1"], "equal_steps": True, "seeds": [1, 5]}
+    text = made(layout, study_params({"Baseline": [], "AF1": equal}))
+    assert ">Baseline</th><td></td><td>6</td><td>12 to 14</td><td>1</td>" in text
+    assert ">AF1</th><td>AF1</td><td></td><td> (held equal to the filmed clips' alone)</td><td>1, 5</td>" in text
+    assert "<dt>trainings</dt><dd>6</dd>" in text  # two sources, one and two seeds
+
+
 def test_pictures_show_hard_glosses_and_every_set(layout):
     outline = Outline(made(layout))
     assert len(outline.images) == 2 * 2 + 3 + 1  # two hard glosses beside their answers, three copies, one sheet
@@ -163,7 +172,7 @@ def test_what_a_study_lacks_leaves_its_section_out(tmp_path):
     params = study_params({"Baseline": []}, omit=[], donors=[], swap={}, affine={}, **{"face-models": []})
     outline = Outline(made(make_repository(tmp_path, takes=1), params))
     assert outline.headings[0] == "Nothing to compare yet"
-    assert outline.sections == ["results", "glosses", "record"]
+    assert outline.sections == ["results", "learning", "glosses", "record"]
 
 
 def test_without_a_baseline_the_accuracies_stand_alone(layout):

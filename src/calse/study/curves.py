@@ -15,7 +15,7 @@ def read_curves(params: Params, layout: Layout) -> pd.DataFrame:
     found = []
     for recipe in params.recipes:
         for source in params.test_sources:
-            for seed in params.train.seeds:
+            for seed in params.seeds_of(recipe):
                 path = layout.metrics("train") / recipe / f"{source}-seed-{seed}.csv"
                 if path.is_file():
                     found.append(pd.read_csv(path).assign(recipe=recipe, test_source=source, seed=seed)[COLUMNS])

@@ -13,6 +13,7 @@ from calse.study.page import charts
 from calse.study.page.answers import glosses
 from calse.study.page.curves import curve_panels
 from calse.study.page.pictures import Pictures
+from calse.study.page.recipes import recipes
 from calse.study.page.record import gate, hashes, manifests, parameters
 from calse.study.page.results import accuracies, answer, published
 from calse.study.page.sets import omitted, sets
@@ -44,6 +45,7 @@ def write_page(
         "footnote": footnote(table).replace("`", ""),
         "accuracies": accuracies(table, comparisons, params.corpus.glosses),
         "published": [] if changes is None else published(changes),
+        "recipes": recipes(params, layout),
         "curves": curve_panels(curves),
         "glosses": glosses(predictions, filmed, pictures),
         "gate": gate(params, layout),

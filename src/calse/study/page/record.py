@@ -47,7 +47,7 @@ def hashes(params: Params, layout: Layout) -> list[dict[str, Any]]:
             layout.models(recipe) / source / f"seed-{seed}.safetensors"
             for recipe in params.recipes
             for source in params.test_sources
-            for seed in params.train.seeds
+            for seed in params.seeds_of(recipe)
         ],
     }
     shown = {name: [path for path in paths if path.is_file()] for name, paths in groups.items()}
