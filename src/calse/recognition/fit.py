@@ -1,6 +1,7 @@
 """One training, from seed to checkpoint. Its random numbers depend on seed, epoch and clip alone."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,14 +85,15 @@ class Training:
         self.model.train()
         order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.frames))
         parts = [order[start : start + self.train.batch] for start in range(0, len(order), self.train.batch)]
-        done, loss, hits = (epoch - 1) * len(parts), 0.0, 0
+        done, totals = (epoch - 1) * len(parts), torch.zeros(3, dtype=torch.float64, device=self.device)
         parts = parts[: self.job.steps - done]
         views = prepared_ahead(lambda part: [self._view(epoch, int(clip)) for clip in part], parts)
         for number, (part, batch) in enumerate(zip(parts, views, strict=True)):
             rate = learning_rate(self.train, done + number, self.job.steps)
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
-            batch_loss, batch_hits = self._step(batch, labels, rate, epoch)
-            loss, hits = loss + batch_loss * len(part), hits + batch_hits
+            totals += self._step(batch, labels, rate)
+        loss, hits, norms = totals.tolist()  # the one moment of an epoch in which the device is waited for
+        self._check_finite(loss + norms, epoch)
         seen = sum(len(part) for part in parts)
         means = {"loss": round(loss / seen, 6), "accuracy": round(hits / seen, 6)}
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
@@ -100,8 +102,8 @@ class Training:
         rng = np.random.default_rng([stream_seed(self.train_seed, epoch), clip])
         return view_of(open_frames(self.job.frames[clip]), self.train, rng)
 
-    def _step(self, views: list[View], labels: Tensor, rate: float, epoch: int) -> tuple[float, int]:
-        """Take one optimiser step; return the batch's mean loss and how many clips are ranked first."""
+    def _step(self, views: list[View], labels: Tensor, rate: float) -> Tensor:
+        """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""
         self.optimiser.clear()
         size = self.train.micro_batch or len(views)
         loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
@@ -112,9 +114,10 @@ class Training:
             torch.autograd.backward(part_loss)
             loss += part_loss.detach()
             hits += (scores.argmax(dim=1) == truth).sum()
-        self._check_finite(loss, epoch)
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
         self.optimiser.step(rate)
-        return loss.item(), int(hits.item())
+        return torch.stack([loss * len(views), hits, norm])
 
     def _forward(self, views: list[View], labels: Tensor) -> tuple[Tensor, Tensor]:
         clips = network_input(views, self.train, self.device)
@@ -123,9 +126,8 @@ class Training:
         loss = training_loss(logits, labels, self.train.loss, self.train.frames, self.train.label_smoothing)
         return loss, clip_scores(logits.detach(), self.train.loss)
 
-    def _check_finite(self, loss: Tensor, epoch: int) -> None:
-        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
-        if not torch.isfinite(loss + torch.nn.utils.get_total_norm(gradients)):
+    def _check_finite(self, value: float, epoch: int) -> None:
+        if not math.isfinite(value):
             hint = "lower train.lr" if self.precision.name == "fp32" else "set train.precision to fp32"
             raise CalseError(f"loss or gradient is not finite in epoch {epoch}; {hint}")
 
