@@ -35,7 +35,10 @@ INFO = {
     "split_sha256": "5" * 64,
 }
 CURVE = "epoch,loss,accuracy\n1,3.0,0.1\n2,1.5,0.2\n"
-SCORES = {"filmed": {"SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}}}}
+SCORES = {
+    "filmed": {"SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}}},
+    "steps": {"SACU": 2},
+}
 QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}
 DVC_YAML = """
 stages:

@@ -131,3 +131,17 @@ def lineage(
 
     found = lineage(Layout(), path.as_posix())
     print(to_json(found)) if as_json else print_lineage(found)
+
+
+@tools.command()
+def promote(
+    run: Annotated[str, typer.Argument(help="a training's name or id in MLflow, such as AF1-SACU-1")],
+    name: Annotated[str | None, typer.Option(help="the model's name in the registry")] = None,
+) -> None:
+    """Register a training's model in MLflow and check that it answers there as it does here."""
+    from calse.tracking.promote import promote
+
+    name, version = promote(Layout(), run, name)
+    print(
+        f"registered as {name}, version {version}; load it with: mlflow.pyfunc.load_model('models:/{name}/{version}')"
+    )

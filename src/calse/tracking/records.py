@@ -17,6 +17,7 @@ from calse.tracking.trees import Tree, md5_of
 FINGERPRINT, KIND = "calse.fingerprint", "calse.kind"
 PIPELINE = "pipeline"
 KINDS = {"ingest": "source", "affine": "set", "swap": "set", "omit": "test set", "swap-train": "swap model"}
+TEST_SETS = ("filmed", "omitted")
 POINTS = 200
 Facts = dict[tuple[str | int, ...], Any]
 """("param" | "metric" | "tag" | "input", name[, step]) -> value: all that can differ between a record and its run."""
@@ -122,7 +123,8 @@ def _scores(tree: Tree, stages: dict[str, Stage], recipe: str) -> dict[str, Any]
     path = evaluate.out("metrics/", ".json")
     if path is None or md5_of(tree, path) != evaluate.outs[path]:
         return {}
-    return dict(json.loads(tree.read(path) or b"{}"))
+    scores = json.loads(tree.read(path) or b"{}")
+    return {test_set: scores[test_set] for test_set in TEST_SETS if test_set in scores}
 
 
 def _pipeline(tree: Tree, stages: dict[str, Stage], name: str) -> Record:

@@ -31,9 +31,9 @@ def sync_workspace() -> None:
     """Project the working tree; runs that another pipeline made are left as they are. A failure is only told."""
     name = pipeline_name()
     try:
-        study = study_of(Workspace(), name)
-        if study is not None:
-            with locked_store():
+        with locked_store():
+            study = study_of(Workspace(), name)
+            if study is not None:
                 Projection(Store(study.corpus), name).write(study)
     except CalseError as error:
         print(f"warning: {error}; later: calse track sync", file=sys.stderr)

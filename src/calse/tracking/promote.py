@@ -1,0 +1,101 @@
+"""A training's model in MLflow's registry: it explains itself, and answers there as it does here."""
+
+import importlib.metadata
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.tracking.records import FINGERPRINT, study_of
+from calse.tracking.store import EXPERIMENT, Store, locked_store, pipeline_name, store_uri
+from calse.tracking.trees import Workspace
+
+
+def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
+    """Register the model of a training's run, told by name or id; return its name and version in the registry.
+
+    Raises CalseError when there is no such run, when its checkpoint is not in the working tree, and when the
+    registered model does not load or answers otherwise than the checkpoint.
+    """
+    study = study_of(Workspace(layout.root), pipeline_name())
+    if study is None:
+        raise CalseError("nothing has been trained yet; run: dvc repro")
+    with locked_store():
+        run = _find(Store(study.corpus).runs(), wanted, {record.fingerprint for record in study.records})
+    tags = run.data.tags
+    name = name or f"{study.corpus}-{tags['calse.recipe']}"
+    folder = layout.models(tags["calse.recipe"]) / tags["calse.test_source"]
+    checkpoint = folder / f"seed-{run.data.params['seed']}.safetensors"
+    with locked_store():
+        version = _register(run.info.run_id, checkpoint, name)
+        _compare(checkpoint, f"models:/{name}/{version}")
+    return name, version
+
+
+def _find(runs: list[Any], wanted: str, known: set[str]) -> Any:
+    """Return the training's run of that name or id. Raises CalseError unless it is one and its files are here."""
+    trainings = [run for run in runs if "calse.test_source" in run.data.tags]
+    named = [run for run in trainings if wanted in (run.info.run_id, run.info.run_name)]
+    here = [run for run in named if run.data.tags[FINGERPRINT] in known]
+    if not named:
+        names = ", ".join(sorted({run.info.run_name for run in trainings})) or "none; run: calse track sync"
+        raise CalseError(f"MLflow has no training {wanted!r}; those are: {names}")
+    if not here:
+        maker = named[-1].data.tags.get(EXPERIMENT, "?")
+        raise CalseError(f"{wanted}: its checkpoint is not in the working tree; first: dvc exp apply {maker}")
+    return here[-1]
+
+
+def _register(run_id: str, checkpoint: Path, name: str) -> str:
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    from calse.recognition.checkpoints import read_info
+
+    info = read_info(checkpoint)
+    clips = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, -1, 3))])
+    answers = Schema([ColSpec("float", gloss) for gloss in info["classes"]])
+    mlflow.set_tracking_uri(store_uri())
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=os.path.relpath(Path(__file__).with_name("recogniser.py")),
+            artifacts={"checkpoint": str(checkpoint), "info": str(checkpoint.with_suffix(".json"))},
+            code_paths=[os.path.relpath(Path(__file__).parents[1])],
+            pip_requirements=requirements(),
+            signature=ModelSignature(clips, answers),
+            input_example=np.zeros((1, 1, info["params"]["size"], info["params"]["size"], 3), np.uint8),
+            metadata={"classes": info["classes"], "fingerprint": info["fingerprint"]},
+            registered_model_name=name,
+        )
+    return str(logged.registered_model_version)
+
+
+def requirements() -> list[str]:
+    """Return this project's dependencies as they are installed."""
+    wanted = [line for line in importlib.metadata.requires("calse") or [] if "extra ==" not in line]
+    names = [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted]
+    installed = {distribution.name.lower() for distribution in importlib.metadata.distributions()}
+    return [f"{name}=={importlib.metadata.version(name)}" for name in names if name.lower() in installed]
+
+
+def _compare(checkpoint: Path, uri: str) -> None:
+    """Raise CalseError unless the registered model answers a noisy clip with the checkpoint's own digits."""
+    import mlflow
+
+    from calse.recognition.checkpoints import load_checkpoint
+    from calse.recognition.evaluate import predict
+    from calse.recognition.frames_cache import short_side
+
+    model, info = load_checkpoint(checkpoint)
+    side = short_side(info["params"]["size"])
+    clip = np.random.default_rng(0).integers(0, 256, (info["params"]["frames"], side, side, 3), np.uint8)
+    ((_, expected),) = predict(model, info, [clip])
+    answered = mlflow.pyfunc.load_model(uri).predict(clip[None])
+    if not np.array_equal(answered.to_numpy()[0], expected) or list(answered.columns) != info["classes"]:
+        raise CalseError(f"{uri} answers otherwise than {checkpoint}; it must not be used")
