@@ -17,6 +17,16 @@ def garbage() -> None:
     sys.exit(not all(outcome.sound for outcome in outcomes))
 
 
+@app.command()
+def kills(count: int = 50, seed: int = 1974) -> None:
+    """Kill a toy study at random moments until it is through, and compare it with one that nobody disturbed."""
+    from torture.kills import kills, print_tally
+
+    tally = kills(count, seed)
+    print_tally(tally)
+    sys.exit(bool(tally.faults))
+
+
 @app.callback()
 def main() -> None:
     """Show that nothing is lost, nothing is wrong and nothing escapes."""
