@@ -71,7 +71,7 @@ def test_a_splits_bytes_change_only_with_its_own_recipes_clips(repository):
         return {recipe: repository.split(recipe).read_bytes() for recipe in PARAMS.recipes}
 
     before = write_all()
-    changed = [replace(copy_of(filmed(source, "G000"), "AF2"), sha256="new") for source in PUBLIC]
+    changed = [replace(copy_of(filmed(source, "G000"), "AF2"), sha256=f"new {source}") for source in PUBLIC]
     write_manifest(repository.set_manifest("AF2"), changed)
     after = write_all()
     assert [recipe for recipe in before if before[recipe] != after[recipe]] == ["AF2", "Both"]
@@ -104,6 +104,63 @@ def test_one_recording_in_two_sources_is_refused_by_name(repository):
     write_manifest(repository.source_manifest("STS"), clips)
     with pytest.raises(CalseError, match="SACU-G000-1 and STS-G000-1"):
         split(PARAMS, repository, "Baseline")
+
+
+def test_a_copy_of_a_copy_stays_on_the_side_of_what_was_filmed(repository):
+    filmed_clip = filmed("SACU", "G000")
+    child = copy_of(filmed_clip, "AF2")
+    grandchild = copy_of(child, "AF1")
+    write_manifest(repository.set_manifest("AF2"), [child])
+    write_manifest(repository.set_manifest("AF1"), [grandchild])
+    split(PARAMS, repository, "Both")
+    made = read_split(repository.split("Both"))
+    assert grandchild.clip not in {clip.clip for clip in made.train("SACU") + made.test("SACU")}
+    assert grandchild.clip in {clip.clip for clip in made.train("STS")}
+    for smuggled in (replace(child, source="STS"), replace(child, parent=grandchild.clip)):
+        write_manifest(repository.set_manifest("AF2"), [smuggled])
+        with pytest.raises(CalseError, match="AF2-SACU-G000-1"):
+            split(PARAMS, repository, "Both")
+    with pytest.raises(CalseError, match="was made from 'AF2-SACU-G000-1-1', which is not there"):
+        split(PARAMS, repository, "AF1")
+
+
+def test_a_test_clips_file_under_a_training_clips_name_is_refused(repository):
+    disguised = replace(copy_of(filmed("INTERPRETER", "G000"), "AF1"), sha256="SACU-G000-1")
+    write_manifest(repository.set_manifest("AF1"), [disguised])
+    with pytest.raises(CalseError, match="SACU-G000-1 and AF1-INTERPRETER-G000-1-1 show the same recording"):
+        split(PARAMS, repository, "AF1")
+
+
+def test_a_clip_that_says_nothing_of_its_parent_or_bears_anothers_name_is_refused(repository):
+    write_manifest(repository.set_manifest("AF1"), [replace(copy_of(filmed("SACU", "G000"), "AF1"), parent="")])
+    with pytest.raises(CalseError, match="AF1-SACU-G000-1-1 was made from ''"):
+        split(PARAMS, repository, "AF1")
+    write_manifest(repository.set_manifest("AF1"), [replace(filmed("SACU", "G000"), source="STS")])
+    with pytest.raises(CalseError, match="SACU-G000-1 is listed twice"):
+        split(PARAMS, repository, "AF1")
+    write_manifest(repository.source_manifest("INTERPRETER"), [copy_of(filmed("SACU", "G000"), "AF1")])
+    with pytest.raises(CalseError, match="was made, not filmed"):
+        split(PARAMS, repository, "Baseline")
+
+
+@pytest.mark.parametrize(
+    ("donor", "says"),
+    [
+        ({"signer": " sts"}, " sts signs in the test source STS"),
+        ({"signer": "S_t_s"}, None),
+        ({"signer": "ＳＴＳ"}, "signs in the test source STS"),
+        ({"content": "DILSE-G007-1"}, "DONOR-1-G000-1 is the test clip DILSE-G007-1"),
+    ],
+)
+def test_a_donor_is_known_by_other_spellings_and_by_the_recording(repository, donor, says):
+    params = replace(PARAMS, recipes={"DF1": Recipe(("DF-1",))})
+    write_manifest(repository.set_manifest("DF-1"), [copy_of(filmed("INTERPRETER", "G000"), "DF-1")])
+    write_manifest(repository.source_manifest("DONOR-1"), [replace(filmed("DONOR-1", "G000"), **donor)])
+    if says is None:
+        split(params, repository, "DF1")
+        return
+    with pytest.raises(CalseError, match=f"donor DONOR-1: .*{says}; take another donor"):
+        split(params, repository, "DF1")
 
 
 def test_an_unknown_recipe_and_a_missing_manifest_are_named(repository):

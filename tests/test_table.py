@@ -145,6 +145,8 @@ def repository(tmp_path):
         rows = [row for source in PARAMS.test_sources for row in predictions(recipe, source, rng.integers(1, 101, 100))]
         path = layout.metrics("evaluate") / recipe / "predictions.csv"
         write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
+        steps = {source: 3000 + 600 * len(PARAMS.recipes[recipe].sets) for source in PARAMS.test_sources}
+        write_json(path.with_name("metrics.json"), {"steps": steps})
     good = {"frames": 200, "frames_swapped": 150, "passed": True, "failed": [], "identity": {"moved": 0.9}, "kept": 0.8}
     good |= {"detail": {"median": 0.6}}
     for name in PARAMS.swap:
@@ -161,9 +163,13 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
     assert sorted(contents[0]) == ["comparisons.csv", "published.csv", "table.csv", "table.md", "table.png"]
     table = pd.read_csv(repository.metrics("report") / "table.csv")
     assert cell(table, "AF1", "DILSE", 1, "accuracy_published") == 0.463
+    assert cell(table, "DF2", "mean", 1, "steps") == cell(table, "DF2", "STS", 1, "steps") == 4800
     show(PARAMS, repository)
     shown = capsys.readouterr().out
     assert "one clip is 1.0 points" in " ".join(shown.split())
+    text = (repository.metrics("report") / "table.md").read_text()
+    assert "steps (Baseline: 3000)" in text
+    assert "| DF2 | 4800 |" in text
     assert "certainly within noise" in " ".join(shown.split())
     assert "table.png" in shown
 

@@ -323,11 +323,6 @@ def _check_names(params: Params, path: Path) -> None:
     for name, recipe in params.recipes.items():
         for set_name in recipe.sets:
             _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")
-        if len(set(recipe.sets)) < len(recipe.sets):
-            raise CalseError(f"{path}: recipes.{name}: a set is named twice")
-        if len(set(params.seeds_of(name))) < len(params.seeds_of(name)):
-            where = f"recipes.{name}" if recipe.seeds else "train"
-            raise CalseError(f"{path}: {where}.seeds: a seed is named twice; each is one training")
 
 
 def _check_lists(params: Params, path: Path) -> None:
@@ -340,6 +335,8 @@ def _check_lists(params: Params, path: Path) -> None:
         "train.seeds": params.train.seeds,
         "evaluate.topk": params.evaluate.topk,
     }
+    for recipe, settings in params.recipes.items():
+        lists |= {f"recipes.{recipe}.sets": settings.sets, f"recipes.{recipe}.seeds": settings.seeds or ()}
     for name, values in lists.items():
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:

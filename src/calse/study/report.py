@@ -1,5 +1,6 @@
 """The stage `report`: the study's table as CSV, Markdown and picture, beside the published figures on CALSE-100."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from calse.params import Params
 from calse.study.curves import draw_curves, read_curves
 from calse.study.published import published_comparisons, published_section, read_published
 from calse.study.swaps import swap_section
-from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
+from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
 from calse.study.verdicts import verdict_section
 
 STUDIED_CORPUS = "calse-100"
@@ -32,7 +33,7 @@ def report(params: Params, layout: Layout) -> None:
 
     predictions = pd.concat([read_predictions(layout, recipe) for recipe in params.recipes], ignore_index=True)
     cells = counted_cells(predictions, params.evaluate.topk)
-    table, comparisons = accuracy_table(cells), comparison_table(cells)
+    table, comparisons = with_steps(accuracy_table(cells), read_steps(params, layout)), comparison_table(cells)
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
     sections += [to_markdown(table, k) for k in params.evaluate.topk]
     sections += [verdict_section(table, comparisons), swap_section(params, layout)]
@@ -62,6 +63,16 @@ def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
     if not path.is_file():
         raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recipe}")
     return pd.read_csv(path, keep_default_na=False, dtype={"clip": str, "gloss": str}).assign(recipe=recipe)
+
+
+def read_steps(params: Params, layout: Layout) -> dict[tuple[str, str], int]:
+    """Return the optimiser steps of a training, by recipe and test source."""
+    steps: dict[tuple[str, str], int] = {}
+    for recipe in params.recipes:
+        path = layout.metrics("evaluate") / recipe / "metrics.json"
+        by_source = json.loads(path.read_text(encoding="utf-8"))["steps"]
+        steps |= {(recipe, source): count for source, count in by_source.items()}
+    return steps
 
 
 def show(params: Params, layout: Layout) -> None:

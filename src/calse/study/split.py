@@ -1,5 +1,7 @@
 """The stage `split`: which clips train and which test, for every test source of a recipe."""
 
+import re
+import unicodedata
 from dataclasses import asdict
 
 from calse.clips import COLUMNS, Clip, read_manifest, write_rows
@@ -34,31 +36,70 @@ def role(clip: Clip, test_source: str) -> str:
 
 
 def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:
-    """Refuse what would let a test clip train: one recording in two sources, a copy on another side than its parent.
+    """Refuse what would let a test clip train: one recording in two sources, a descendant on another side.
 
     Raises CalseError naming the clips.
     """
-    recordings: dict[str, Clip] = {}
+    by_id: dict[str, Clip] = {}
+    for clip in filmed + generated:
+        if by_id.setdefault(clip.clip, clip) is not clip:
+            raise CalseError(f"clip {clip.clip} is listed twice; rerun {clip.set or 'ingest'}")
     for clip in filmed:
-        twin = recordings.setdefault(clip.content, clip)
-        if twin.source != clip.source:
-            raise CalseError(f"clips {twin.clip} and {clip.clip} show the same recording; remove one and ingest again")
-    by_id = {clip.clip: clip for clip in filmed}
+        if clip.parent:
+            raise CalseError(f"clip {clip.clip} of the source {clip.source} was made, not filmed; ingest again")
+    check_twins(filmed + generated)
     for clip in generated:
+        check_descent(clip, by_id)
+
+
+def check_twins(clips: list[Clip]) -> None:
+    """Refuse equal frames, or equal files, under two sources. Raises CalseError naming both clips."""
+    seen: dict[str, Clip] = {}
+    for clip in clips:
+        for digest in filter(None, (clip.content, clip.sha256)):
+            twin = seen.setdefault(digest, clip)
+            if twin.source != clip.source:
+                raise CalseError(
+                    f"clips {twin.clip} and {clip.clip} show the same recording; remove one and ingest again"
+                )
+
+
+def check_descent(clip: Clip, by_id: dict[str, Clip]) -> None:
+    """Follow a generated clip back to what was filmed: each step must keep source and gloss, and so its side.
+
+    Raises CalseError naming the clip where it does not.
+    """
+    passed: set[str] = set()
+    while clip.set or clip.parent:
         parent = by_id.get(clip.parent)
-        if parent is None:
+        if parent is None or clip.clip in passed:
             raise CalseError(f"clip {clip.clip} was made from {clip.parent!r}, which is not there; rerun its set")
         if (clip.source, clip.gloss) != (parent.source, parent.gloss):
             raise CalseError(
                 f"clip {clip.clip} has another source or gloss than its parent {parent.clip}; rerun its set"
             )
+        passed.add(clip.clip)
+        clip = parent
 
 
 def check_donors(params: Params, layout: Layout, recipe: str, filmed: list[Clip]) -> None:
-    """Refuse a recipe whose swapped clips show the face of somebody who is tested on. Raises CalseError naming both."""
-    tested = {clip.signer: clip.source for clip in filmed if clip.source in params.test_sources}
-    for donor in {params.swap[name].donor for name in params.recipes[recipe].sets if name in params.swap}:
+    """Refuse a recipe whose swapped clips show the face of somebody who is tested on, by name or by recording.
+
+    Raises CalseError naming both.
+    """
+    tested = [clip for clip in filmed if clip.source in params.test_sources]
+    sources = {person(clip.signer): clip.source for clip in tested}
+    recordings = {clip.content: clip for clip in tested if clip.content}
+    for donor in sorted({params.swap[name].donor for name in params.recipes[recipe].sets if name in params.swap}):
         for clip in read_manifest(layout.source_manifest(donor)):
-            if clip.signer in tested:
-                where = tested[clip.signer]
-                raise CalseError(f"donor {donor}: {clip.signer} signs in the test source {where}; take another donor")
+            if person(clip.signer) in sources:
+                where = f"{clip.signer} signs in the test source {sources[person(clip.signer)]}"
+                raise CalseError(f"donor {donor}: {where}; take another donor")
+            if clip.content in recordings:
+                twin = recordings[clip.content].clip
+                raise CalseError(f"donor {donor}: {clip.clip} is the test clip {twin}; take another donor")
+
+
+def person(signer: str) -> str:
+    """Return a signer's name as it is compared: no matter how it is spaced, capitalised or composed."""
+    return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", signer)).strip().casefold()

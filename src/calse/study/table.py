@@ -74,6 +74,13 @@ def accuracy_table(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def with_steps(table: pd.DataFrame, steps: dict[tuple[str, str], int]) -> pd.DataFrame:
+    """Add the column `steps`: a training's optimiser steps, by recipe and test source; for a mean their mean."""
+    means = pd.Series(steps).groupby(level=0).mean().round().astype(int)
+    cells = zip(table["recipe"], table["test_source"], strict=True)
+    return table.assign(steps=[steps.get(cell, means[cell[0]]) for cell in cells])
+
+
 def comparison_table(cells: Cells) -> pd.DataFrame:
     """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, p_adjusted, verdict.
 

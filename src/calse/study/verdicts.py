@@ -13,11 +13,21 @@ def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     if comparisons.empty:
         return ""
     k = comparisons["k"].iloc[0]
-    heading = ["recipe", f"change of mean top-{k}", "95 % interval", "p", "p adjusted", "verdict"]
+    steps = table[table["test_source"] == MEAN].groupby("recipe")["steps"].first()
+    heading = ["recipe", f"steps ({BASELINE}: {steps[BASELINE]})", f"mean top-{k}", "95 % interval", "p", "p adjusted"]
+    heading.append("verdict")
     lines = [f"## Against {BASELINE}\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
     for row in comparisons[(comparisons["test_source"] == MEAN) & (comparisons["k"] == k)].to_dict("records"):
         change, low, high = (f"{100 * row[name]:+.1f}" for name in ("delta", "low", "high"))
-        cells = [row["recipe"], change, f"{low} to {high}", _p(row["p"]), _p(row["p_adjusted"]), row["verdict"]]
+        cells = [
+            row["recipe"],
+            str(steps[row["recipe"]]),
+            change,
+            f"{low} to {high}",
+            _p(row["p"]),
+            _p(row["p_adjusted"]),
+            row["verdict"],
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", everywhere(comparisons), "", footnote(table), ""])
 
