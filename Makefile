@@ -6,9 +6,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 READY := $(VENV)/.ready
 JOBS ?= 2
+ROUNDS ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test torture check ui lock
+.PHONY: help setup repro test bench torture check ui lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -33,6 +34,9 @@ repro: setup  ## rebuild the study: every stage, then the results table
 
 test: setup  ## run the tests
 	pytest -n $(JOBS) --dist loadfile
+
+bench: setup  ## time every part against its peer and limit (about 10 minutes; fewer with ROUNDS=3)
+	python -m benchmarks compare --rounds $(ROUNDS)
 
 torture: setup  ## damaged and hostile videos: a table of what held
 	python -m torture garbage

@@ -1,0 +1,153 @@
+"""How the stages grow: time and peak memory of the real commands on 1, 4 and 16 times as many clips.
+
+A stage's time is taken to be `fixed + cost * clips ** exponent`: of three measurements, each four times as many
+clips as the one before, the exponent follows without knowing the fixed part, which imports and starts are most of.
+CPU seconds, one worker: what else the machine does and how many cores it has does not count.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from benchmarks.machine import describe_machine
+from benchmarks.material import ROOT, filmed, with_face_models, write_clip
+from calse.clips import Clip, write_manifest, write_rows
+from calse.faceswap.checkpoint import save_model
+from calse.faceswap.network import SwapNetwork
+from calse.files import sha256_of, write_json
+from calse.layout import Layout
+from calse.params import Params, as_dict, check_params
+
+STEP = 4
+RAW = "DONOR-2"  # the source whose clips are raw: no later stage reads what ingest makes of them
+STAGES = {
+    "ingest": ["ingest", RAW],
+    "affine": ["affine", "AF1"],
+    "faces": ["faces", "INTERPRETER"],
+    "swap": ["swap", "DF-1"],
+    "train (2 epochs)": ["train", "Baseline"],
+    "evaluate": ["evaluate", "Baseline"],
+}
+COLUMNS = ["stage", "clips", "cpu_seconds", "peak_mb", "exponent", "memory_16x_over_1x", "machine"]
+GLOSSES = 4
+# Runs a command and says what it took: a process of its own, because a child's peak is never under its parent's.
+MEASURE = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
+
+
+class Usage(NamedTuple):
+    """CPU seconds of a command and all its processes, and the peak of the largest of them, in MB."""
+
+    seconds: float
+    megabytes: float
+
+
+def grow(base: int, tiny: bool, path: Path) -> None:
+    """Measure every stage at three sizes and write the table."""
+    counts = [base * STEP**power for power in range(3)]
+    measured: dict[str, list[Usage]] = {stage: [] for stage in STAGES}
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            prepare(Path(folder), count, tiny)
+            for stage, command in STAGES.items():
+                measured[stage].append(usage_of(command, Path(folder)))
+                print(f"{stage}, {count} clips: {measured[stage][-1]}", flush=True)
+    rows = [row_of(stage, counts, usages) for stage, usages in measured.items()]
+    write_rows(path, COLUMNS, rows)
+    for row in rows:
+        print(f"{row['stage']}: exponent {row['exponent']}, memory x {row['memory_16x_over_1x']}")
+
+
+def exponent(small: float, middle: float, large: float, step: float = STEP) -> float:
+    """Return k of `fixed + cost * n ** k` from its values at n, step * n and step ** 2 * n; NaN unless they grow."""
+    if not small < middle < large:
+        return math.nan
+    return math.log((large - middle) / (middle - small), step)
+
+
+def row_of(stage: str, counts: list[int], usages: list[Usage]) -> dict[str, Any]:
+    """Return a stage's line of the table."""
+    seconds, memory = zip(*usages, strict=True)
+    return {
+        "stage": stage,
+        "clips": "/".join(map(str, counts)),
+        "cpu_seconds": "/".join(f"{value:.2f}" for value in seconds),
+        "peak_mb": "/".join(f"{value:.0f}" for value in memory),
+        "exponent": f"{exponent(*seconds):.2f}",
+        "memory_16x_over_1x": f"{memory[2] / memory[0]:.2f}",
+        "machine": describe_machine(),
+    }
+
+
+def usage_of(command: list[str], root: Path) -> Usage:
+    """Run a stage's command in a repository, with one worker."""
+    python = [sys.executable, "-S", "-c", MEASURE, sys.executable, "-m", "calse", *command]
+    environment = {"PYTHONPATH": str(ROOT / "src")} | os.environ
+    environment |= {"CALSE_WORKERS": "1", "DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
+    done = subprocess.run(python, cwd=root, env=environment, capture_output=True, text=True)
+    status, seconds, kilobytes = json.loads(done.stdout or "[1, 0, 0]")
+    if status:
+        raise RuntimeError(f"calse {' '.join(command)}: {done.stderr.strip()[-400:]}")
+    return Usage(seconds, kilobytes / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def prepare(root: Path, count: int, tiny: bool) -> None:
+    """Write a repository with so many raw videos, clips of SACU and of the interpreter; a swap model nobody trained."""
+    tree, params = parameters(tiny)
+    write_json(root / "params.yaml", tree)  # JSON is YAML
+    layout, frames = with_face_models(root), filmed(9 if tiny else 24, 96 if tiny else 128)
+    clips = {source: clips_of(layout, source, count, frames) for source in ("SACU", "INTERPRETER")}
+    clips["DONOR-1"] = clips_of(layout, "DONOR-1", 1, frames)
+    for source, made in clips.items():
+        write_manifest(layout.source_manifest(source), made)
+    write_raw(layout, clips["SACU"])
+    usage_of(["faces", "DONOR-1"], root)
+    size = params.swap_train
+    network = SwapNetwork(size.size, size.channels, size.code)
+    save_model(layout.swap_model("DONOR-1"), network, {"donor": "DONOR-1", "params": as_dict(size)})
+    usage_of(["split", "Baseline"], root)
+
+
+def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
+    """Return parameters with one source of each kind, one set of each kind and one recipe; as written and as read."""
+    tree = YAML(typ="safe", pure=True).load((ROOT / "presets/synthetic.yaml").read_text(encoding="utf-8"))
+    kept = ("SACU", "INTERPRETER", "DONOR-1", RAW)
+    tree["corpus"]["sources"] = {name: tree["corpus"]["sources"][name] for name in kept}
+    tree["faces"]["sources"] = kept
+    tree["affine"] = {"AF1": tree["affine"]["AF1"] | {"clips_per_gloss": None}}
+    tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": None}}
+    tree |= {"donors": ["DONOR-1"], "omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}
+    tree["train"] |= {"epochs": 2, "threads": 1, "precision": "fp32"}
+    if tiny:
+        tree["train"] |= {"frames": 9, "size": 32, "width": 0.125}
+    return tree, check_params(tree)
+
+
+def clips_of(layout: Layout, source: str, count: int, frames: Any) -> list[Clip]:
+    """Write so many clips that show the same and differ in their bytes, the glosses in turn."""
+    return [write_clip(layout, f"{source}-G{n % GLOSSES}-{n}", frames, source, f"G{n % GLOSSES}") for n in range(count)]
+
+
+def write_raw(layout: Layout, clips: list[Clip]) -> None:
+    """Write the raw videos, links to these clips, and their index."""
+    folder = layout.raw("synthetic") / RAW
+    folder.mkdir(parents=True)
+    rows = []
+    for number, clip in enumerate(clips):
+        (folder / Path(clip.path).name).symlink_to((layout.root / clip.path).resolve())
+        sha256 = sha256_of(layout.root / clip.path)
+        rows.append(
+            {"file": Path(clip.path).name, "gloss": clip.gloss, "signer": "A", "take": number + 1, "sha256": sha256}
+        )
+    write_rows(folder / "clips.csv", list(rows[0]), rows)

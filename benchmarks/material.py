@@ -1,0 +1,88 @@
+"""What the works work on: synthetic signers as frames and clips, random clips to train on, the face models."""
+
+import fcntl
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calse.clips import Clip
+from calse.corpus.synthetic.film import film
+from calse.corpus.synthetic.glosses import glosses
+from calse.corpus.synthetic.signers import SOURCES
+from calse.corpus.synthetic.take import rng_of
+from calse.files import sha256_of
+from calse.layout import Layout
+from calse.params import Params, read_params
+from calse.recognition.fit import Training
+from calse.recognition.jobs import Job
+from calse.recognition.observer import Run
+from calse.video.encode import write_video
+
+ROOT = Path(__file__).parents[1]
+CLASSES = 100
+FOREVER = 10**9  # steps: no benchmark comes to the end of a schedule
+
+
+def preset(name: str = "synthetic", **train: Any) -> Params:
+    """Return a preset's parameters with some of `train` changed, and nothing to start from."""
+    params = read_params(ROOT / "presets" / f"{name}.yaml")
+    return replace(params, train=replace(params.train, **{"pretrained": None} | train))
+
+
+@cache
+def filmed(frames: int, short_side: int, source: str = "SACU", gloss: int = 0) -> np.ndarray:
+    """Return the first frames of a sign, T x H x W x 3 uint8; where a sign is shorter, backwards and forwards again."""
+    shots = film(SOURCES[source][0], glosses(14)[gloss], short_side, rng_of("benchmark", gloss))
+    taken = np.stack([frame for (frame, _), _ in zip(shots, range(frames), strict=False)])
+    there_and_back = np.concatenate([taken, taken[::-1]])
+    return there_and_back[np.arange(frames) % len(there_and_back)]
+
+
+def write_clip(layout: Layout, name: str, frames: np.ndarray, source: str = "SACU", gloss: str = "NO") -> Clip:
+    """Write frames as a clip of a repository, with a comment that makes its bytes its own; return its record."""
+    path = Path("data/clips") / source / f"{name}.mp4"
+    write_video(layout.root / path, frames, 25, {"comment": name})
+    count, height, width = frames.shape[:3]
+    sha256 = sha256_of(layout.root / path)
+    return Clip(name, gloss, source, source, 1, "", "", str(path), sha256, sha256, width, height, 25.0, count, "{}")
+
+
+def training_on(folder: Path, params: Params, clips: int, classes: int = CLASSES) -> Training:
+    """Return a training on so many clips of noise, decoded already, three frames longer than the network's."""
+    train, rng = params.train, np.random.default_rng(0)
+    side = round(train.size * 256 / 224)
+    paths = [folder / f"{number}.npy" for number in range(clips)]
+    for path in paths:
+        np.save(path, rng.integers(0, 256, (train.frames + 3, side, round(side * 4 / 3), 3), np.uint8))
+    job = Job(
+        run=Run("benchmark", "SACU", 1),
+        train=train,
+        frames=paths,
+        labels=[number % classes for number in range(clips)],
+        info={"classes": [str(number) for number in range(classes)], "steps": FOREVER},
+        checkpoint=folder / "seed-1.safetensors",
+        curve=folder / "curve.csv",
+        states=folder / "states",
+    )
+    return Training(job)
+
+
+def with_face_models(root: Path) -> Layout:
+    """Return a repository at `root` that has the face models: this one's, or fetched once into the scratch folder."""
+    from calse.faceswap.models import fetch_models
+
+    here, kept = Layout(ROOT), Layout(ROOT / ".scratch/face-models")
+    if not here.face_models().is_dir():
+        kept.root.mkdir(parents=True, exist_ok=True)
+        with open(kept.root / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fetch_models(kept)
+        here = kept
+    layout = Layout(root)
+    if not layout.face_models().exists():
+        layout.face_models().parent.mkdir(parents=True, exist_ok=True)
+        layout.face_models().symlink_to(here.face_models().resolve())
+    return layout

@@ -1,0 +1,64 @@
+"""The swap training written plainly: fp32, one side after the other, square windows at once, Adam tensor by tensor."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from calse.faceswap.augmentation import training_views
+from calse.faceswap.loss import AROUND, COLOUR, WINDOW
+from calse.faceswap.network import DONOR, SIGNER
+from calse.faceswap.training import SwapTraining, learning_rate, stream_seed
+
+
+class PlainSwap:
+    """The network, data and draws of a SwapTraining that has not begun, trained without a trick."""
+
+    def __init__(self, ours: SwapTraining) -> None:
+        self.settings, self.sides, self.done = ours.settings, ours.sides, ours.done
+        self.network = copy.deepcopy(ours.network)
+        self.optimiser = torch.optim.Adam(
+            self.network.parameters(), lr=self.settings.lr, betas=(0.9, 0.999), eps=1e-7, foreach=False
+        )
+
+    def step(self) -> tuple[float, float]:
+        """Train on one batch of each side; return their losses."""
+        self.done += 1
+        seed = stream_seed(self.settings.seed, self.done)
+        rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+        crops = np.concatenate([side.take(rng.integers(len(side), size=self.settings.batch)) for side in self.sides])
+        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+        inputs, targets = training_views(pixels, self.settings.size, self.settings.augment, generator)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings, self.done - 1)
+        self.optimiser.zero_grad()
+        losses = [
+            self._side(identity, *pair)
+            for identity, pair in zip((SIGNER, DONOR), zip(inputs.chunk(2), targets.chunk(2), strict=True), strict=True)
+        ]
+        torch.autograd.backward(losses[0] + losses[1])
+        self.optimiser.step()
+        return losses[0].item(), losses[1].item()
+
+    def _side(self, identity: int, inputs: Tensor, targets: Tensor) -> Tensor:
+        faces, masks = self.network.decode(self.network.encode(inputs), identity)
+        truth, mask, weights = targets.tensor_split([3, 4], dim=1)
+        weights = weights * max(1.0, self.settings.eyes_weight, self.settings.mouth_weight)
+        weights = AROUND + (weights - AROUND) * mask
+        error = (1 - similarity(faces, truth)) / 2 + COLOUR * (faces - truth) ** 2
+        return (error.mean(dim=1, keepdim=True) * weights).sum() / weights.sum() + F.mse_loss(masks, mask)
+
+
+def similarity(one: Tensor, other: Tensor) -> Tensor:
+    """Return SSIM (Wang et al., 2004) around each pixel, from variances and a covariance over square windows."""
+    x, y = mean(one), mean(other)
+    spread_x, spread_y, both = mean(one * one) - x * x, mean(other * other) - y * y, mean(one * other) - x * y
+    c1, c2 = 0.01**2, 0.03**2
+    return (2 * x * y + c1) / (x * x + y * y + c1) * ((2 * both + c2) / (spread_x + spread_y + c2))
+
+
+def mean(image: Tensor) -> Tensor:
+    """Return the mean over the window around each pixel; at an edge over what is there."""
+    return F.avg_pool2d(image, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)

@@ -1,0 +1,105 @@
+"""Following faces, training a swap, putting faces on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import cores
+from benchmarks.material import FOREVER, filmed, preset, with_face_models
+from benchmarks.peers.swap import PlainSwap
+from benchmarks.race import Figure, Race, Setting, Times, ratio
+from calse.faceswap.augmentation import MARGIN
+from calse.faceswap.convert import swap_frames
+from calse.faceswap.mesh import square_of_detection
+from calse.faceswap.network import SwapNetwork
+from calse.faceswap.tracking import load_networks, track_faces
+from calse.faceswap.training import SwapTraining
+from calse.faceswap.training_faces import CHANNELS, FaceSet
+from calse.params import SwapTrain
+
+
+def faces(setting: Setting) -> Race:
+    """Following the face through a clip, hands in front of it included."""
+    networks, settings = load_networks(with_face_models(setting.folder)), preset().faces
+    frames = filmed(4 if setting.tiny else 50, 128 if setting.tiny else 256)
+    square = square_of_detection(networks.faces(frames[0])[0])
+
+    def detect_each() -> None:
+        for frame in frames:
+            networks.mesh(frame, square_of_detection(networks.faces(frame)[0]))
+
+    def milliseconds(times: Times) -> float:
+        return 1000 * times["ours"] / len(frames)
+
+    return Race(
+        sides={
+            "ours": lambda: track_faces(frames, networks, settings),
+            "detect": detect_each,
+            "mesh": lambda: [networks.mesh(frame, square) for frame in frames],
+        },
+        figures=[
+            Figure("faces: a frame, hands included", "ms", milliseconds, 2.5, True),
+            ratio("faces: detect + mesh in every frame / ours", "detect", "ours"),
+            ratio("faces: ours / mesh alone", "ours", "mesh"),
+        ],
+    )
+
+
+def swap_step(setting: Setting) -> Race:
+    """A training step of the demo's swap model."""
+    settings = replace(preset().swap_train, threads=cores(), iterations=FOREVER)
+    if setting.tiny:
+        settings = replace(settings, size=32, channels=4, code=16)
+    ours = swap_training(setting.folder, settings)
+    plain = PlainSwap(ours)
+    name = f"swap training, {settings.size} px, batch {settings.batch}"
+    return Race(
+        sides={"ours": ours.step, "plain": plain.step},
+        figures=[
+            ratio(f"{name}: plain fp32 / ours in {ours.precision}", "plain", "ours", 2),
+            Figure(f"{name}: iterations a second", "/s", lambda times: 1 / times["ours"]),
+        ],
+        threads=settings.threads,
+    )
+
+
+def swap_training(folder: Path, settings: SwapTrain) -> SwapTraining:
+    """Return a training on two people's faces, 64 of smooth noise each."""
+    rng, side = np.random.default_rng(0), round(settings.size * MARGIN)
+    sides = []
+    for person in ("signer", "donor"):
+        faces = rng.integers(0, 256, (64, side, side, CHANNELS), np.uint8)
+        faces[..., 3:] = 255
+        np.save(folder / f"{person}.npy", faces)
+        sides.append(FaceSet([], [folder / f"{person}.npy"]))
+    return SwapTraining(settings, *sides)
+
+
+def convert(setting: Setting) -> Race:
+    """Putting faces on the frames of a clip, between decoder and encoder, on one core."""
+    params = preset()
+    frames = filmed(4 if setting.tiny else 50, 128 if setting.tiny else 256)
+    track = track_faces(frames, load_networks(with_face_models(setting.folder)), params.faces)
+    size = params.swap_train
+    network = SwapNetwork(size.size, size.channels, size.code).eval()
+    fed = torch.rand(len(frames), 3, size.size, size.size)
+
+    def network_alone() -> None:
+        with torch.inference_mode():
+            network.decode(network.encode(fed), 1)
+
+    def rate(times: Times) -> float:
+        return len(frames) / times["ours"]
+
+    return Race(
+        sides={
+            "ours": lambda: swap_frames(frames, track, network, params.swap["DF-1"]),
+            "network": network_alone,
+        },
+        figures=[
+            Figure(f"convert, {frames.shape[1]} px: frames a second and core, without codec", "/s", rate, 60),
+            ratio("convert: ours / the network alone", "ours", "network"),
+        ],
+    )

@@ -1,0 +1,177 @@
+"""Training steps and the way from a clip to a training tensor."""
+
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.machine import Copy, Gemm, cores
+from benchmarks.material import CLASSES, filmed, preset, training_on, write_clip
+from benchmarks.memory import peak_of_step
+from benchmarks.peers.i3d import PlainStep, PublishedI3D, published_loss
+from benchmarks.peers.loader import published_clip
+from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
+from calse.layout import Layout
+from calse.params import Params, Train
+from calse.recognition import fit
+from calse.recognition.fit import Training
+from calse.recognition.frames_cache import open_frames, short_side, shrink
+from calse.recognition.i3d import I3D
+from calse.recognition.transforms import network_input
+from calse.recognition.views import view_of
+
+
+def i3d_112(setting: Setting) -> Race:
+    """A step of the full network on 8 clips of 16 x 112 x 112."""
+    frames, size, batch = (9, 32, 2) if setting.tiny else (16, 112, 8)
+    params = preset("calse-100", frames=frames, size=size, batch=batch, threads=cores())
+    return step_race(setting, params, f"I3D step {frames} x {size}, batch {batch}", 3.0, 75)
+
+
+def i3d_224(setting: Setting) -> Race:
+    """A step of the full network on one clip of 64 x 224 x 224, and the memory that a clip of a batch of two takes."""
+    frames, size = (9, 32) if setting.tiny else (64, 224)
+    params = preset("calse-100", frames=frames, size=size, batch=1, threads=cores())
+    name = f"I3D step {frames} x {size}"
+    race = step_race(setting, params, f"{name}, batch 1", 2.5, 75)
+    peer = peak_of_step("published", frames, size)
+    memory = [
+        fact(f"{name}: memory of a clip, ours / published class", "x", peak_of_step("ours", frames, size) / peer),
+        fact(f"{name}: the same, one clip at a time", "x", peak_of_step("micro", frames, size) / peer, 0.5, True),
+    ]
+    return replace(race, figures=race.figures + memory)
+
+
+def i3d_small(setting: Setting) -> Race:
+    """A step of the demo's network."""
+    params = demo(setting)
+    train = params.train
+    name = f"I3D step, width {train.width}, {train.frames} x {train.size}, batch {train.batch}"
+    return step_race(setting, params, name, 2.0, None)
+
+
+def demo(setting: Setting) -> Params:
+    """Return the embedded corpus's parameters, on all cores."""
+    tiny = {"frames": 9, "size": 32, "batch": 2} if setting.tiny else {}
+    return preset("synthetic", **tiny, threads=cores())
+
+
+def step_race(setting: Setting, params: Params, name: str, target: float, share: float | None) -> Race:
+    """Race a whole step of ours, loading included, against the published class in fp32, its clips ready in memory."""
+    train = params.train
+    ours = training_on(setting.folder, params, train.batch)
+    ours.job.states.mkdir()
+    plain, epochs = plain_step(train), itertools.count(1)
+    views = [view_of(open_frames(path), train) for path in ours.job.frames]
+    clips, labels = network_input(views, train, torch.device("cpu")).contiguous(), torch.tensor(ours.job.labels)
+    gemm = Gemm(torch.bfloat16 if ours.precision.name == "bf16" else torch.float32, 256 if setting.tiny else 2048)
+    flops = train.batch * flops_of(train)
+
+    def share_of_peak(times: Times) -> float:
+        return 100 * (flops / times["ours"]) / (gemm.flops / times["gemm"])
+
+    return Race(
+        sides={
+            "ours": lambda: ours.run_epoch(next(epochs)),
+            "published": lambda: plain(clips, labels),
+            "gemm": gemm,
+        },
+        figures=[
+            ratio(f"{name}: published class in fp32 / ours in {ours.precision.name}", "published", "ours", target),
+            Figure(f"{name}: share of the {ours.precision.name} GEMM rate", "%", share_of_peak, share),
+        ],
+        threads=train.threads,
+    )
+
+
+def plain_step(train: Train) -> PlainStep:
+    """Return the published network's step with the same loss and update rule, each as torch has them by default."""
+    model = PublishedI3D(CLASSES, train.width, train.dropout)
+    rule: Any = torch.optim.AdamW if train.optimiser == "adamw" else torch.optim.Adam
+    if train.loss == "ce":
+        smoothing = train.label_smoothing
+
+        def loss(logits: Tensor, labels: Tensor) -> Tensor:
+            return F.cross_entropy(logits.mean(dim=2), labels, label_smoothing=smoothing)
+    else:
+        loss = partial(published_loss, frames=train.frames)
+    return PlainStep(model, loss, rule(model.parameters(), lr=train.lr, weight_decay=train.weight_decay))
+
+
+def flops_of(train: Train) -> float:
+    """Return the operations of forward and backward for one clip; a multiplication and its sum are two."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        logits = I3D(CLASSES, train.width)(torch.empty(1, 3, train.frames, train.size, train.size))
+        logits.sum().backward()
+    return float(counter.get_total_flops())
+
+
+def loader(setting: Setting) -> Race:
+    """From a clip to a training tensor, from the second epoch on; and what a step of the demo waits for it."""
+    frames, size, count = (9, 32, 2) if setting.tiny else (64, 224, 4)
+    train = preset("calse-100", frames=frames, size=size).train
+    layout, rng = Layout(setting.folder), np.random.default_rng(0)
+    pictures = filmed(frames + 3, short_side(size))
+    video = layout.root / write_clip(layout, "loaded", pictures).path
+    kept = setting.folder / "loaded.npy"
+    np.save(kept, shrink(pictures, short_side(size)))
+
+    def ours(_: int) -> Tensor:
+        return network_input([view_of(open_frames(kept), train, np.random.default_rng(1))], train, torch.device("cpu"))
+
+    copy = Copy(ours(0).numel() * 4)
+    one, two = (setting.cleanup.enter_context(ThreadPoolExecutor(workers)) for workers in (1, 2))
+    params = demo(setting)
+    waits = waiting_race(training_on(setting.folder, params, 6 * params.train.batch))
+    name = f"clip to tensor, {frames} x {size}"
+    return Race(
+        sides={
+            "ours": lambda: list(one.map(ours, range(count))),
+            "two": lambda: list(two.map(ours, range(count))),
+            "published": lambda: published_clip(video, rng, frames, size),
+            "copy": copy,
+            **waits.sides,
+        },
+        figures=[
+            Figure(f"{name}: published loader / ours", "x", lambda t: count * t["published"] / t["ours"], 100),
+            Figure(f"{name}: ours / a copy of the tensor", "x", lambda t: t["ours"] / (count * t["copy"])),
+            ratio(f"{name}: 2 workers / 1", "ours", "two"),
+            *waits.figures,
+        ],
+    )
+
+
+def waiting_race(training: Training) -> Race:
+    """Return a race of one side: an epoch, and the seconds in it that the steps waited for clips."""
+    epochs, waited = itertools.count(1), [0.0]
+
+    def epoch() -> Times:
+        waited[0] = 0.0
+        with patch.object(fit, "prepared_ahead", partial(watched, fit.prepared_ahead, waited)):
+            training.run_epoch(next(epochs))
+        return {"waited": waited[0]}
+
+    share = Figure("share of an epoch that waits for clips", "%", lambda t: 100 * t["waited"] / t["epoch"], 5, True)
+    return Race({"epoch": epoch}, [share])
+
+
+def watched(prepare_ahead: Any, waited: list[float], *arguments: Any) -> Any:
+    """Yield what the loader yields and add up the seconds until it came."""
+    batches, end = iter(prepare_ahead(*arguments)), object()
+    while True:
+        start = time.perf_counter()
+        batch = next(batches, end)
+        waited[0] += time.perf_counter() - start
+        if batch is end:
+            return
+        yield batch
