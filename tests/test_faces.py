@@ -16,7 +16,7 @@ from calse.faceswap import models
 from calse.faceswap.crops import Square, cut, into_picture, square_around
 from calse.faceswap.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
 from calse.faceswap.extract import faces
-from calse.faceswap.hands import hands_in_front
+from calse.faceswap.hands import HandFollower, hands_in_front
 from calse.faceswap.identity import SAME_PERSON, embed
 from calse.faceswap.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
 from calse.faceswap.tflite import sigmoid
@@ -136,6 +136,35 @@ def test_a_hand_in_front_of_the_face_is_found_near_its_wrist(signer, track):
         away = np.linalg.norm(truth["wrists"][frame] - track.hands[frame, number, 0], axis=1).min()
         assert away < 25
     assert hands_in_front(track).any()
+
+
+def test_a_hand_is_there_from_its_first_frame_though_palms_are_not_sought_in_each(signer, networks, track):
+    sought = []
+
+    def palms(picture):
+        sought.append(picture.shape)
+        return networks.palms(picture)
+
+    followed = HandFollower(palms, networks.hand)(signer[0], track.landmarks)
+    assert 0 < len(sought) <= len(signer[0]) // 3 + 1
+    afresh = np.concatenate(
+        [HandFollower(networks.palms, networks.hand)(signer[0][[k]], track.landmarks[[k]]) for k in range(24)]
+    )
+    wanted, there = (hands_in_front(replace(track, hands=hands)) for hands in (afresh, followed))
+    assert wanted.sum() >= 5
+    assert there[wanted].all()
+
+
+@pytest.mark.parametrize("yaw", [70, -70])
+def test_a_profile_has_its_nose_at_the_cheek_or_no_landmarks(networks, yaw):
+    studio = SOURCES["INTERPRETER"][0]
+    turned = replace(studio, camera=replace(studio.camera, yaw=yaw))
+    frames, _ = filmed(turned, turned, "NO")
+    found = track_faces(frames[:3], networks, FACES)
+    for face in found.landmarks[found.found]:
+        left, _, right, _ = box_of(face)
+        share = (face[4, 0] - left) / (right - left)
+        assert share < 0.25 or share > 0.75  # the tip of the nose: at the side to which the face looks
 
 
 def test_only_hand_points_inside_the_outline_are_in_front():

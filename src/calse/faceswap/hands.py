@@ -14,6 +14,8 @@ from calse.faceswap.track import HAND_POINTS, FaceTrack, Floats
 MOST = 2
 _MIN_PRESENCE = 0.5
 _REACH = 3.0  # side of the region looked at over the face's extent: a hand on the chin shows its palm
+_CLOSE = 1.5  # the same of the region where movement counts
+_EVERY = 3  # frames from one detection of palms to the next while something moves
 _GRID, _MOVED = 16, 12  # cells a side of the region's thumbnail; grey levels by which one must change
 _PALM_SQUARE, _HAND_SQUARE = 2.6, 2.0  # side of the crop over the palm's box, over the hand's steady points
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
@@ -34,42 +36,69 @@ class HandMesh:
 
 
 class HandFollower:
-    """Follows the hands near one face through the frames of a clip.
+    """Finds and follows the hands near one face through the frames of a clip.
 
-    Palms cost four times as much as the face, so they are detected only when the region around the face has changed
-    since the last look; as long as it has not, the hands are where they were.
+    Palms cost six times as much as the face, so they are detected only when something moved close to the face, and
+    then not in every frame: a hand that is found late is followed back through the frames since the last look.
     """
 
     def __init__(self, palms: Detector, mesh: HandMesh) -> None:
         self._palms, self._mesh = palms, mesh
-        self._region: tuple[slice, slice] | None = None
+        self._close: tuple[slice, slice] | None = None
         self._seen = np.zeros((_GRID, _GRID), np.float32)
-        self._hands: list[Floats] = []
+        self._wait = 0
 
-    def __call__(self, frame: NDArray[np.uint8], landmarks: Floats) -> Floats:
-        """Return the hands near the face, `2 x 21 x 2`, NaN where there is none."""
-        if self._region is None or np.abs(_thumbnail(frame[self._region]) - self._seen).max() > _MOVED:
-            self._region = _region(frame, landmarks)
-            self._seen = _thumbnail(frame[self._region])
-            self._hands = self._look(frame, landmarks)
-        hands = np.full((MOST, HAND_POINTS, 2), np.nan, np.float32)
-        for number, hand in enumerate(self._hands):
-            hands[number] = hand
+    def __call__(self, frames: NDArray[np.uint8], landmarks: Floats) -> Floats:
+        """Return the hands near the face, `T x 2 x 21 x 2`, NaN where there is none.
+
+        Frames are `T x H x W x 3`, landmarks `T x 468 x 3`, NaN without a face: no hands are sought there.
+        """
+        hands = np.full((len(frames), MOST, HAND_POINTS, 2), np.nan, np.float32)
+        for number in np.flatnonzero(~np.isnan(landmarks[:, 0, 0])).tolist():
+            before = hands[number - 1] if number else hands[0]
+            if not self._moved(frames[number]):
+                hands[number] = before
+                continue
+            self._follow(frames[number], landmarks[number], before, hands[number])
+            self._wait -= 1
+            if self._wait <= 0:
+                self._look(frames, landmarks, number, hands)
         return hands
 
-    def _look(self, frame: NDArray[np.uint8], landmarks: Floats) -> list[Floats]:
-        """Return up to two hands near the face: those whose palm is seen, and those followed from the last look."""
-        rows, columns = self._region or (slice(None), slice(None))
+    def _moved(self, frame: NDArray[np.uint8]) -> bool:
+        """Tell whether the picture close to the face has changed since palms were last looked for."""
+        return self._close is None or bool(np.abs(_thumbnail(frame[self._close]) - self._seen).max() > _MOVED)
+
+    def _look(self, frames: NDArray[np.uint8], landmarks: Floats, number: int, hands: Floats) -> None:
+        """Detect palms in a frame; follow new hands back to the last look, and fill them in."""
+        frame, face = frames[number], landmarks[number]
+        rows, columns = _region(frame, face, _REACH)
         corner = np.array([columns.start, rows.start], np.float32)
-        squares = [_square_of_palm(palm, corner) for palm in self._palms(frame[rows, columns])]
-        squares += [_square_of_hand(hand) for hand in self._hands]
-        hands: list[Floats] = []
-        for square in squares:
-            if len(hands) < MOST and not any(_is_inside(square, hand) for hand in hands):
-                hand, presence = self._mesh(frame, square)
-                if presence >= _MIN_PRESENCE and _is_near(hand, landmarks):
-                    hands.append(hand)
-        return hands
+        for palm in self._palms(frame[rows, columns]):
+            square = _square_of_palm(palm, corner)
+            for earlier in range(number, max(-1, number - _EVERY), -1):
+                hand = self._hand(frames[earlier], landmarks[earlier], square, hands[earlier])
+                if hand is None:
+                    break
+                square = _square_of_hand(hand)
+        self._wait, self._close = _EVERY, _region(frame, face, _CLOSE)
+        self._seen = _thumbnail(frame[self._close])
+
+    def _follow(self, frame: NDArray[np.uint8], face: Floats, before: Floats, hands: Floats) -> None:
+        """Fill in the hands of the frame before, where they are now."""
+        for hand in before[~np.isnan(before[:, 0, 0])]:
+            self._hand(frame, face, _square_of_hand(hand), hands)
+
+    def _hand(self, frame: NDArray[np.uint8], face: Floats, square: Square, hands: Floats) -> Floats | None:
+        """Fill a hand in a square into the frame's `2 x 21 x 2` and return it, unless it is known, far, or none."""
+        free = np.flatnonzero(np.isnan(hands[:, 0, 0]))
+        if len(free) == 0 or np.isnan(face[0, 0]) or any(_is_inside(square, known) for known in hands):
+            return None
+        hand, presence = self._mesh(frame, square)
+        if presence < _MIN_PRESENCE or not _is_near(hand, face):
+            return None
+        hands[free[0]] = hand
+        return hand
 
 
 def hands_in_front(track: FaceTrack) -> NDArray[np.bool_]:
@@ -83,9 +112,9 @@ def hands_in_front(track: FaceTrack) -> NDArray[np.bool_]:
     return covered
 
 
-def _region(frame: NDArray[np.uint8], landmarks: Floats) -> tuple[slice, slice]:
-    """Return rows and columns of the part of the frame where a hand could touch the face."""
-    square = square_around(landmarks[:, :2], 0, _REACH)
+def _region(frame: NDArray[np.uint8], landmarks: Floats, reach: float) -> tuple[slice, slice]:
+    """Return rows and columns of a square part of the frame, `reach` times the face's extent, around the face."""
+    square = square_around(landmarks[:, :2], 0, reach)
     height, width = frame.shape[:2]
 
     def limits(middle: float, most: int) -> slice:

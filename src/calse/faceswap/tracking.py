@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from calse.faceswap.crops import Square
 from calse.faceswap.detector import FACES, PALMS, Detection, Detector
-from calse.faceswap.hands import MOST, HandFollower, HandMesh
+from calse.faceswap.hands import HandFollower, HandMesh
 from calse.faceswap.mesh import FaceMesh, square_of_detection, square_of_landmarks
 from calse.faceswap.models import FACE_DETECTOR, FACE_MESH, HAND_MESH, PALM_DETECTOR, model_path
 from calse.faceswap.tflite import Network
-from calse.faceswap.track import HAND_POINTS, LANDMARKS, FaceTrack, Floats
+from calse.faceswap.track import LANDMARKS, FaceTrack, Floats
 from calse.layout import Layout
 from calse.params import Faces
 
@@ -50,16 +50,14 @@ def track_faces(frames: Pictures, networks: FaceNetworks, settings: Faces) -> Fa
 def track_and_count(frames: Pictures, networks: FaceNetworks, settings: Faces) -> tuple[FaceTrack, int]:
     """Return the track as `track_faces` does, and in how many of the frames looked at afresh there were more faces."""
     follower = FaceFollower(networks, settings)
-    find_hands = HandFollower(networks.palms, networks.hand)
     count = len(frames)
     landmarks = np.full((count, LANDMARKS, 3), np.nan, np.float32)
     presence = np.zeros(count, np.float32)
-    hands = np.full((count, MOST, HAND_POINTS, 2), np.nan, np.float32)
     for number, frame in enumerate(frames):
         found = follower(frame)
         if found is not None:
             landmarks[number], presence[number] = found
-            hands[number] = find_hands(frame, found[0])
+    hands = HandFollower(networks.palms, networks.hand)(frames, landmarks)
     return FaceTrack(landmarks, presence, hands), follower.crowded
 
 
