@@ -49,7 +49,7 @@ def world(tmp_path_factory):
     torch.manual_seed(0)
     info = {"donor": "DONOR-1", "params": {"size": 32, "channels": 4, "code": 8}}
     network = SwapNetwork(32, 4, 8)
-    network.mask.bias.data.fill_(9)  # it draws all of the face
+    network.head.bias.data[3:].fill_(9)  # it draws all of the face
     save_model(layout.swap_model("DONOR-1"), network, info)
     videos = tmp_path_factory.mktemp("videos")
     studio = SOURCES["SACU"][0]

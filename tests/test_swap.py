@@ -123,7 +123,7 @@ def any_network():
     """An untrained network that holds everything it draws for face: a swap with it changes all that it may."""
     torch.manual_seed(0)
     network = SwapNetwork(32, 4, 8).eval()
-    network.mask.bias.data.fill_(20)
+    network.head.bias.data[3:].fill_(20)
     return network
 
 
@@ -219,6 +219,18 @@ def test_dissimilarity_is_none_between_equals_and_large_between_opposites():
     assert torch.allclose(dissimilarity(flat, lighter), torch.tensor(expected), atol=1e-3)
 
 
+def test_dissimilarity_is_that_of_pooled_windows():
+    one, other = torch.rand(2, 2, 3, 16, 16, generator=torch.Generator().manual_seed(1)).unbind()
+
+    def mean(image):
+        return torch.nn.functional.avg_pool2d(image, 7, stride=1, padding=3, count_include_pad=False)
+
+    x, y = mean(one), mean(other)
+    covariance, variances = mean(one * other) - x * y, mean(one**2 + other**2) - x * x - y * y
+    ssim = (2 * x * y + 1e-4) * (2 * covariance + 9e-4) / ((x * x + y * y + 1e-4) * (variances + 9e-4))
+    assert torch.allclose(dissimilarity(one, other), (1 - ssim) / 2, atol=1e-5)
+
+
 def test_errors_outside_the_face_hardly_count():
     target, mask = torch.full((1, 3, 32, 32), 0.5), torch.zeros(1, 1, 32, 32)
     mask[..., 8:24, 8:24] = 1
@@ -284,7 +296,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_training():
     training = new_training()
-    training.network.face.bias.data.fill_(float("nan"))
+    training.network.head.bias.data.fill_(float("nan"))
     with pytest.raises(CalseError, match="not finite in iteration 1; lower swap-train.lr"):
         training.step()
 
@@ -350,7 +362,7 @@ def test_a_checkpoint_that_is_missing_damaged_or_of_another_size_is_named(tmp_pa
     save_model(folder, network, info)
     loaded, described = load_model(folder)
     assert described == info
-    assert torch.equal(loaded.mask.bias, network.mask.bias)
+    assert torch.equal(loaded.head.bias, network.head.bias)
     save_model(folder, network, info | {"params": {"size": 64, "channels": 4, "code": 8}})
     with pytest.raises(CalseError, match=r"model.safetensors is not the network that model.json describes"):
         load_model(folder)

@@ -32,8 +32,7 @@ class SwapNetwork(nn.Module):
         self.code = nn.Linear(math.prod(smallest), code)
         self.identities = nn.ModuleList(Identity(code, smallest, back[0]) for _ in (SIGNER, DONOR))
         self.decoder = nn.Sequential(*(Up(a, b) for a, b in itertools.pairwise(back)))
-        self.face = nn.Conv2d(channels // 2, 3, 5, padding=2)
-        self.mask = nn.Conv2d(channels // 2, 1, 5, padding=2)
+        self.head = nn.Conv2d(channels // 2, 4, 5, padding=2)
         self.apply(start)
 
     def encode(self, faces: Tensor) -> Tensor:
@@ -46,8 +45,8 @@ class SwapNetwork(nn.Module):
 
     def draw(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return faces and masks from what an identity made of the codes."""
-        drawn = self.decoder(features)
-        return self.face(drawn).float().sigmoid(), self.mask(drawn).float().sigmoid()
+        faces, masks = self.head(self.decoder(features)).float().sigmoid().tensor_split([3], dim=1)
+        return faces, masks
 
     def forward(self, signer: Tensor, donor: Tensor) -> tuple[Tensor, Tensor]:
         """Return faces and masks of a training batch, signer's first: everybody as themselves."""
