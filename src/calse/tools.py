@@ -87,6 +87,14 @@ def show() -> None:
 
 
 @tools.command()
+def doctor() -> None:
+    """Look for what is wrong or missing, and say the command that mends it."""
+    from calse.doctor.examine import examine, print_findings
+
+    print_findings(examine())
+
+
+@tools.command()
 def ui(port: int = 5000) -> None:
     """Open the MLflow UI on this repository's store, on this machine only."""
     from calse.tracking.ui import serve

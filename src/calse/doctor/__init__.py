@@ -1,0 +1,1 @@
+"""What a study needs, held against what is here."""

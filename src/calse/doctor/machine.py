@@ -1,0 +1,99 @@
+"""Checks of the machine: Python, packages, codecs, disk, accelerator."""
+
+import os
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from calse.doctor.finding import SETUP, Finding
+from calse.layout import main_repository
+from calse.params import Params
+
+GIGABYTE = 10**9
+LITTLE, PLENTY = 2 * GIGABYTE, 10 * GIGABYTE  # free disk
+
+
+def python() -> Finding:
+    """Is this Python one that the locked packages are built for?"""
+    fits = (3, 11) <= sys.version_info < (3, 14)
+    if fits:
+        return Finding("ok", f"{platform.python_version()} in {sys.prefix}")
+    return Finding("wrong", f"{platform.python_version()}, not 3.11 to 3.13", "make PYTHON=python3.12 setup")
+
+
+def packages() -> Finding:
+    """Are the packages those of the lock?"""
+    from packaging.requirements import Requirement
+
+    lines = Path("requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line.rstrip("\\ ")) for line in lines if line and not line.startswith((" ", "#"))]
+    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    wrong = [
+        f"{pin.name} {found or 'is missing'}" for pin in pins if (found := _installed(pin.name)) not in pin.specifier
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        return Finding("wrong", f"{', '.join(wrong[:3])}{more}: not what requirements.txt locks", SETUP)
+    return Finding("ok", f"all {len(pins)} as locked")
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def decoder() -> Finding:
+    """Does a small clip come back after encoding as it was?"""
+    import numpy as np
+
+    from calse.video.decode import read_frames
+    from calse.video.encode import write_video
+
+    clip = np.repeat(np.arange(40, 240, 50, dtype=np.uint8), 32 * 32 * 3).reshape(4, 32, 32, 3)
+    with TemporaryDirectory() as folder:
+        write_video(Path(folder) / "clip.mp4", clip, 25)
+        back = read_frames(Path(folder) / "clip.mp4")
+    if back.shape != clip.shape or abs(back.astype(int) - clip).max() > 8:
+        return Finding("wrong", "a clip written and read again is not the same", SETUP)
+    try:
+        import decord  # noqa: F401
+    except (ImportError, OSError):
+        return Finding("warn", "decord does not load; clips are read with PyAV", SETUP)
+    return Finding("ok", "a clip written and read again is the same")
+
+
+def disk() -> Finding:
+    """Is there room for clips, weights and decoded frames?"""
+    free = shutil.disk_usage(main_repository()).free
+    what = f"{free / GIGABYTE:.1f} GB free"
+    if free >= PLENTY:
+        return Finding("ok", what)
+    return Finding("wrong" if free < LITTLE else "warn", what, "rm -r .scratch; dvc gc -w")
+
+
+def accelerator(params: Params) -> Finding:
+    """What will trainings run on, in which arithmetic, with how many threads?"""
+    import torch
+
+    from calse.parallel import worker_count
+    from calse.recognition.precision import has_native_bf16
+
+    found = torch.cuda.is_available()
+    device, threads = torch.device("cuda" if found else "cpu"), params.train.threads
+    name = torch.cuda.get_device_name() if found else f"CPU, {worker_count()} processes"
+    native, wanted = has_native_bf16(device), params.train.precision
+    checked = "bf16 where its gradients prove right when a training starts, else fp32"
+    arithmetic = "fp32: no native bf16" if wanted == "auto" and not native else "fp32" if wanted == "fp32" else checked
+    what = f"{name}; {arithmetic}; train.threads {threads}"
+    if Path("/dev/nvidiactl").exists() and not found:
+        return Finding(
+            "warn", f"{what}; an NVIDIA device is here but torch {torch.__version__} cannot use it", "nvidia-smi"
+        )
+    if not found and threads > (os.cpu_count() or 1):
+        return Finding("warn", f"{what}, more than there are cores", f"dvc exp run -S train.threads={os.cpu_count()}")
+    return Finding("ok", what)

@@ -1,0 +1,106 @@
+"""Checks of the study in this folder: raw videos, stages, face models, MLflow's store, DVC's remote."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from calse.doctor.finding import Finding
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.params import Params
+
+
+def data(params: Params, layout: Layout) -> Finding:
+    """Are the raw videos of every source here?"""
+    from calse.corpus.raw import index_of
+
+    corpus, names = params.corpus.name, list(params.corpus.sources)
+    missing = [name for name in names if not index_of(layout.raw(corpus) / name).is_file()]
+    if not missing:
+        return Finding("ok", f"{corpus}: all {len(names)} sources are here")
+    what = f"{corpus}: no raw videos of {', '.join(missing)}"
+    if corpus in params.synthesise:
+        return Finding("warn", f"{what}; the first stage makes them", "dvc repro")
+    return Finding("wrong", what, f"calse import FOLDER --corpus {corpus} --source {missing[0]}, or: dvc pull")
+
+
+def stages() -> Finding:
+    """What would `dvc repro` do?"""
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["dvc status gave no reason"])[0].removeprefix("ERROR: ")
+        if "lock" in reason:
+            return Finding("warn", "another dvc is at work here")
+        return Finding("wrong", reason, "dvc status")
+    changed = list(json.loads(done.stdout or "{}"))
+    if not changed:
+        return Finding("ok", "all are up to date")
+    names = ", ".join(changed[:3]) + (", ..." if len(changed) > 3 else "")
+    return Finding("warn", f"{len(changed)} to run or restore: {names}", "dvc repro")
+
+
+def face_models(params: Params, layout: Layout) -> Finding:
+    """Are the published face models here and whole?"""
+    from calse.faceswap.models import MODELS, model_path
+
+    if not params.face_models:
+        return Finding("ok", "not used: params.face-models is empty")
+    if not layout.face_models().is_dir():
+        return Finding("warn", "not fetched yet (135 MB)", "dvc repro face-models")
+    try:
+        for model in MODELS:
+            model_path(layout, model)
+    except CalseError as error:
+        return Finding("wrong", str(error).partition(";")[0], "dvc repro -f face-models")
+    return Finding("ok", f"{len(MODELS)} files, as published")
+
+
+def store() -> Finding:
+    """Can MLflow's store be reached and written?"""
+    from calse.tracking.store import store_folder, store_uri
+
+    uri = store_uri()
+    if not uri.startswith("sqlite:"):
+        return _server(uri)
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not path.is_file():
+        return Finding("ok", "nothing is tracked yet")
+    try:
+        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=1) as database:
+            database.execute("BEGIN IMMEDIATE").connection.rollback()
+    except sqlite3.OperationalError as error:
+        return Finding("warn" if "locked" in str(error) else "wrong", f"{path.name}: {error}", "calse track verify")
+    except sqlite3.DatabaseError as error:
+        return Finding("wrong", f"{path.name}: {error}", f"rm -r {store_folder().name}; calse track sync")
+    return Finding("ok", f"{path.name} can be written")
+
+
+def _server(uri: str) -> Finding:
+    """Ask an MLflow server; its address may hold a password, so only the host is shown."""
+    address = urlsplit(uri)
+    if address.scheme not in ("http", "https"):
+        return Finding("warn", f"MLFLOW_TRACKING_URI is a {address.scheme or 'plain'} address, which is not checked")
+    try:
+        urlopen(f"{uri.rstrip('/')}/health", timeout=2).close()
+    except OSError as error:
+        mend = "start that server, or: unset MLFLOW_TRACKING_URI"
+        return Finding("wrong", f"{address.hostname} does not answer: {error}", mend)
+    return Finding("ok", f"{address.hostname} answers")
+
+
+def remote() -> Finding:
+    """Is there a place for `dvc push`?"""
+    config = ConfigParser(strict=False, interpolation=None)
+    config.read([".dvc/config", ".dvc/config.local"])
+    names = [section.split('"')[1] for section in config.sections() if section.strip("'").startswith('remote "')]
+    default = config.get("core", "remote", fallback="")
+    if default in names:
+        return Finding("ok", f"dvc push goes to {default}")
+    mend = f"dvc remote default {names[0]}" if names else "dvc remote add -d NAME URL"
+    return Finding("warn", "videos and weights are on this disk only: no default remote", mend)

@@ -1,0 +1,142 @@
+"""`calse doctor` sees what is broken and says how to mend it: each thing is broken for real."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from calse.doctor import machine, study
+from calse.doctor.examine import examine, print_findings
+from calse.errors import CalseError
+from calse.faceswap.models import MODELS
+from calse.layout import Layout
+from calse.params import read_params
+
+ROOT = Path(__file__).parents[1]
+PARAMS = read_params(ROOT / "presets/synthetic.yaml")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_fresh_clone_is_examined_and_nothing_in_it_is_wrong(capsys: pytest.CaptureFixture[str]):
+    for name in ("dvc.yaml", "params.yaml", "requirements.txt", "src", ".dvcignore"):
+        (Path.cwd() / name).symlink_to(ROOT / name)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], check=True)
+    found = examine()
+    assert {name: finding.what for name, finding in found.items() if finding.level == "wrong" and name != "disk"} == {}
+    assert found["stages"].level == "warn"
+    assert found["stages"].mend == "dvc repro"
+    print_findings(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[6:].partition(":")[0] for line in lines] == list(found)
+
+
+def test_outside_a_repository_it_says_so(capsys: pytest.CaptureFixture[str]):
+    found = examine()
+    assert list(found) == ["python", "decoder", "repository"]
+    with pytest.raises(CalseError, match="^repository: mend this first"):
+        print_findings(found)
+    assert "holds no study: there is no dvc.yaml  ->  cd into your clone" in capsys.readouterr().out
+
+
+def test_wrong_parameters_are_told_as_a_stage_would():
+    Path("dvc.yaml").touch()
+    Path("params.yaml").write_text("train: 1\n")
+    assert examine()["parameters"].what.startswith("params.yaml: ")
+
+
+def test_packages_that_are_not_the_locked_ones_are_named():
+    lock = "numpy==0.1 \\\n    --hash=sha256:0\nnever-heard-of-it==1\npytest==0 ; sys_platform == 'nowhere'\n"
+    Path("requirements.txt").write_text(lock)
+    finding = machine.packages()
+    assert (finding.level, finding.mend) == ("wrong", "make setup")
+    assert "never-heard-of-it is missing" in finding.what
+    assert "numpy " in finding.what
+    assert "pytest" not in finding.what, "what another system needs is not missing here"
+
+
+def test_a_missing_decoder_is_a_warning(monkeypatch: pytest.MonkeyPatch):
+    assert machine.decoder().level == "ok"
+    monkeypatch.setitem(sys.modules, "decord", None)
+    assert machine.decoder().level == "warn"
+
+
+@pytest.mark.parametrize(("free", "level"), [(10**9, "wrong"), (5 * 10**9, "warn"), (10**11, "ok")])
+def test_a_full_disk_is_seen(free: int, level: str, monkeypatch: pytest.MonkeyPatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 0, free))
+    assert machine.disk().level == level
+
+
+def test_missing_raw_videos_are_named():
+    layout = Layout()
+    finding = study.data(PARAMS, layout)
+    assert (finding.level, finding.mend) == ("warn", "dvc repro"), "the embedded corpus makes itself"
+    mine = replace(PARAMS, synthesise={})
+    for name in list(PARAMS.corpus.sources)[1:]:
+        (layout.raw("synthetic") / name).mkdir(parents=True)
+        (layout.raw("synthetic") / name / "clips.csv").touch()
+    finding = study.data(mine, layout)
+    assert finding.level == "wrong"
+    assert finding.what == "synthetic: no raw videos of SACU"
+    assert "calse import FOLDER --corpus synthetic --source SACU" in finding.mend
+
+
+def test_damaged_face_models_are_named():
+    layout = Layout()
+    assert study.face_models(PARAMS, layout).level == "warn"
+    layout.face_models().mkdir(parents=True)
+    (layout.face_models() / MODELS[0].name).write_bytes(b"damaged")
+    finding = study.face_models(PARAMS, layout)
+    assert finding.level == "wrong"
+    assert MODELS[0].name in finding.what
+    assert study.face_models(replace(PARAMS, face_models=()), layout).level == "ok"
+
+
+def test_a_store_that_is_locked_damaged_or_away_is_seen(monkeypatch: pytest.MonkeyPatch):
+    assert study.store().what == "nothing is tracked yet"
+    path = Path("mlruns/mlflow.db")
+    path.parent.mkdir()
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE runs (id)")
+        other.commit()
+        assert study.store().level == "ok"
+        other.execute("BEGIN IMMEDIATE")
+        assert study.store().level == "warn"
+    other.close()
+    path.write_bytes(b"no database" * 100)
+    assert study.store().level == "wrong"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    finding = study.store()
+    assert finding.level == "wrong"
+    assert finding.what.startswith("127.0.0.1 does not answer")
+    assert "secret" not in finding.what
+
+
+def test_a_missing_remote_is_a_warning():
+    assert study.remote().mend == "dvc remote add -d NAME URL"
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("['remote \"store\"']\n    url = /somewhere\n")
+    assert study.remote().mend == "dvc remote default store"
+    Path(".dvc/config.local").write_text("[core]\n    remote = store\n")
+    assert study.remote() == ("ok", "dvc push goes to store", "")
+
+
+def test_the_accelerator_line_tells_arithmetic_and_threads():
+    found = machine.accelerator(PARAMS)
+    assert f"train.threads {PARAMS.train.threads}" in found.what
+    greedy = replace(PARAMS, train=replace(PARAMS.train, precision="fp32", threads=4096))
+    found = machine.accelerator(greedy)
+    assert "fp32" in found.what
+    assert found.level == ("ok" if torch.cuda.is_available() else "warn")
