@@ -1,7 +1,5 @@
 """MLflow is what DVC knows, no more and no less; and it never stands in the way of a training."""
 
-import hashlib
-import json
 import os
 import shutil
 import signal
@@ -9,89 +7,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
-from mlflow import MlflowClient
-from ruamel.yaml import YAML
 
 from calse.errors import CalseError
 from calse.files import write_json
 from calse.layout import Layout
-from calse.params import read_params
-from calse.recognition.observer import Run
-from calse.tracking.store import Store, locked_store, store_uri
+from calse.params import as_dict
+from calse.recognition.checkpoints import load_checkpoint, save_checkpoint
+from calse.recognition.evaluate import predict
+from calse.recognition.frames_cache import short_side, shrink
+from calse.recognition.models import build_model
+from calse.tracking.promote import promote
+from calse.tracking.store import Store, locked_store
 from calse.tracking.sync import sync, sync_workspace, verify
 from calse.tracking.tracker import Tracker
 from calse.tracking.ui import serve
-
-PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
-RUN = Run("AF1", "SACU", 1)
-INFO = {
-    "recipe": "AF1",
-    "test_source": "SACU",
-    "seed": 1,
-    "params": {"batch": 10, "lr": 0.01, "pretrained": "/somewhere/kinetics.pt"},
-    "classes": ["AÑO", "NO"],
-    "fingerprint": "f" * 64,
-    "split_sha256": "5" * 64,
-}
-CURVE = "epoch,loss,accuracy\n1,3.0,0.1\n2,1.5,0.2\n"
-SCORES = {
-    "filmed": {"SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}}},
-    "steps": {"SACU": 2},
-}
-QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}
-DVC_YAML = """
-stages:
-  ingest: {matrix: {source: "${corpus.sources}"}}
-  swap: {foreach: "${swap}"}
-  train: {matrix: {recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
-  evaluate: {matrix: {recipe: "${recipes}"}}
-"""
-yaml = YAML(typ="safe", pure=True)
-
-
-def md5(path):
-    if path.is_file():
-        return hashlib.md5(path.read_bytes()).hexdigest()
-    entries = [{"md5": md5(file), "relpath": file.relative_to(path).as_posix()} for file in sorted(path.rglob("*.*"))]
-    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
-
-
-def stage(params, deps, outs):
-    """An entry of dvc.lock for files that lie there."""
-    listed = [[{"path": path, "hash": "md5", "md5": md5(Path(path))} for path in paths] for paths in (deps, outs)]
-    return {"params": {"params.yaml": params}, "deps": listed[0], "outs": listed[1]}
-
-
-def write_study():
-    """One source, one swapped set, one training with its scores: the files and the dvc.lock that vouches for them."""
-    layout = Layout()
-    write_json(layout.models("AF1") / "SACU/seed-1.json", INFO)
-    for path, text in {
-        layout.split("AF1"): "clip\n",
-        Path("src/fit.py"): "...",
-        layout.metrics("train") / "AF1/SACU-seed-1.csv": CURVE,
-        Path("dvc.yaml"): DVC_YAML,
-        Path("params.yaml"): "{corpus: {sources: {SACU: 1}}, swap: {DF-1: {erode: 9}}, recipes: {AF1: []}}",
-    }.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    for name, value in {"ingest/SACU": {"clips": 3}, "swap/DF-1": QUALITY, "evaluate/AF1/metrics": SCORES}.items():
-        write_json(layout.metrics(name).with_suffix(".json"), value)
-    write_lock()
-
-
-def write_lock():
-    code, split, models = "src/fit.py", "data/splits/AF1.csv", "models/i3d/AF1"
-    stages = {
-        "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
-        "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [code, split], ["metrics/swap/DF-1.json"]),
-        "train@AF1": stage({"train": {"batch": 10}}, [split, code], [models, "metrics/train/AF1"]),
-        "evaluate@AF1": stage({}, [split, models], ["metrics/evaluate/AF1/metrics.json"]),
-        "train@GONE": stage({"train": {"batch": 99}}, [], []),
-    }
-    with open("dvc.lock", "w") as file:
-        yaml.dump({"stages": stages}, file)
+from studies import INFO, PARAMS, QUALITY, RUN, client, md5, runs, tracked, write_lock, write_study
+from toys import toy_params
 
 
 @pytest.fixture(scope="module")
@@ -114,15 +48,6 @@ def study(tmp_path, monkeypatch, migrated):
         monkeypatch.delenv(name, raising=False)
     shutil.copytree(migrated, "mlruns")
     write_study()
-
-
-def client():
-    return MlflowClient(store_uri())
-
-
-def runs():
-    found = client().search_runs([client().get_experiment_by_name("toy").experiment_id])
-    return {run.info.run_name: run for run in found}
 
 
 def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
@@ -222,15 +147,6 @@ def test_the_projection_completes_the_run_that_was_written_live(study, monkeypat
     assert verify() == ([], [])
 
 
-def tracked():
-    """A tracker of a training that has begun, in the toy's MLflow experiment."""
-    tracker = Tracker(PARAMS, Layout())
-    with locked_store():
-        tracker.store = Store("toy")
-    tracker.started(RUN, INFO)
-    return tracker
-
-
 def test_training_again_takes_the_place_of_a_failed_training(study):
     tracked().failed(RUN, "the loss is not finite")
     (run,) = runs().values()
@@ -251,7 +167,7 @@ def test_a_run_that_another_pipeline_made_is_left_to_it(study, monkeypatch):
 
 
 def test_a_killed_training_does_not_stay_running(study):
-    script = "import sys, time; sys.path.insert(0, sys.argv[1]); import test_tracking; t = test_tracking.tracked(); "
+    script = "import sys, time; sys.path.insert(0, sys.argv[1]); import studies; t = studies.tracked(); "
     script += "print('begun', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", script, str(Path(__file__).parent)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as training:
@@ -288,6 +204,31 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
     assert [process.wait() for process in both] == [0, 0]
     assert len(runs()) == 4
     assert verify() == ([], [])
+
+
+def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study):
+    checkpoint = Path("models/i3d/AF1/SACU/seed-1.safetensors")
+    train = toy_params(width=0.05).train
+    info = INFO | {"params": {name: value for name, value in as_dict(train).items() if name != "seeds"}}
+    save_checkpoint(checkpoint, build_model(train, 2), info)
+    write_lock()
+    sync()
+    assert promote(Layout(), "AF1-SACU-1", None) == ("toy-AF1", "1")
+    model = mlflow.pyfunc.load_model("models:/toy-AF1/1")
+    clip = np.random.default_rng(7).integers(0, 256, (20, 40, 60, 3), np.uint8)
+    ((_, expected),) = predict(*load_checkpoint(checkpoint), [shrink(clip, short_side(train.size))])
+    answers = model.predict(clip[None])
+    assert list(answers.columns) == INFO["classes"]
+    np.testing.assert_array_equal(answers.to_numpy()[0], expected)
+    assert model.metadata.metadata["classes"] == INFO["classes"]
+    assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
+    assert model.metadata.run_id == runs()["AF1-SACU-1"].info.run_id
+    assert verify() == ([], [])
+    with pytest.raises(CalseError, match="those are: AF1-SACU-1"):
+        promote(Layout(), "AF2-SACU-1", None)
+    Path("metrics/train/AF1/SACU-seed-1.csv").unlink()
+    with pytest.raises(CalseError, match="dvc exp apply"):
+        promote(Layout(), "AF1-SACU-1", None)
 
 
 def test_the_ui_says_when_there_is_nothing_to_show(tmp_path, monkeypatch):

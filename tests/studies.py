@@ -1,0 +1,103 @@
+"""A tiny study as DVC leaves it: one source, one swapped set, one training, and the dvc.lock that vouches for them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from calse.files import write_json
+from calse.layout import Layout
+from calse.params import read_params
+from calse.recognition.observer import Run
+from calse.tracking.store import Store, locked_store, store_uri
+from calse.tracking.tracker import Tracker
+
+PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
+RUN = Run("AF1", "SACU", 1)
+INFO = {
+    "recipe": "AF1",
+    "test_source": "SACU",
+    "seed": 1,
+    "params": {"batch": 10, "lr": 0.01, "pretrained": "/somewhere/kinetics.pt"},
+    "classes": ["AÑO", "NO"],
+    "fingerprint": "f" * 64,
+    "split_sha256": "5" * 64,
+}
+CURVE = "epoch,loss,accuracy\n1,3.0,0.1\n2,1.5,0.2\n"
+SCORES = {
+    "filmed": {"SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}}},
+    "steps": {"SACU": 2},
+}
+QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}
+DVC_YAML = """
+stages:
+  ingest: {matrix: {source: "${corpus.sources}"}}
+  swap: {foreach: "${swap}"}
+  train: {matrix: {recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
+  evaluate: {matrix: {recipe: "${recipes}"}}
+"""
+yaml = YAML(typ="safe", pure=True)
+
+
+def md5(path):
+    if path.is_file():
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    entries = [{"md5": md5(file), "relpath": file.relative_to(path).as_posix()} for file in sorted(path.rglob("*.*"))]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def stage(params, deps, outs):
+    """An entry of dvc.lock for files that lie there."""
+    listed = [[{"path": path, "hash": "md5", "md5": md5(Path(path))} for path in paths] for paths in (deps, outs)]
+    return {"params": {"params.yaml": params}, "deps": listed[0], "outs": listed[1]}
+
+
+def write_study():
+    """One source, one swapped set, one training with its scores: the files and the dvc.lock that vouches for them."""
+    layout = Layout()
+    write_json(layout.models("AF1") / "SACU/seed-1.json", INFO)
+    for path, text in {
+        layout.split("AF1"): "clip\n",
+        Path("src/fit.py"): "...",
+        layout.metrics("train") / "AF1/SACU-seed-1.csv": CURVE,
+        Path("dvc.yaml"): DVC_YAML,
+        Path("params.yaml"): "{corpus: {sources: {SACU: 1}}, swap: {DF-1: {erode: 9}}, recipes: {AF1: []}}",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for name, value in {"ingest/SACU": {"clips": 3}, "swap/DF-1": QUALITY, "evaluate/AF1/metrics": SCORES}.items():
+        write_json(layout.metrics(name).with_suffix(".json"), value)
+    write_lock()
+
+
+def write_lock():
+    code, split, models = "src/fit.py", "data/splits/AF1.csv", "models/i3d/AF1"
+    stages = {
+        "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
+        "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [code, split], ["metrics/swap/DF-1.json"]),
+        "train@AF1": stage({"train": {"batch": 10}}, [split, code], [models, "metrics/train/AF1"]),
+        "evaluate@AF1": stage({}, [split, models], ["metrics/evaluate/AF1/metrics.json"]),
+        "train@GONE": stage({"train": {"batch": 99}}, [], []),
+    }
+    with open("dvc.lock", "w") as file:
+        yaml.dump({"stages": stages}, file)
+
+
+def client():
+    return MlflowClient(store_uri())
+
+
+def runs():
+    found = client().search_runs([client().get_experiment_by_name("toy").experiment_id])
+    return {run.info.run_name: run for run in found}
+
+
+def tracked():
+    """A tracker of a training that has begun, in the toy's MLflow experiment."""
+    tracker = Tracker(PARAMS, Layout())
+    with locked_store():
+        tracker.store = Store("toy")
+    tracker.started(RUN, INFO)
+    return tracker
