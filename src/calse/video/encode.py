@@ -17,11 +17,14 @@ _BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}
 _BT601, _LIMITED = 6, 1
 
 
-def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, metadata: dict[str, str] | None = None) -> None:
+def write_video(
+    path: Path, frames: Iterable[np.ndarray], fps: float, metadata: dict[str, str] | None = None, crf: int = CRF
+) -> None:
     """Encode RGB frames at a constant rate as H.264 (yuv420p, BT.601), in one step.
 
     `frames` are `H x W x 3 uint8`, all of one size with even sides; they are taken one by one, so a
-    generator needs no memory for the whole clip. `metadata` goes into the container (`title`, `comment`).
+    generator needs no memory for the whole clip. `metadata` goes into the container (`title`, `comment`);
+    a `crf` of 0 loses nothing more.
     One encoder thread: bytes depend on the number of threads. Raises CalseError naming the file.
     """
     import av
@@ -34,7 +37,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float, metadata: 
     rate = Fraction(fps).limit_denominator(60_000)
     with written_aside(path) as aside, av.open(str(aside), "w", format="mp4", container_options=_BITEXACT) as container:
         container.metadata.update(metadata or {})
-        stream = container.add_stream("libx264", rate=rate, options={"preset": PRESET, "crf": str(CRF)} | _BITEXACT)
+        stream = container.add_stream("libx264", rate=rate, options={"preset": PRESET, "crf": str(crf)} | _BITEXACT)
         stream.height, stream.width, stream.pix_fmt = *first.shape[:2], "yuv420p"
         stream.thread_count = 1
         context = stream.codec_context

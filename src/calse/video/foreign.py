@@ -12,6 +12,7 @@ from calse.video.encode import write_video
 from calse.video.normalise import fitted_size, resized
 from calse.video.sandbox import Refused, map_sandboxed
 
+LOSSLESS = 0  # the result is encoded once more, and only that may lose
 MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
 
 
@@ -32,7 +33,7 @@ def copy_videos(videos: list[Foreign], seconds: float) -> list[str]:
 def safe_copy(job: Foreign) -> None:
     """Decode a video and write its copy. Raises CalseError saying what is wrong with it."""
     try:
-        write_video(job.copy, _square_pixels(job.video), probe(job.video).fps)
+        write_video(job.copy, _square_pixels(job.video), probe(job.video).fps, crf=LOSSLESS)
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{job.video}: ")) from None
 
