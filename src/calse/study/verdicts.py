@@ -44,20 +44,23 @@ def everywhere(comparisons: pd.DataFrame) -> str:
 def footnote(table: pd.DataFrame) -> str:
     """Say how much one clip weighs, how the intervals and p were made, and what one training cannot tell."""
     rows = table[~table["test_source"].isin([MEAN, OMITTED])]
-    fewest, most, seeds = int(rows["clips"].min()), int(rows["clips"].max()), int(rows["seeds"].min())
-    clips = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    runs = "one training" if seeds == 1 else f"{seeds} trainings"
+    clips, seeds = _range(rows["clips"]), _range(rows["seeds"])
+    runs = "one training" if seeds == "1" else f"{seeds} trainings"
     sentences = [
-        f"{clips} test clips a source, {runs} a cell: one clip is {100 / fewest:.1f} points.",
+        f"{clips} test clips a source, {runs} a cell: one clip is {100 / rows['clips'].min():.1f} points.",
         "Intervals: bootstrap over glosses (and trainings, where a cell has several).",
         "p: exact sign flips of glosses, which is McNemar's test where a gloss has one answer; adjusted by Holm over",
         "all comparisons of a top-K. `better` and `worse` need p adjusted < 0.05 and an interval without 0.",
     ]
-    if seeds == 1:
+    if rows["seeds"].min() == 1:
         sentences.append(
             "With one training a cell a verdict is about these very trainings: what another seed changes is not in it."
         )
     return " ".join(sentences)
+
+
+def _range(counts: pd.Series) -> str:
+    return f"{counts.min()}" if counts.nunique() == 1 else f"{counts.min()} to {counts.max()}"
 
 
 def _p(value: float) -> str:
