@@ -8,7 +8,7 @@ from calse.layout import Layout
 from calse.video.decode import iterate_frames
 from torture.garbage import garbage
 from torture.hostile import encode
-from videos import write_clip
+from videos import patched, write_clip
 
 
 @pytest.fixture
@@ -18,14 +18,16 @@ def layout(tmp_path, monkeypatch):
 
 
 def test_garbage_is_refused_by_name_and_nothing_crashes_hangs_or_escapes():
-    outcomes = garbage(flips=2, every=14, giants=False)
+    outcomes = garbage(flips=2, every=24, giants=False)
     assert all(outcome.sound for outcome in outcomes), outcomes
-    offered, listed, *ingested = outcomes
-    assert len(offered.refused) > 30
+    offered, listed, *ingested, predicted = outcomes
+    assert len(offered.refused) > 20
     assert offered.accepted > 15
     assert listed.accepted == 2
     assert [one.accepted for one in ingested][:2] > [20, 1]
-    assert len(ingested[2].refused) > 15
+    assert len(ingested[2].refused) > 10
+    assert predicted.accepted > 15
+    assert len(predicted.refused) > 15
 
 
 def refusals(report):
@@ -62,6 +64,14 @@ def test_a_video_no_encoder_could_take_is_refused_before_one_is_asked(tmp_path):
     encode(tmp_path / "ribbon.mov", "png", (2, 9000), 2)
     with pytest.raises(CalseError, match="9000x2 pixels"):
         next(iterate_frames(tmp_path / "ribbon.mov"))
+
+
+def test_a_pipe_and_a_clock_that_claims_days_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    endless = patched(write_clip(tmp_path / "a.mp4"), tmp_path / "endless.mp4", b"stts", 16, 500_000_000)
+    for path, says in [(tmp_path / "pipe.mp4", "no regular file"), (endless, "more than 6 hours")]:
+        with pytest.raises(CalseError, match=says):
+            list(iterate_frames(path))
 
 
 def test_a_title_that_is_not_utf_8_does_no_harm(tmp_path):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -166,6 +166,34 @@ def ingest_all(ground: Ground, source: str, files: int) -> Outcome:
     return _noted(outcome, output)
 
 
+def predict_all(ground: Ground) -> Outcome:
+    """Ask an untrained network about every file; every one must get an answer."""
+    checkpoint, videos = write_checkpoint(ground.root / "untrained.safetensors"), sorted(ground.offered.iterdir())
+    command = ["predict", "--json", "--seconds", str(SECONDS), "--", str(checkpoint), *map(str, videos)]
+    outcome, output = ground.run(*command, files=len(videos))
+    outcome.command = "predict"
+    if outcome.sound:
+        answers = json.loads(output[output.index("[\n") : output.rindex("\n]") + 2])
+        outcome.refused = [(answer["video"], answer["refused"]) for answer in answers if answer.get("refused")]
+        outcome.accepted = len(answers) - len(outcome.refused)
+    outcome.unnamed = len(videos) - outcome.accepted - len(outcome.refused)
+    return _noted(outcome, output)
+
+
+def write_checkpoint(path: Path) -> Path:
+    """Write the smallest network of two glosses, with nothing learnt."""
+    from calse.params import as_dict, read_params
+    from calse.recognition.checkpoints import save_checkpoint
+    from calse.recognition.models import build_model
+
+    train = replace(read_params(ROOT / "presets/synthetic.yaml").train, width=0.05, size=32, frames=9)
+    settings = {name: value for name, value in as_dict(train).items() if name != "seeds"}
+    clip = {"fps": 25, "short_side": 32}
+    info = {"params": settings, "classes": ["A", "B"], "fingerprint": "none", "clip": clip, "channel_order": "rgb"}
+    save_checkpoint(path, build_model(train, 2), info)
+    return path
+
+
 def _noted(outcome: Outcome, output: str) -> Outcome:
     """Show what a command said when something happened that must not."""
     if not outcome.sound:
@@ -183,7 +211,7 @@ def garbage(**how_many: int) -> list[Outcome]:
             import_all(ground, ground.table, "LISTED", len(TABLE) - 1),
         ]
         outcomes += [ingest_all(ground, source, outcomes[n].accepted) for n, source in enumerate(("OFFERED", "LISTED"))]
-        return [*outcomes, ingest_all(ground, "RAW", ground.lay_raw("RAW"))]
+        return [*outcomes, ingest_all(ground, "RAW", ground.lay_raw("RAW")), predict_all(ground)]
 
 
 def print_table(outcomes: list[Outcome]) -> None:

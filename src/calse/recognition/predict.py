@@ -20,8 +20,6 @@ from calse.video.decode import iterate_frames
 from calse.video.normalise import at_rate, fitted_size, resized
 from calse.video.sandbox import Refused, map_sandboxed
 
-SECONDS = 600  # one video may take
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -42,8 +40,8 @@ class Answer:
     glosses: list[tuple[str, float]]
 
 
-def predict_videos(checkpoint: Path, videos: list[Path]) -> list[Answer]:
-    """Answer for each video with a checkpoint. Raises CalseError when the checkpoint itself is wrong."""
+def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
+    """Answer for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
     from calse.recognition.checkpoints import load_checkpoint, settings_of
 
     model, info = load_checkpoint(checkpoint)
@@ -51,7 +49,7 @@ def predict_videos(checkpoint: Path, videos: list[Path]) -> list[Answer]:
         raise CalseError(f"{checkpoint.with_suffix('.json')} does not tell what its clips were brought to; train again")
     clip, train = info["clip"], settings_of(info)
     wanted = [Wanted(video, clip["fps"], clip["short_side"], train) for video in videos]
-    seen = map_sandboxed(chosen_frames, wanted, "read", SECONDS)
+    seen = map_sandboxed(chosen_frames, wanted, "read", seconds)
     scores = iter(predict(model, info, [frames for frames in seen if not isinstance(frames, Refused)]))
     names = [str(video).encode(errors="replace").decode() for video in videos]
     return [

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,gif,mpegts,mpeg,flv,asf"}
 
 LONGEST, SLENDEREST = 8192, 8  # pixels of a side; how many times longer than the other one
+HOURS = 6  # a damaged clock claims days, which would be filled with copies of a frame
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def iterate_frames(path: Path) -> Iterator[Frame]:
                 raise CalseError(f"{path}: frame {shown} is damaged")
             _check_shape(path, frame.width, frame.height, float(stream.sample_aspect_ratio or 1))
             duration = float(frame.duration * frame.time_base) if frame.duration else step
+            if last - first + duration > HOURS * 3600:
+                raise CalseError(f"{path}: claims to last more than {HOURS} hours")
             yield Frame(last - first, duration, *_upright(frame, float(stream.sample_aspect_ratio or 1)))
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
@@ -128,6 +131,8 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
 
     what = "does not open"
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            raise CalseError(f"{path}: is missing, or no regular file")
         with av.open(str(path), options=_SAFE | options, metadata_errors="replace") as container:
             videos = [stream for stream in container.streams.video if not _is_cover(stream)]
             if not videos:
