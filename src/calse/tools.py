@@ -54,11 +54,12 @@ def predict(
     checkpoint: Annotated[Path, typer.Argument(help="a trained network: models/i3d/.../seed-1.safetensors")],
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="any format, any length")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="how long reading one video may take")] = 120,
 ) -> None:
     """Name the ten most probable glosses of each video."""
     from calse.recognition.predict import predict_videos, print_answers
 
-    print_answers(predict_videos(checkpoint, videos), as_json)
+    print_answers(predict_videos(checkpoint, videos, seconds), as_json)
 
 
 @tools.command()
