@@ -24,7 +24,7 @@ from calse.study.page.charts import Axis, points, spanning
 from calse.study.page.page import write_page
 from calse.study.page.results import answer
 from calse.study.published import published_comparisons
-from calse.study.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells
+from calse.study.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells, with_steps
 from toys import PRESET, make_repository
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -85,7 +85,8 @@ def layout(tmp_path):
 def made(layout, params=PARAMS, changes=None):
     rows = predictions(params.recipes)
     cells = counted_cells(rows, (1, 2))
-    table, comparisons = accuracy_table(cells), comparison_table(cells)
+    counts = {(recipe, source): 12 for recipe in params.recipes for source in ("SACU", "STS")}
+    table, comparisons = with_steps(accuracy_table(cells), counts | {("Baseline", "STS"): 14}), comparison_table(cells)
     write_page(params, layout, rows, table, comparisons, read_curves(params, layout), changes)
     return layout.page().read_text(encoding="utf-8")
 
@@ -137,11 +138,10 @@ def test_it_tells_quality_gate_parameters_and_hashes(layout):
 
 
 def test_recipes_tell_what_they_train_on(layout):
-    write_json(layout.metrics("evaluate") / "Baseline" / "metrics.json", {"steps": {"SACU": 12, "STS": 14}})
     equal = {"sets": ["AF1"], "equal_steps": True, "seeds": [1, 5]}
     text = made(layout, study_params({"Baseline": [], "AF1": equal}))
     assert ">Baseline</th><td></td><td>6</td><td>12 to 14</td><td>1</td>" in text
-    assert ">AF1</th><td>AF1</td><td></td><td> (held equal to the filmed clips' alone)</td><td>1, 5</td>" in text
+    assert ">AF1</th><td>AF1</td><td></td><td>12 (held equal to the filmed clips' alone)</td><td>1, 5</td>" in text
     assert "<dt>trainings</dt><dd>6</dd>" in text  # two sources, one and two seeds
 
 

@@ -45,7 +45,7 @@ def write_page(
         "footnote": footnote(table).replace("`", ""),
         "accuracies": accuracies(table, comparisons, params.corpus.glosses),
         "published": [] if changes is None else published(changes),
-        "recipes": recipes(params, layout),
+        "recipes": recipes(params, layout, table),
         "curves": curve_panels(curves),
         "glosses": glosses(predictions, filmed, pictures),
         "gate": gate(params, layout),

@@ -1,16 +1,17 @@
 """What each recipe trains on, and for how long: more clips are also more steps unless they are held equal."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
+
+import pandas as pd
 
 from calse.layout import Layout
 from calse.params import Params
 from calse.splits import read_split
 
 
-def recipes(params: Params, layout: Layout) -> list[dict[str, Any]]:
-    """Return every recipe's sets and seeds, and what of a training is known: clips and optimiser steps."""
+def recipes(params: Params, layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return every recipe's sets and seeds, and for its trainings the clips and the optimiser steps."""
     return [
         {
             "name": name,
@@ -18,7 +19,7 @@ def recipes(params: Params, layout: Layout) -> list[dict[str, Any]]:
             "equal_steps": recipe.equal_steps,
             "seeds": params.seeds_of(name),
             "clips": _range(_clips(params, layout, name)),
-            "steps": _range(_steps(layout, name)),
+            "steps": _range(table.loc[table["recipe"] == name, "steps"]),
         }
         for name, recipe in params.recipes.items()
     ]
@@ -28,12 +29,6 @@ def _clips(params: Params, layout: Layout, recipe: str) -> list[int]:
     """Count the training clips against every test source."""
     path = layout.split(recipe)
     return [len(read_split(path).train(source)) for source in params.test_sources] if path.is_file() else []
-
-
-def _steps(layout: Layout, recipe: str) -> list[int]:
-    """Read the optimiser steps against every test source."""
-    path = layout.metrics("evaluate") / recipe / "metrics.json"
-    return list(json.loads(path.read_text(encoding="utf-8")).get("steps", {}).values()) if path.is_file() else []
 
 
 def _range(counts: Iterable[int]) -> str:
