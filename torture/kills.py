@@ -3,7 +3,9 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -15,6 +17,7 @@ from torture.toy import digests, environment, leftovers, make_toy, processes_in
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("dvc", "stage", "group")
 MEAN_WAIT, PATIENCE = 9.0, 60.0  # seconds until a kill, any now and then; until everything must be gone after it
+MOST_FAULTS = 10
 
 
 @dataclass
@@ -27,6 +30,11 @@ class Tally:
     compared: int = 0
     faults: list[str] = field(default_factory=list)
 
+    def fault(self, text: str) -> None:
+        """Note what must not be, and show it at once."""
+        self.faults.append(text)
+        print(f"fault: {text}", file=sys.stderr, flush=True)
+
 
 def kills(count: int = 50, seed: int = 1974) -> Tally:
     """Kill a toy study at least `count` times, over as many whole pipelines as that takes."""
@@ -35,7 +43,8 @@ def kills(count: int = 50, seed: int = 1974) -> Tally:
     with tempfile.TemporaryDirectory() as temporary:
         whole = make_toy(Path(temporary) / "whole")
         _git(whole)
-        start(whole, CALSE_WORKERS="1").communicate()
+        if start(whole, CALSE_WORKERS="1").wait():
+            raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
         expected = digests(whole)
         while sum(tally.kills.values()) < count:
             root = make_toy(Path(temporary) / f"killed-{tally.pipelines}")
@@ -75,9 +84,9 @@ def killed_until_done(root: Path, rng: random.Random, tally: Tally) -> None:
             continue
         if code == 0:
             return
-        log = (root.parent / f"{root.name}.log").read_text()
-        tally.faults.append(f"dvc repro failed after a kill: {log[-2000:]}")
-        return
+        tally.fault(f"dvc repro failed after a kill: {(root.parent / f'{root.name}.log').read_text()[-3000:]}")
+        if len(tally.faults) > MOST_FAULTS:
+            return
 
 
 def strike(root: Path, running: subprocess.Popen[str], rng: random.Random, tally: Tally) -> None:
@@ -94,7 +103,7 @@ def strike(root: Path, running: subprocess.Popen[str], rng: random.Random, tally
     tally.stages[name] += 1
     if not _gone(root, running):
         orphans = processes_in(root)
-        tally.faults.append(f"{number.name} to {victim} in {name}: still there: {orphans}")
+        tally.fault(f"{number.name} to {victim} in {name}: still there: {orphans}")
         for pid in orphans:
             _send("stage", running.pid, pid, signal.SIGKILL)
         running.wait()
@@ -121,19 +130,20 @@ def check_whole(root: Path, expected: dict[str, str], tally: Tally) -> None:
     """Hold a killed study against the uninterrupted one: bytes, temporary files, locks, runs."""
     found = digests(root)
     differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    tally.faults += [f"differs: {name}" for name in differ]
     tally.compared += len(expected)
-    tally.faults += [f"left over: {name}" for name in leftovers(root)]
-    tally.faults += [f"run not finished: {name} is {status}" for name, status in unfinished_runs(root)]
+    for text in [
+        *(f"differs: {name}" for name in differ),
+        *(f"left over: {name}" for name in leftovers(root)),
+        *(f"run not finished: {name} is {status}" for name, status in unfinished_runs(root)),
+    ]:
+        tally.fault(text)
     again = subprocess.run(["dvc", "repro"], cwd=root, env=environment(), capture_output=True, text=True)
     if again.returncode or "Running stage" in again.stdout:
-        tally.faults.append(f"a second dvc repro had work to do: {again.stdout[-500:]}{again.stderr[-500:]}")
+        tally.fault(f"a second dvc repro had work to do: {again.stdout[-500:]}{again.stderr[-500:]}")
 
 
 def unfinished_runs(root: Path) -> list[tuple[str, str]]:
     """Return the MLflow runs that are not FINISHED."""
-    import sqlite3
-
     with sqlite3.connect(root / "mlruns/mlflow.db") as store:
         rows = store.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active' AND status != 'FINISHED'")
         return [(str(name), str(status)) for name, status in rows]
