@@ -79,8 +79,8 @@ def test_every_layer_has_the_published_shape():
     assert seen == PUBLISHED_SHAPES
 
 
-@pytest.mark.parametrize("frames", [9, 16, 24, 32, 40, 64, 75])
-@pytest.mark.parametrize("size", [32, 64, 112, 200, 256])
+@pytest.mark.parametrize("frames", [9, 16, 24, 75])
+@pytest.mark.parametrize("size", [32, 200])
 def test_frames_out_follow_from_frames_in_at_every_size(frames: int, size: int):
     expected = math.ceil(math.ceil(math.ceil(frames / 2) / 2) / 2) - 1
     assert meta_model(width=0.25)(torch.empty(1, 3, frames, size, size, device="meta")).shape == (1, 100, expected)
@@ -98,6 +98,21 @@ def padded_as_tensorflow(x: torch.Tensor, kernel: tuple[int, ...], stride: tuple
         total = max((math.ceil(size / s) - 1) * s + k - size, 0)
         amounts += [total // 2, total - total // 2]
     return F.pad(x, amounts)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "size"), [(1, 1, (4, 8, 8)), (7, 2, (9, 16, 16)), (7, 2, (16, 15, 15))])
+def test_fast_convolutions_have_the_plain_ones_gradients(kernel: int, stride: int, size: tuple[int, ...]):
+    """As a matrix product, or padded by hand, to 1e-5 of the gradients' norms; channels last, as in training."""
+    unit = Unit(3, 8, kernel, stride)
+    x = torch.randn(2, 3, *size).contiguous(memory_format=torch.channels_last_3d).requires_grad_()
+    fast = unit.convolve(x)
+    padded = padded_as_tensorflow(x, (kernel,) * 3, (stride,) * 3)
+    plain = F.conv3d(padded.contiguous(), unit.conv3d.weight, stride=stride)
+    assert fast.is_contiguous(memory_format=torch.channels_last_3d)
+    slope = torch.randn_like(plain)
+    gradients = [torch.autograd.grad(out, (x, unit.conv3d.weight), slope) for out in (fast, plain)]
+    for ours, theirs in zip(*gradients, strict=True):
+        assert (ours - theirs).norm() / theirs.norm() < 1e-5
 
 
 SIZES = [(16, 64, 64), (9, 63, 65), (2, 7, 7), (4, 8, 9), (5, 13, 14), (1, 3, 3)]

@@ -12,7 +12,7 @@ from calse.recognition.precision import choose_precision, convolution_inputs, wr
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(("frames", "size"), [(9, 32), (16, 64), (32, 32)])
+@pytest.mark.parametrize(("frames", "size"), [(9, 32), (16, 64)])
 def test_bf16_weight_gradients_agree_with_fp32_at_the_shapes_of_training(frames: int, size: int):
     assert wrong_in_bf16(I3D(14, width=0.25), frames, size, CPU) is None
 
@@ -58,7 +58,7 @@ def test_wrong_gradients_switch_auto_to_fp32_and_stop_bf16(monkeypatch: pytest.M
     right = precision.weight_gradient
 
     def wrong_at_two_frames(unit: Unit, x: torch.Tensor, bf16: bool) -> torch.Tensor:
-        gradient = right(unit, x, bf16)
+        gradient = right(unit, x, bf16=False)  # emulated bf16 is slow, and not what is asked here
         return gradient * float("nan") if bf16 and x.shape[2] == 2 and unit.conv3d.kernel_size[0] == 3 else gradient
 
     monkeypatch.setattr(precision, "weight_gradient", wrong_at_two_frames)

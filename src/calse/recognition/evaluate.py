@@ -89,7 +89,7 @@ def predict_run(
 def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return scores K and probabilities K of decoded clips T x H x W x 3 uint8, by a network and its JSON.
 
-    In fp32 and with the threads of its training, so that equal weights give equal digits.
+    In fp32 and with the batches and threads of its training, so that equal weights give equal digits.
     """
     import torch
 
@@ -102,12 +102,14 @@ def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[t
     torch.set_num_threads(train.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = placed(model, device)
-    results = []
-    for clip in clips:
+    results: list[tuple[np.ndarray, np.ndarray]] = []
+    size = train.micro_batch or train.batch
+    for start in range(0, len(clips), size):
+        views = [view_of(clip, train) for clip in clips[start : start + size]]
         with torch.inference_mode():
-            scores = clip_scores(model(network_input([view_of(clip, train)], train, device)), train.loss)
+            scores = clip_scores(model(network_input(views, train, device)), train.loss)
             chances = probabilities(scores, train.loss)
-        results.append((scores[0].cpu().numpy(), chances[0].cpu().numpy()))
+        results += zip(scores.cpu().numpy(), chances.cpu().numpy(), strict=True)
     return results
 
 
