@@ -18,7 +18,6 @@ from calse.tracking.trees import git
 FOLDER = "mlruns"
 EXPERIMENT, PARENT = "dvc.experiment", "mlflow.parentRunId"
 WORKSPACE = "workspace"
-AGAIN = "`calse track sync` rebuilds it"
 
 
 def store_folder() -> Path:
@@ -50,7 +49,13 @@ def locked_store() -> Iterator[None]:
             raise
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise CalseError(f"the MLflow store fails: {reason}; if {FOLDER}/ is damaged, delete it: {AGAIN}") from None
+            raise CalseError(f"the MLflow store fails: {reason}; {_hint()}") from None
+
+
+def _hint() -> str:
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        return "is MLFLOW_TRACKING_URI right, and its server up?"
+    return f"if {FOLDER}/ is damaged, delete it: `calse track sync` rebuilds it"
 
 
 class Store:
@@ -58,6 +63,7 @@ class Store:
 
     def __init__(self, experiment: str) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a training waits for a lost server once
         logging.getLogger("alembic").setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
