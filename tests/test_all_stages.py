@@ -1,17 +1,21 @@
 """The whole way in a toy repository: the real graph, real videos, a real store; only small."""
 
 import csv
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import av
 import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from calse.clips import read_manifest
 from calse.layout import Layout
 from faces import fetched_models
 
@@ -32,6 +36,8 @@ SMALL = {
     "affine": {"AF1": None},
     "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None},
 }
+# What pictures, videos and arrays of them begin with.
+PICTURES = (b"\x89PNG\r", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"GIF8", b"WEBPVP8", b"ftypisom", b"\x93NUMPY")
 RECIPES = ("Baseline", "DF1", "AF2")
 CALSE = ("env", "PYTHONPATH=src", "python", "-m", "calse")
 
@@ -62,6 +68,14 @@ class Repository:
         code, output = self.run("dvc", "repro")
         assert code == 0, output
         return re.findall(r"Running stage '(.+?)'", output)
+
+    def wait_for_experiments(self, names, seconds=240):
+        for _ in range(seconds):
+            refs = self.run("git", "for-each-ref", "--format=%(refname)", "refs/exps")[1].split()
+            if names <= {ref.rsplit("/", 1)[1] for ref in refs}:
+                return
+            time.sleep(1)
+        raise AssertionError(self.run("dvc", "queue", "status")[1])
 
     def change(self, changes):
         path = self.root / "params.yaml"
@@ -135,11 +149,70 @@ def test_a_parameter_of_a_set_reruns_the_trainings_that_use_it_and_no_other(repo
 
 
 def test_no_frame_of_a_video_is_left_for_git(repository):
+    """Not even when DVC has taken its own .gitignore entries back, as it does when a stage fails."""
+    for folder in ("data", "models"):
+        for file in (repository.root / folder).rglob(".gitignore"):
+            file.unlink()
     untracked = repository.run("git", "ls-files", "--others", "--exclude-standard")[1].splitlines()
     assert len(untracked) > 50
     assert not [name for name in untracked if name.endswith((".mp4", ".face", ".safetensors", ".npy", ".tflite"))]
     pictures = {name for name in untracked if name.endswith(".png")}
     assert sorted(pictures) == ["metrics/report/curves.png", "metrics/report/table.png"]
+
+
+def test_queued_experiments_land_in_the_store_with_their_own_name_code_and_parameters(repository):
+    """Two at once: a recipe from the command line, and code that is changed back before its training starts."""
+    repository.run("git", "add", "-A")
+    repository.run("git", "-c", "user.name=toy", "-c", "user.email=toy@example.org", "commit", "-qm", "study")
+    queue, recipe = ("dvc", "exp", "run", "--queue"), "+recipes.Both={sets: [AF2, DF-1], equal_steps: true}"
+    repository.run(*queue, "-n", "both", "-S", recipe, "-S", "train.lr=0.01", "train@Both")
+    fit = repository.root / "src/calse/recognition/fit.py"
+    code = fit.read_text()
+    fit.write_text(code.replace('{"loss": round(loss / seen, 6)', '{"loss": 42.0'))
+    repository.run(*queue, "-n", "strange", "train@Baseline")
+    fit.write_text(code)
+    repository.run("dvc", "queue", "start", "-j", "2")
+    repository.wait_for_experiments({"both", "strange"})
+    code, output = repository.run(*CALSE, "track", "sync")
+    assert code == 0, output
+    code, output = repository.run(*CALSE, "track", "verify")
+    assert code == 0, output
+    runs = {(run.data.tags["dvc.experiment"], run.info.run_name): run.data for run in runs_of(repository)}
+    assert runs["both", "Both-SACU-1"].params["train.lr"] == "0.01"
+    assert runs["both", "both"].params["recipes.Both.sets"] == '["AF2", "DF-1"]'
+    assert runs["strange", "Baseline-SACU-1"].metrics["loss"] == 42
+    assert runs["workspace", "Baseline-SACU-1"].metrics["loss"] < 42
+    assert "Both" not in (repository.root / "params.yaml").read_text()
+
+
+def test_every_generated_clip_says_in_its_container_what_it_is(repository):
+    manifests = [
+        *repository.root.glob("data/manifests/sets/*.csv"),
+        *repository.root.glob("data/manifests/omitted/*.csv"),
+    ]
+    clips = [clip for path in manifests for clip in read_manifest(path)]
+    assert {clip.details["by"] for clip in clips} == {"affine", "swap", "omit"}
+    for clip in clips:
+        with av.open(str(repository.root / clip.path)) as container:
+            told = json.loads(container.metadata["comment"])
+        assert told == clip.details | {"parent": clip.parent}
+        assert clip.details["by"] != "swap" or {"donor", "model", "seed"} < set(told)
+
+
+def test_nothing_that_git_or_mlflow_keeps_shows_a_frame(repository):
+    """Every picture but the tables' own, of every format, by its first bytes and in texts as base64."""
+    kept = repository.run("git", "ls-files", "--others", "--cached", "--exclude-standard", "-z")[1].split("\0")
+    files = [repository.root / name for name in kept if name and not name.startswith(("src/", "presets/"))]
+    files += [path for path in (repository.root / "mlruns").rglob("*") if path.is_file()]
+    assert any(path.suffix == ".csv" for path in files)
+    assert any(path.name == "mlflow.db" for path in files)
+    for path in files:
+        data = path.read_bytes()
+        if path.relative_to(repository.root).parts[:2] != ("metrics", "report") or path.suffix not in (".png", ".svg"):
+            pictures = [mark for mark in PICTURES if mark in (data[:16] if path.suffix != ".db" else data)]
+            assert not pictures, path
+        for text in (b"base64,", b"data:image", b"data:video", b"iVBORw0KGgo", b"/9j/4AA"):
+            assert text not in data, path
 
 
 def test_a_failing_gate_stops_before_anything_trains_and_says_which_gloss(repository):

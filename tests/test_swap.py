@@ -16,7 +16,7 @@ from calse.faceswap.align import MEAN_FACE, alignment, invert, move, warp
 from calse.faceswap.augmentation import MARGIN, central_views, training_views
 from calse.faceswap.blend import match_colours, predict
 from calse.faceswap.checkpoint import load_model, save_model
-from calse.faceswap.convert import swap, swap_frames
+from calse.faceswap.convert import FACE, swap, swap_frames
 from calse.faceswap.loss import dissimilarity, face_loss
 from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, OVAL, detail_weights, face_mask, face_width, fill, hand_mask
 from calse.faceswap.network import SwapNetwork
@@ -453,10 +453,10 @@ def test_a_swapped_set_has_records_that_say_what_it_is(repository, monkeypatch):
     assert made.clip == f"DF-1-{parent.clip}-1"
     assert (made.gloss, made.source, made.signer, made.take) == ("NO", "INTERPRETER", parent.signer, parent.take)
     model = sha256_of(repository.swap_model("DONOR-1") / "model.safetensors")
-    assert made.details == {"by": "swap", "donor": "DONOR-1", "model": model, "seed": 1, "face": "synthetic"}
+    assert made.details == {"by": "swap", "donor": "DONOR-1", "model": model, "seed": 1, "face": FACE}
     video = repository.root / made.path
     assert sha256_of(video) == made.sha256
-    assert b"The face is synthetic" in video.read_bytes()
+    assert b"synthetic face" in video.read_bytes()
     assert read_frames(video).shape == (6, SIDE, SIDE, 3)
     report = json.loads((repository.metrics("swap") / "DF-1.json").read_text())
     assert report == {"clips": 1, "frames": 6, "frames_hand_over_face": 0, "frames_swapped": 6,

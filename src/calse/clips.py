@@ -58,6 +58,11 @@ def compact_json(value: dict[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def provenance(parent: str, made: dict[str, Any]) -> dict[str, str]:
+    """Return what a generated clip's container says of its origin, so that a copy outside this project tells it too."""
+    return {"comment": compact_json(made | {"parent": parent})}
+
+
 def normalise_gloss(text: str) -> str:
     """Return a gloss as it is written everywhere here: NFC, capitals, single spaces."""
     return unicodedata.normalize("NFC", " ".join(text.split()).upper())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.augment.draws import Matrix, draw_matrix
-from calse.clips import Clip, choose, compact_json, read_manifest, seed_of, verify, write_manifest
+from calse.clips import Clip, choose, compact_json, provenance, read_manifest, seed_of, verify, write_manifest
 from calse.errors import CalseError
 from calse.files import folder_written_aside, sha256_of
 from calse.layout import Layout
@@ -62,7 +62,9 @@ def make_copy(copy: Copy) -> Clip:
     matrix = draw_matrix(settings, parent.width, parent.height, seed)
     frames = read_frames(verify(parent, copy.layout.root))
     path = copy.folder / f"{copy.name}.mp4"
-    write_video(path, (warp(frame, matrix, settings.border) for frame in frames), parent.fps)
+    made = {"by": "affine", "matrix": matrix.tolist(), "mode": settings.mode, "seed": seed}
+    warped = (warp(frame, matrix, settings.border) for frame in frames)
+    write_video(path, warped, parent.fps, provenance(parent.clip, made))
     return replace(
         parent,
         clip=copy.name,
@@ -71,7 +73,7 @@ def make_copy(copy: Copy) -> Clip:
         path=(Layout().augmented(copy.set_name) / path.name).as_posix(),
         sha256=sha256_of(path),
         content="",
-        made=compact_json({"by": "affine", "matrix": matrix.tolist(), "mode": settings.mode, "seed": seed}),
+        made=compact_json(made),
     )
 
 

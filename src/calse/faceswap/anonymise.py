@@ -7,15 +7,17 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from rich.console import Console
 
+from calse.clips import provenance
 from calse.errors import CalseError
-from calse.faceswap.checkpoint import load_model
+from calse.faceswap.checkpoint import WEIGHTS, load_model
 from calse.faceswap.compare import Comparison, compare
-from calse.faceswap.convert import MARK, swap_frames
+from calse.faceswap.convert import FACE, swap_frames
 from calse.faceswap.identity import SAME_PERSON
 from calse.faceswap.likeness import distances, embed_frames, sample
 from calse.faceswap.pictures import Pictures
 from calse.faceswap.track import FaceTrack
 from calse.faceswap.tracking import load_networks, track_faces
+from calse.files import sha256_of
 from calse.layout import Layout
 from calse.parallel import progress_bar
 from calse.params import Params, SwapSet
@@ -82,6 +84,9 @@ class Swapper:
         self._settings = settings_of(params, donor)
         self._network = load_model(layout.swap_model(donor))[0]
         self._networks = load_networks(layout)
+        model = sha256_of(layout.swap_model(donor) / WEIGHTS)
+        # the parent stays unnamed: its name may be a person's
+        self._provenance = provenance("", {"by": "anonymise", "donor": donor, "model": model, "face": FACE})
 
     def swap(self, job: Foreign, target: Path) -> Result:
         """Write one video with the donor's face and measure it."""
@@ -90,7 +95,7 @@ class Swapper:
         if not track.found.any():
             return Result(job.video, target, refused="shows no face")
         swapped, report = swap_frames(original, track, self._network, self._settings)
-        write_video(target, swapped, probe(job.copy).fps, MARK)
+        write_video(target, swapped, probe(job.copy).fps, self._provenance)
         figures = compare(original, swapped, track, self._networks, self._faces)
         return Result(
             job.video,

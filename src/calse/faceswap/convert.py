@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from calse.clips import Clip, choose, compact_json, verify, write_manifest
+from calse.clips import Clip, choose, compact_json, provenance, verify, write_manifest
 from calse.errors import CalseError
 from calse.faceswap.align import Matrix, alignment, move, warp
 from calse.faceswap.blend import Pictures, blend, match_colours, predict
@@ -27,7 +27,7 @@ from calse.params import Params, SwapSet
 from calse.video.decode import read_frames
 from calse.video.encode import write_video
 
-MARK = {"comment": "The face is synthetic: another person's was put in its place."}  # goes into the container
+FACE = "synthetic face: another person's in the signer's place"
 HIDDEN = 0.02  # share of the face that a hand must hide to be counted
 
 
@@ -90,8 +90,8 @@ def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
     track = track_of(parent, job.layout, frames)
     swapped, report = swap_frames(frames, track, _network(job.layout.swap_model(donor)), job.settings)
     path = job.folder / f"{job.name}.mp4"
-    write_video(path, swapped, parent.fps, MARK)
-    made = {"by": "swap", "donor": donor, "model": job.model, "seed": job.settings.seed, "face": "synthetic"}
+    made = {"by": "swap", "donor": donor, "model": job.model, "seed": job.settings.seed, "face": FACE}
+    write_video(path, swapped, parent.fps, provenance(parent.clip, made))
     clip = replace(
         parent,
         clip=job.name,

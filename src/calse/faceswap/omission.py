@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.clips import Clip, compact_json, read_manifest, verify, write_manifest
+from calse.clips import Clip, compact_json, provenance, read_manifest, verify, write_manifest
 from calse.faceswap.identity import SAME_PERSON
 from calse.faceswap.likeness import DIGITS, embed_frames, quartiles, quotas, sample, share
 from calse.faceswap.mask import OVAL, face_width, fill, hand_mask
@@ -71,7 +71,8 @@ def omit_clip(job: Job) -> Omitted:
     frames = read_frames(verify(parent, job.layout.root))
     path = job.folder / f"{job.name}.mp4"
     blurred = without_faces(frames, track)
-    write_video(path, blurred, parent.fps)
+    made = {"by": "omit", "blur": BLUR, "margin": MARGIN, "face": "blurred"}
+    write_video(path, blurred, parent.fps, provenance(parent.clip, made))
     clip = replace(
         parent,
         clip=job.name,
@@ -80,7 +81,7 @@ def omit_clip(job: Job) -> Omitted:
         path=(Layout().omitted(parent.source) / path.name).as_posix(),
         sha256=sha256_of(path),
         content="",
-        made=compact_json({"by": "omit", "blur": BLUR, "margin": MARGIN}),
+        made=compact_json(made),
     )
     numbers = sample(track.found, job.checked, parent.clip, SEED)
     before, after = (embed_frames(job.layout, video, track.landmarks, numbers) for video in (frames, blurred))
