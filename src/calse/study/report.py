@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from calse.errors import CalseError
-from calse.files import folder_written_aside, write_text
+from calse.files import folder_written_aside, write_json, write_text
 from calse.layout import Layout
 from calse.params import Params
 from calse.study.curves import draw_curves, read_curves
 from calse.study.published import published_comparisons, published_section, read_published
 from calse.study.swaps import swap_section
-from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
+from calse.study.table import MEAN, accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
 from calse.study.verdicts import verdict_section
 
 STUDIED_CORPUS = "calse-100"
@@ -45,12 +45,21 @@ def report(params: Params, layout: Layout) -> None:
             table = table.merge(read_published(), "left", ["recipe", "test_source", "k"], suffixes=("", "_published"))
             _write(published, folder / "published.csv")
         _write(table, folder / "table.csv")
+        write_json(folder / "headline.json", headline(table, min(params.evaluate.topk)))
         _write(comparisons, folder / "comparisons.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
         draw_table(table, params.corpus.glosses, folder / "table.png")
         if len(curves):
             draw_curves(curves, folder / "curves.png")
     write_page(params, layout, predictions, table, comparisons, curves, published)
+
+
+def headline(table: pd.DataFrame, k: int) -> dict[str, dict[str, float]]:
+    """Return each recipe's mean top-K: what `dvc exp show` and `dvc metrics diff` compare experiments by."""
+    means = table[(table["k"] == k) & (table["test_source"] == MEAN)]
+    return {
+        f"top{k}": {recipe: round(value, 6) for recipe, value in zip(means["recipe"], means["accuracy"], strict=True)}
+    }
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -66,11 +75,13 @@ def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
 
 
 def read_steps(params: Params, layout: Layout) -> dict[tuple[str, str], int]:
-    """Return the optimiser steps of a training, by recipe and test source."""
+    """Return the optimiser steps of a training, by recipe and test source. Raises CalseError when they are not told."""
     steps: dict[tuple[str, str], int] = {}
     for recipe in params.recipes:
         path = layout.metrics("evaluate") / recipe / "metrics.json"
-        by_source = json.loads(path.read_text(encoding="utf-8"))["steps"]
+        by_source = json.loads(path.read_text(encoding="utf-8")).get("steps")
+        if by_source is None:
+            raise CalseError(f"{path} does not say how long its trainings were; run: dvc repro evaluate@{recipe}")
         steps |= {(recipe, source): count for source, count in by_source.items()}
     return steps
 
