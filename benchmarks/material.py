@@ -33,9 +33,10 @@ def preset(name: str = "synthetic", **train: Any) -> Params:
 
 
 @cache
-def filmed(frames: int, short_side: int, source: str = "SACU", gloss: int = 0) -> np.ndarray:
+def filmed(frames: int, short_side: int, aspect: float = 4 / 3) -> np.ndarray:
     """Return the first frames of a sign, T x H x W x 3 uint8; where a sign is shorter, backwards and forwards again."""
-    shots = film(SOURCES[source][0], glosses(14)[gloss], short_side, rng_of("benchmark", gloss))
+    studio = replace(SOURCES["SACU"][0], aspect=aspect)
+    shots = film(studio, glosses(14)[0], short_side, rng_of("benchmark"))
     taken = np.stack([frame for (frame, _), _ in zip(shots, range(frames), strict=False)])
     there_and_back = np.concatenate([taken, taken[::-1]])
     return there_and_back[np.arange(frames) % len(there_and_back)]

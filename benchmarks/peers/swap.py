@@ -48,7 +48,8 @@ class PlainSwap:
         weights = weights * max(1.0, self.settings.eyes_weight, self.settings.mouth_weight)
         weights = AROUND + (weights - AROUND) * mask
         error = (1 - similarity(faces, truth)) / 2 + COLOUR * (faces - truth) ** 2
-        return (error.mean(dim=1, keepdim=True) * weights).sum() / weights.sum() + F.mse_loss(masks, mask)
+        drawn: Tensor = (error.mean(dim=1, keepdim=True) * weights).sum() / weights.sum()
+        return drawn + F.mse_loss(masks, mask)
 
 
 def similarity(one: Tensor, other: Tensor) -> Tensor:
