@@ -36,7 +36,11 @@ def draw(rows: list[Row], path: Path) -> None:
         axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    ticks = [tick for tick in (0.1, 0.25, 0.5, 1, 2, 4, 10) if any(within(tick, attained(row)) for row in rows)]
+    ticks = [
+        tick
+        for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+        if any(within(tick, attained(row)) for row in rows)
+    ]
     axes.set_xticks(ticks or [1], [f"{tick:g}" for tick in ticks or [1]])
     axes.minorticks_off()
     axes.set_yticks(range(len(rows)), [row["figure"] for row in rows], fontsize=8)
