@@ -188,10 +188,10 @@ def test_the_published_changes_stand_beside_what_they_can_be(layout):
     assert "<b>+11.7</b><br><small>could be noise</small>" in text
 
 
-def compared(*verdicts):
+def compared(*verdicts, seeds=3):
     columns = ["recipe", "test_source", "verdict", "delta"]
     rows = pd.DataFrame(verdicts, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01)
-    return answer(pd.DataFrame({"k": [1]}), rows)
+    return answer(pd.DataFrame({"k": [1], "seeds": [seeds]}), rows)
 
 
 def test_the_headline_says_which_recipe_helps():
@@ -202,6 +202,8 @@ def test_the_headline_says_which_recipe_helps():
     assert found.title == "AF2 helps on SACU, STS; DF1 harms"
     assert found.lines[0].startswith("3 of the 3 comparisons")
     assert "DF1, −30.0 points" in found.lines[1]
+    assert len(found.lines) == 2
+    assert "another seed" in compared(("AF2", "mean", BETTER, 0.1), seeds=1).lines[-1]
     many = compared(*((f"R{n}", "mean", BETTER, 0.1) for n in range(4)), quiet)
     assert many.title == "4 of 5 recipes differ from Baseline"
     assert many.lines[0] == "R0 helps; R1 helps; R2 helps; R3 helps."

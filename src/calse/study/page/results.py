@@ -34,7 +34,10 @@ def answer(table: pd.DataFrame, comparisons: pd.DataFrame) -> Answer:
         count = shown.loc[shown["verdict"] != EVEN, "recipe"].nunique()
         title = f"{count} of {shown['recipe'].nunique()} recipes differ from {BASELINE}"
     lines = ["; ".join(found) + "."] if len(found) > MOST_CLAUSES else []
-    return Answer(title, [*lines, _counted(shown, k), _largest(shown)])
+    lines += [_counted(shown, k), _largest(shown)]
+    if found and table["seeds"].min() == 1:
+        lines.append("One training a cell: what another seed would change is not in these verdicts.")
+    return Answer(title, lines)
 
 
 def _clauses(shown: pd.DataFrame) -> list[str]:
