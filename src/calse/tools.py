@@ -63,6 +63,15 @@ def predict(
 
 
 @tools.command()
+def unlock() -> None:
+    """Remove DVC's lock file when a killed dvc left half of it; `make repro` does this first."""
+    from calse.unlock import remove_torn_lock
+
+    if remove_torn_lock():
+        print("removed .dvc/tmp/rwlock: a killed dvc had left half of it")
+
+
+@tools.command()
 def preset(name: str) -> None:
     """Put one of presets/*.yaml in the place of params.yaml."""
     from calse.files import written_aside

@@ -1,0 +1,123 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calse.files import folder_written_aside, written_aside
+from calse.unlock import remove_torn_lock
+
+STAGE = """
+import os, signal, sys, time
+from calse.lifeline import end_with_dvc
+signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), sys.exit(0)))
+end_with_dvc()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+DVC = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(60)"
+POOL = """
+import os, time
+from calse.parallel import map_parallel
+def work(number):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+if __name__ == "__main__":
+    map_parallel(work, [1], "work", 1)
+"""
+
+
+def gone(process, seconds=20):
+    """Whether a process ends in time; a zombie has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks the system about processes")
+
+
+@needs_proc
+@pytest.mark.parametrize("under_dvc", [True, False])
+def test_a_stage_stops_when_its_dvc_is_killed_and_a_command_of_ones_own_goes_on(under_dvc):
+    environment = os.environ | {"PYTHONPATH": "src"} | ({"DVC_STAGE": "train"} if under_dvc else {})
+    dvc = subprocess.Popen([sys.executable, "-c", DVC, STAGE], env=environment, stdout=subprocess.PIPE, text=True)
+    stage = int(dvc.stdout.readline())
+    dvc.kill()
+    dvc.wait()
+    try:
+        assert gone(stage, 20 if under_dvc else 1.5) == under_dvc
+        if under_dvc:
+            assert dvc.stdout.readline() == "stopped\n"
+    finally:
+        if not under_dvc:
+            os.kill(stage, signal.SIGKILL)
+        dvc.stdout.close()
+
+
+@needs_proc
+def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "pool.py")], env=environment, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        worker = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        assert gone(worker)
+
+
+def dead_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_swept_at_the_next_start_and_a_living_ones_is_not(tmp_path):
+    dead, living = dead_process(), os.getppid()
+    for owner in (dead, living):
+        (tmp_path / f".set.{owner}.part").mkdir()
+        (tmp_path / f".set.{owner}.part/half.mp4").touch()
+        (tmp_path / f".clip.{owner}.part.mp4").touch()
+    (tmp_path / f".other.{dead}.part").touch()
+    with folder_written_aside(tmp_path / "set") as folder:
+        (folder / "whole.mp4").touch()
+    with written_aside(tmp_path / "clip.mp4") as path:
+        path.touch()
+    left = {f".set.{living}.part", f".clip.{living}.part.mp4", f".other.{dead}.part"}
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "clip.mp4"} | left
+
+
+def test_a_folder_is_there_whole_even_when_replacing_fails(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/old").touch()
+    with pytest.raises(RuntimeError), folder_written_aside(tmp_path / "set") as folder:
+        (folder / "half").touch()
+        raise RuntimeError
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "old"]
+
+
+def test_the_longest_file_name_can_be_written_aside(tmp_path):
+    with written_aside(tmp_path / f"{'x' * 251}.mp4") as path:
+        path.touch()
+    assert (tmp_path / f"{'x' * 251}.mp4").exists()
+
+
+@pytest.mark.parametrize(("text", "torn"), [("", True), ('{"a": [', True), ("{}", False), (None, False)])
+def test_only_a_torn_lock_is_removed(tmp_path, text, torn):
+    path = tmp_path / ".dvc/tmp/rwlock"
+    path.parent.mkdir(parents=True)
+    if text is not None:
+        path.write_text(text)
+    assert remove_torn_lock(tmp_path) == torn
+    assert path.exists() == (text == "{}")
