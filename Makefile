@@ -28,6 +28,7 @@ $(READY): requirements.txt pyproject.toml | $(VENV)/bin/uv
 setup: $(READY)  ## create .venv with the locked packages
 
 repro: setup  ## rebuild the study: every stage, then the results table
+	@calse unlock
 	dvc repro
 	@calse track sync
 	@calse show
