@@ -27,7 +27,10 @@ INFO = {
 }
 CURVE = "epoch,loss,accuracy\n1,3.0,0.1\n2,1.5,0.2\n"
 SCORES = {
-    "filmed": {"SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}}},
+    "filmed": {
+        "SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}},
+        "STS": {"clips": 2, "top1": 1.0, "seeds": {}},
+    },
     "steps": {"SACU": 2},
 }
 QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}

@@ -11,7 +11,7 @@ from calse.files import write_json
 from calse.layout import Layout
 from calse.params import read_params
 from calse.study.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
-from calse.study.report import report, show
+from calse.study.report import headline, report, show
 from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
@@ -38,6 +38,7 @@ def test_accuracies_means_and_deltas_by_hand():
     table = accuracy_table(cells_of(rows, (1, 5, 10)))
     assert [cell(table, "Baseline", "SACU", k) for k in (1, 5, 10)] == [0.25, 0.5, 0.75]
     assert [cell(table, "AF1", "SACU", k) for k in (1, 5, 10)] == [0.5, 0.75, 1.0]
+    assert headline(table, 1) == {"top1": {"Baseline": 0.625, "AF1": 0.25}}
     assert [cell(table, "AF1", "SACU", k, "delta") for k in (1, 5, 10)] == [0.25, 0.25, 0.25]
     assert cell(table, "Baseline", "mean", 1) == (0.25 + 1) / 2
     assert cell(table, "AF1", "mean", 1, "delta") == 0.25 - 0.625
@@ -160,7 +161,14 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
         report(PARAMS, repository)
         contents.append({path.name: path.read_bytes() for path in repository.metrics("report").iterdir()})
     assert contents[0] == contents[1]
-    assert sorted(contents[0]) == ["comparisons.csv", "published.csv", "table.csv", "table.md", "table.png"]
+    assert sorted(contents[0]) == [
+        "comparisons.csv",
+        "headline.json",
+        "published.csv",
+        "table.csv",
+        "table.md",
+        "table.png",
+    ]
     table = pd.read_csv(repository.metrics("report") / "table.csv")
     assert cell(table, "AF1", "DILSE", 1, "accuracy_published") == 0.463
     assert cell(table, "DF2", "mean", 1, "steps") == cell(table, "DF2", "STS", 1, "steps") == 4800

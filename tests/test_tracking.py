@@ -78,7 +78,7 @@ def test_the_pipeline_is_the_parent_and_holds_every_parameter_and_score(study):
         "swap.DF-1.erode": "0.5",
         "train.batch": "10",
     }
-    assert parent.data.metrics == {"AF1.SACU.top1": 0.5, "AF1.mean.top1": 0.5}
+    assert parent.data.metrics == {"AF1.SACU.top1": 0.5, "AF1.STS.top1": 1, "AF1.mean.top1": 0.75}
 
 
 def test_a_second_sync_changes_nothing(study):

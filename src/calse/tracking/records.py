@@ -144,12 +144,11 @@ def _pipeline(tree: Tree, stages: dict[str, Stage], name: str) -> Record:
 
 
 def _top_k(recipe: str, sources: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield a recipe's top-K for each test source, and over the clips of all."""
-    clips = sum(figures["clips"] for figures in sources.values())
+    """Yield a recipe's top-K for each test source and their mean, as the report's table has it."""
     for key in {key for figures in sources.values() for key in figures if key[3:].isdigit()}:
-        yield from ((f"{recipe}.{source}.{key}", figures[key]) for source, figures in sources.items())
-        hits = sum(figures[key] * figures["clips"] for figures in sources.values())
-        yield f"{recipe}.mean.{key}", round(hits / clips, 6)
+        values = [figures[key] for figures in sources.values()]
+        yield from ((f"{recipe}.{source}.{key}", value) for source, value in zip(sources, values, strict=True))
+        yield f"{recipe}.mean.{key}", round(sum(values) / len(values), 6)
 
 
 def record(kind: str, identity: dict[str, Any], name: str, facts: Facts) -> Record:
