@@ -1,6 +1,7 @@
 """`python -m torture garbage`: the harness's commands, each with a table; exit code 1 when something did not hold."""
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -25,6 +26,15 @@ def kills(count: int = 50, seed: int = 1974) -> None:
     tally = kills(count, seed)
     print_tally(tally)
     sys.exit(bool(tally.faults))
+
+
+@app.command()
+def licences() -> None:
+    """Write docs/licences.md from the packages' own metadata."""
+    from calse.files import write_text
+    from torture.licences import licence_table
+
+    write_text(Path("docs/licences.md"), licence_table())
 
 
 @app.callback()

@@ -1,0 +1,102 @@
+"""What the source itself must not hold, and what its dependencies allow."""
+
+import ast
+import pickle
+from pathlib import Path
+
+import pytest
+
+from calse.errors import CalseError
+from calse.params import read_params
+from torture.licences import licence_table
+
+FILES = sorted([*Path("src").rglob("*.py"), *Path("torture").rglob("*.py")])
+FORBIDDEN = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "os.system",
+    "os.popen",
+    "pickle.load",
+    "pickle.loads",
+    "marshal.loads",
+}
+
+
+def calls():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield path, node, ast.unparse(node.func), {word.arg: word.value for word in node.keywords}
+
+
+def test_no_code_runs_from_text_and_no_shell_is_opened():
+    for path, node, name, words in calls():
+        where = f"{path}:{node.lineno}: {name}"
+        assert name not in FORBIDDEN, where
+        assert "shell" not in words, where
+        assert not name.endswith(".extractall"), where
+
+
+def test_torch_loads_weights_only_and_yaml_is_safe():
+    loads = [(path, node, words) for path, node, name, words in calls() if name == "torch.load"]
+    assert loads
+    for path, node, words in loads:
+        assert ast.unparse(words["weights_only"]) == "True", f"{path}:{node.lineno}"
+    yamls = [(path, node, words) for path, node, name, words in calls() if name.rpartition(".")[2] == "YAML"]
+    assert yamls
+    for path, node, words in yamls:
+        assert ast.unparse(words["typ"]) == "'safe'", f"{path}:{node.lineno}"
+    assert not [path for path in FILES if "import yaml" in path.read_text(encoding="utf-8")]  # PyYAML runs tags
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_that_runs_code_is_refused_and_runs_none(tmp_path, zipped):
+    import torch
+
+    from calse.recognition.pretrained import read_state
+
+    path, mark = tmp_path / "weights.pt", tmp_path / "escaped"
+    if zipped:
+        torch.save({"state_dict": {"a": Bomb(str(mark))}}, path)
+    else:
+        path.write_bytes(pickle.dumps({"a": Bomb(str(mark))}))
+    with pytest.raises(CalseError, match=r"weights\.pt"):
+        read_state(path)
+    assert not mark.exists()
+
+
+def test_yaml_tags_run_nothing(tmp_path):
+    path, mark = tmp_path / "params.yaml", tmp_path / "escaped"
+    path.write_text(
+        f"corpus: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ['{mark}']]\n"
+    )
+    with pytest.raises(CalseError, match=r"params\.yaml"):
+        read_params(path)
+    assert not mark.exists()
+
+
+def test_the_ui_listens_on_this_machine_only(monkeypatch):
+    from calse.tracking import ui
+
+    started = []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setattr(ui.os, "execv", lambda _, command: started.append(command))
+    ui.serve(5000)
+    (command,) = started
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+
+
+def test_the_table_of_licences_is_what_the_packages_say():
+    assert Path("docs/licences.md").read_text(encoding="utf-8") == licence_table(), "python -m torture licences"
+    assert "unknown" not in licence_table()

@@ -1,0 +1,36 @@
+"""The licences of the packages that pyproject.toml names, as the installed packages state them."""
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+
+HEAD = """# Licences
+
+The packages that this project names itself, and what they say of their licence; `python -m torture licences` writes
+this file from their metadata. The face models come with theirs, in `models/face/sources.json`.
+
+| package | for | licence |
+|---|---|---|
+"""
+
+
+def licence_table(project: Path = Path("pyproject.toml")) -> str:
+    """Return docs/licences.md: a row for each direct dependency that is made for this platform."""
+    content = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    wanted = [(text, "use") for text in content["dependencies"]]
+    wanted += [(text, "development") for text in content["optional-dependencies"]["dev"]]
+    rows = [(re.split(r"[=<>~;[ ]", text)[0], purpose) for text, purpose in wanted if "== 'darwin'" not in text]
+    return HEAD + "".join(f"| {name} | {purpose} | {licence_of(name)} |\n" for name, purpose in sorted(rows))
+
+
+def licence_of(name: str) -> str:
+    """Return a package's licence: its expression, else its classifiers, else the first line of its text."""
+    try:
+        stated = metadata(name)
+    except PackageNotFoundError:
+        return "unknown"
+    classes = [text.rpartition(" :: ")[2] for text in stated.get_all("Classifier") or [] if "License ::" in text]
+    lines = (stated.get("License") or "").strip().splitlines()
+    first = lines[0].strip()[:60] if lines else ""
+    return stated.get("License-Expression") or ", ".join(sorted(classes)) or first or "unknown"
