@@ -1,4 +1,4 @@
-"""A tiny study as DVC leaves it: one source, one swapped set, one training, and the dvc.lock that vouches for them."""
+"""A tiny study as DVC leaves it: one source, two sets, one training, and the dvc.lock that vouches for them."""
 
 import hashlib
 import json
@@ -37,6 +37,7 @@ QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "iden
 DVC_YAML = """
 stages:
   ingest: {matrix: {source: "${corpus.sources}"}}
+  affine: {matrix: {set: "${sets}"}}
   swap: {foreach: "${swap}"}
   train: {matrix: {recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
   evaluate: {matrix: {recipe: "${recipes}"}}
@@ -58,15 +59,18 @@ def stage(params, deps, outs):
 
 
 def write_study():
-    """One source, one swapped set, one training with its scores: the files and the dvc.lock that vouches for them."""
+    """One source, two sets, one training with its scores: the files and the dvc.lock that vouches for them."""
     layout = Layout()
     write_json(layout.models("AF1") / "SACU/seed-1.json", INFO)
     for path, text in {
         layout.split("AF1"): "clip\n",
+        layout.set_manifest("AF1"): "clip\none\ntwo\n",
         Path("src/fit.py"): "...",
         layout.metrics("train") / "AF1/SACU-seed-1.csv": CURVE,
         Path("dvc.yaml"): DVC_YAML,
-        Path("params.yaml"): "{corpus: {sources: {SACU: 1}}, swap: {DF-1: {erode: 9}}, recipes: {AF1: []}}",
+        Path(
+            "params.yaml"
+        ): "{corpus: {sources: {SACU: 1}}, sets: [AF1], swap: {DF-1: {erode: 9}}, recipes: {AF1: []}}",
     }.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -79,6 +83,7 @@ def write_lock():
     code, split, models = "src/fit.py", "data/splits/AF1.csv", "models/i3d/AF1"
     stages = {
         "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
+        "affine@AF1": stage({"affine.AF1": {"scale": 0.1}}, [], ["data/manifests/sets/AF1.csv"]),
         "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [code, split], ["metrics/swap/DF-1.json"]),
         "train@AF1": stage({"train": {"batch": 10}}, [split, code], [models, "metrics/train/AF1"]),
         "evaluate@AF1": stage({}, [split, models], ["metrics/evaluate/AF1/metrics.json"]),

@@ -51,7 +51,7 @@ def study(tmp_path, monkeypatch, migrated):
 
 
 def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
-    assert sync() == {"made": 4}
+    assert sync() == {"made": 5}
     found = runs()
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     training = found["AF1-SACU-1"]
@@ -64,16 +64,17 @@ def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
     assert (data.dataset.name, data.dataset.digest) == ("data/splits/AF1.csv", md5(Path("data/splits/AF1.csv")))
     assert found["DF-1"].data.params == {"swap.erode": "0.5"}, "dvc.lock tells what ran, params.yaml may have moved on"
     assert found["DF-1"].data.metrics == {"frames": 12.0, "passed": 0.0, "identity.moved": 0.25}
-    assert found["SACU"].data.metrics == {"clips": 3}
+    assert (found["SACU"].data.metrics, found["AF1"].data.metrics) == ({"clips": 3}, {"clips": 2})
 
 
 def test_the_pipeline_is_the_parent_and_holds_every_parameter_and_score(study):
     sync()
     parent = runs()["workspace"]
     parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs().items()}
-    assert parents == dict.fromkeys(("SACU", "DF-1", "AF1-SACU-1"), parent.info.run_id) | {"workspace": None}
+    assert parents == dict.fromkeys(("SACU", "AF1", "DF-1", "AF1-SACU-1"), parent.info.run_id) | {"workspace": None}
     assert parent.data.params == {
         "corpus.name": "toy",
+        "affine.AF1.scale": "0.1",
         "ingest.fps": "25",
         "swap.DF-1.erode": "0.5",
         "train.batch": "10",
@@ -86,7 +87,7 @@ def test_a_second_sync_changes_nothing(study):
     before = {name: run.info.run_id for name, run in runs().items()}
     assert sync() is None
     Path("mlruns/.synced").unlink()
-    assert sync() == {"equal": 4}
+    assert sync() == {"equal": 5}
     assert {name: run.info.run_id for name, run in runs().items()} == before
     assert verify() == ([], [])
 
@@ -112,11 +113,11 @@ def test_a_rerun_replaces_its_run_and_other_parameters_make_another(study):
     sync()
     write_json(Path("metrics/swap/DF-1.json"), QUALITY | {"frames": 13})
     write_lock()
-    assert sync() == {"equal": 3, "replaced": 1}
+    assert sync() == {"equal": 4, "replaced": 1}
     assert runs()["DF-1"].data.metrics["frames"] == 13
     write_json(Path("models/i3d/AF1/SACU/seed-1.json"), INFO | {"fingerprint": "e" * 64})
     write_lock()
-    assert sync() == {"equal": 3, "made": 1}
+    assert sync() == {"equal": 4, "made": 1}
     drift, notes = verify()
     assert (drift, len(notes)) == ([], 1)
 
@@ -202,7 +203,7 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
     command = [sys.executable, "-m", "calse", "track", "sync"]
     both = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    assert len(runs()) == 4
+    assert len(runs()) == 5
     assert verify() == ([], [])
 
 

@@ -67,12 +67,19 @@ def _records_of(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[
 
 
 def _figures(tree: Tree, stage: Stage) -> Facts | None:
-    """Return what a stage measured, as figures or as a curve; None when its file is not the one of dvc.lock."""
-    path = stage.out("metrics/")
+    """Return what a stage measured, as figures or as a curve; of a set that nothing measured, its number of clips.
+
+    None when that file is not the one of dvc.lock.
+    """
+    path = stage.out("metrics/") or stage.out("data/manifests/")
     if path is None or md5_of(tree, path) != stage.outs[path]:
         return None
     content = (tree.read(path) or b"").decode()
-    return curve(content) if path.endswith(".csv") else metrics(numbers_of(json.loads(content)))
+    if path.endswith(".json"):
+        return metrics(numbers_of(json.loads(content)))
+    if path.startswith("metrics/"):
+        return curve(content)
+    return metrics([("clips", sum(1 for _ in csv.DictReader(io.StringIO(content))))])
 
 
 def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[Record]:
