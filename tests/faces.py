@@ -68,12 +68,13 @@ def track_of(layout: Layout, clip: Clip, frames: np.ndarray) -> FaceTrack:
 
 def drawn_track(count: int, centre: tuple[float, float] = (32, 32), width: float = 24) -> FaceTrack:
     """A track whose face is a still ellipse, `width` pixels wide and a third higher, without hands."""
-    from calse.faceswap.align import MEAN_FACE
+    from calse.faceswap.align import MEAN_FACE, MOUTH, MOUTH_CORNERS
     from calse.faceswap.mask import OVAL
 
     points = np.zeros((468, 3), np.float32)
     for index, (x, y) in MEAN_FACE.items():
         points[index, :2] = (np.array([x, y]) - 0.5) * width / 0.7
+    points[list(MOUTH_CORNERS), 1] = (MOUTH - 0.5) * width / 0.7
     turn = np.linspace(0, 2 * np.pi, len(OVAL), endpoint=False) - np.pi / 2
     points[list(OVAL), 0] = width / 2 * np.cos(turn)
     points[list(OVAL), 1] = width * 2 / 3 * np.sin(turn)

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from calse.clips import Clip, clip_id, read_manifest, write_manifest
 from calse.errors import CalseError
 from calse.faceswap import convert, train_swap
-from calse.faceswap.align import MEAN_FACE, alignment, invert, move, warp
+from calse.faceswap.align import MEAN_FACE, MOUTH, MOUTH_CORNERS, alignment, invert, move, warp
 from calse.faceswap.augmentation import MARGIN, central_views, training_views
 from calse.faceswap.blend import match_colours, predict
 from calse.faceswap.checkpoint import load_model, save_model
@@ -64,7 +64,7 @@ def face_points(opening):
     points[list(OVAL), :2] = np.roll(ellipse(len(OVAL), 0.5, 0.62), len(OVAL) // 4, axis=0)  # from the forehead on
     for ring, x in zip(EYES_WITH_BROWS, (-0.21, 0.21), strict=True):
         points[list(ring), :2] = ellipse(len(ring), 0.12, 0.06) + np.array([x, -0.2])
-    points[list(LIPS), :2] = ellipse(len(LIPS), 0.16, 0.03 + opening) + np.array([0, 0.32])
+    points[list(LIPS), :2] = ellipse(len(LIPS), 0.16, 0.03 + opening) + np.array([0, (MOUTH - 0.5) / 0.7])
     for index, place in MEAN_FACE.items():
         points[index, :2] = (np.array(place) - 0.5) / 0.7
     return points
@@ -141,6 +141,18 @@ def test_a_turned_face_lands_on_the_mean_face():
         placed = move(points, matrix)[list(MEAN_FACE)]
         assert np.allclose((placed + 0.5) / 80, list(MEAN_FACE.values()), atol=1e-5)
         assert np.allclose(move(move(points, matrix), invert(matrix)), points[:, :2], atol=1e-4)
+
+
+def test_a_long_faces_mouth_lands_where_every_mouth_does_and_still_opens():
+    _, track = cartoon((0, 0, 0), [0.0, 0.05, 0.1])
+    long = track.landmarks.copy()
+    long[:, list(LIPS), 1] += 0.12 * WIDTH
+    matrices = alignment(replace(track, landmarks=long), 80)
+    placed = np.stack([move(points, matrix) for points, matrix in zip(long, matrices, strict=True)])
+    assert np.allclose((placed[1, list(MOUTH_CORNERS), 1] + 0.5) / 80, MOUTH, atol=0.01)
+    assert np.allclose((placed[1, [33, 263], 1] + 0.5) / 80, MEAN_FACE[33][1], atol=0.01)
+    openings = np.ptp(placed[:, list(LIPS), 1], axis=1)
+    assert openings[0] < openings[1] < openings[2]
 
 
 def test_a_crop_goes_back_to_where_it_was_cut():

@@ -1,4 +1,4 @@
-"""From a face in a frame to an upright square crop of it, and back: similarity maps between pixels."""
+"""From a face in a frame to an upright square crop of it, and back: maps between pixels."""
 
 import cv2
 import numpy as np
@@ -23,13 +23,17 @@ MEAN_FACE = {
     234: (0.152, 0.397),
     454: (0.848, 0.397),
 }
+EYES, MOUTH = 0.308, 0.630  # heights of the mean face's eyes and of the corners of its mouth
+MOUTH_CORNERS = (61, 291)
+STRETCH = (0.7, 1.4)  # limits: no face is longer or shorter, a landmarker that is lost may say so
 
 
 def alignment(track: FaceTrack, size: int, half_life: float = 0, margin: float = 1) -> Matrix:
     """Return the maps `T x 2 x 3` from the clip's pixels to a crop of `size` pixels; NaN in frames without a face.
 
-    Least-squares similarities onto the mean face, smoothed over time with a half-life in frames (0: not at all).
-    A crop with a margin of 1.25 shows a quarter more on every side of length.
+    Least-squares similarities onto the mean face, smoothed over time with a half-life in frames (0: not at all), and
+    then one vertical stretch for the whole clip. A crop with a margin of 1.25 shows a quarter more on every side of
+    length.
     """
     found = track.found
     points = track.landmarks[:, list(MEAN_FACE), :2].astype(np.float64)
@@ -40,7 +44,23 @@ def alignment(track: FaceTrack, size: int, half_life: float = 0, margin: float =
     middle = (size - 1) / 2 * (1 + 1j)
     matrices = np.full((len(points), 2, 3), np.nan)
     matrices[found] = _as_matrix(forward, middle - forward * centre)
-    return matrices
+    return stretched(matrices, track, size, margin) if found.any() else matrices
+
+
+def stretched(matrices: Matrix, track: FaceTrack, size: int, margin: float) -> Matrix:
+    """Return the maps with heights stretched about the eyes until the clip's median mouth is where the mean face's is.
+
+    Faces are of different lengths: without it a long-faced donor's mouth is drawn on a signer's chin, where it is cut
+    off. One factor a clip leaves every movement of the mouth as it is.
+    """
+    corners = track.landmarks[track.found][:, list(MOUTH_CORNERS), :2].mean(axis=1)
+    heights = (matrices[track.found, 1, :2] * corners).sum(axis=1) + matrices[track.found, 1, 2]
+    eyes, mouth = (size * (0.5 + (share - 0.5) / margin) - 0.5 for share in (EYES, MOUTH))
+    factor = np.clip((mouth - eyes) / max(float(np.median(heights)) - eyes, 1e-6), *STRETCH)
+    fitted = matrices.copy()
+    fitted[:, 1] *= factor
+    fitted[:, 1, 2] += eyes * (1 - factor)
+    return fitted
 
 
 def _from_crop(points: NDArray[np.float64]) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
