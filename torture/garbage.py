@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -126,11 +127,26 @@ class Ground:
         return found
 
 
-def _params() -> dict[str, object]:
-    tree: dict[str, object] = YAML_SAFE.load(ROOT / "presets/synthetic.yaml")
+def ground_of_good_videos(root: Path, count: int = 2) -> Path:
+    """Write a repository with a raw source RAW of sound videos, larger ones than the hostile, and return its folder."""
+    layout = Layout(root)
+    folder, videos = layout.raw("garbage") / "RAW", []
+    folder.mkdir(parents=True)
+    for number in range(count):
+        encode(folder / f"{number}.mp4", "mp4", (96, 128), 40 + number)
+        videos.append(RawVideo(f"{number}.mp4", f"G{number}", "Ana", 1, sha256_of(folder / f"{number}.mp4")))
+    write_index(folder, videos)
+    params: dict[str, Any] = _params()
+    params["ingest"]["short_side"] = 512
+    YAML_SAFE.dump(params, root / "params.yaml")
+    return root
+
+
+def _params() -> dict[str, Any]:
+    tree: dict[str, Any] = YAML_SAFE.load(ROOT / "presets/synthetic.yaml")
     sources = {name: {"kind": "public", "clips_per_gloss": 1} for name in ("OFFERED", "LISTED", "RAW")}
     ingest = {"short_side": 32, "fps": 25, "on_bad_clip": "drop", "seconds_per_clip": SECONDS}
-    faces = dict(tree["faces"]) | {"sources": []}  # type: ignore[call-overload]
+    faces = tree["faces"] | {"sources": []}
     without = {"synthesise": {}, "affine": {}, "face-models": [], "omit": [], "donors": [], "swap": {}}
     corpus = {"name": "garbage", "glosses": 1, "sources": sources}
     chosen = {"corpus": corpus, "ingest": ingest, "faces": faces, "test_sources": ["RAW"], "recipes": {"Baseline": []}}

@@ -1,5 +1,6 @@
 """Writing files and folders so that nobody ever sees a half-written one."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from calse.errors import StarvedError
+
+SHORTAGES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the limit of a file's size is reached",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "operation not permitted",
+}
 
 
 def sha256_of(path: Path) -> str:
@@ -20,30 +32,49 @@ def sha256_of(path: Path) -> str:
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes its place in one step, on failure it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path)
-    try:
-        yield aside
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with _shortage_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = _aside(path)
+        try:
+            yield aside
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager
 def folder_written_aside(folder: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `folder`; on success it replaces `folder`, on failure it is removed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(folder)
-    former = aside.with_name(f"{aside.name}.former")
-    aside.mkdir()
+    with _shortage_named(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = _aside(folder)
+        former = aside.with_name(f"{aside.name}.former")
+        aside.mkdir()
+        try:
+            yield aside
+            if folder.exists():
+                os.replace(folder, former)
+            os.replace(aside, folder)
+        finally:
+            _remove(aside)
+            _remove(former)
+
+
+@contextmanager
+def _shortage_named(path: Path) -> Iterator[None]:
+    """Turn what the system says of a full or closed disk into one line that names the file and what is left."""
     try:
-        yield aside
-        if folder.exists():
-            os.replace(folder, former)
-        os.replace(aside, folder)
-    finally:
-        _remove(aside)
-        _remove(former)
+        yield
+    except OSError as error:
+        if error.errno not in SHORTAGES:
+            raise
+        where = path if ".part" in str(error.filename or ".part") else error.filename
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free / 1e6
+        raise StarvedError(
+            f"{where}: {SHORTAGES[error.errno]} ({free:.1f} MB are free in {path.parent}); "
+            "make room or allow it, then run the same command again"
+        ) from None
 
 
 def _aside(path: Path) -> Path:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from calse.clips import Clip, clip_id, compact_json, write_manifest
 from calse.corpus.raw import RawVideo, index_of, read_index
-from calse.errors import CalseError
+from calse.errors import CalseError, StarvedError
 from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
 from calse.params import Params
@@ -105,6 +105,8 @@ def make_clip(job: Job) -> Clip:
         seen = _Seen()
         frames = at_rate(seen.watch(iterate_frames(job.raw)), job.fps)
         write_video(job.target, (_small(frame, job.short_side) for frame in frames), job.fps)
+    except StarvedError:
+        raise
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{job.raw}: ").removeprefix(f"{job.target}: ")) from None
     made = {

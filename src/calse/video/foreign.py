@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calse.errors import CalseError
+from calse.errors import CalseError, StarvedError
 from calse.video.decode import iterate_frames, probe
 from calse.video.encode import write_video
 from calse.video.normalise import fitted_size, resized
@@ -34,6 +34,8 @@ def safe_copy(job: Foreign) -> None:
     """Decode a video and write its copy. Raises CalseError saying what is wrong with it."""
     try:
         write_video(job.copy, _square_pixels(job.video), probe(job.video).fps, crf=LOSSLESS)
+    except StarvedError:
+        raise
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{job.video}: ")) from None
 

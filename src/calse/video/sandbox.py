@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from calse.errors import CalseError
+from calse.errors import CalseError, StarvedError
 from calse.lifeline import end_with_parent
 from calse.parallel import progress_bar, worker_count
 
@@ -84,9 +84,11 @@ class _Cell(Generic[Item, Result]):
             self._start()
         try:
             self._pipe.send(item)
-            answer: Result | Refused | _Bug = self._pipe.recv()
+            answer: Result | Refused | StarvedError | _Bug = self._pipe.recv()
         except (EOFError, OSError):
             return Refused(self._cause_of_death())
+        if isinstance(answer, StarvedError):
+            raise answer
         if isinstance(answer, _Bug):
             raise RuntimeError(answer.text)
         return answer
@@ -136,9 +138,11 @@ def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float)
             pipe.send(answer)
 
 
-def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | _Bug:
+def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Bug:
     try:
         return function(item)
+    except StarvedError as error:
+        return error
     except CalseError as error:
         return Refused(str(error))
     except MemoryError:

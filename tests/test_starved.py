@@ -1,0 +1,63 @@
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calse.corpus.importing import import_folder
+from calse.errors import StarvedError
+from calse.files import folder_written_aside, write_text, written_aside
+from calse.layout import Layout
+from torture.garbage import ground_of_good_videos
+from videos import write_clip
+
+
+def small_files_only(limit=5_000):
+    """What a quota or a full disk does, for a child process: no file grows beyond the limit."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
+def test_a_stage_that_runs_out_of_disk_says_so_leaves_nothing_and_drops_no_clip(tmp_path):
+    root = ground_of_good_videos(tmp_path)
+    command = [sys.executable, "-m", "calse", "ingest", "RAW"]
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "CALSE_WORKERS": "1"}
+    starved = {"cwd": root, "env": environment, "capture_output": True, "text": True}
+    done = subprocess.run(command, preexec_fn=small_files_only, **starved)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "the limit of a file's size is reached" in done.stderr
+    assert "MB are free" in done.stderr
+    assert not [path for path in root.rglob("*") if path.suffix == ".mp4" and "raw" not in path.parts]
+    assert not list(root.rglob(".*"))
+    assert subprocess.run(command, **starved).returncode == 0
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_what_the_system_refuses_names_the_file_and_what_is_free(tmp_path, code):
+    for aside, name in ((written_aside, "a.csv"), (folder_written_aside, "set")):
+        with pytest.raises(StarvedError, match=rf"{name}: .*MB are free"), aside(tmp_path / name):
+            raise OSError(code, os.strerror(code))
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(IsADirectoryError), written_aside(tmp_path / "a"):
+        raise IsADirectoryError(errno.EISDIR, "x")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_named(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(StarvedError, match="permission denied"):
+        write_text(tmp_path / "closed/a.csv", "x")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_video_that_may_not_be_read_is_refused_by_name(tmp_path):
+    write_clip(tmp_path / "in/GOOD.mp4")
+    write_clip(tmp_path / "in/SHUT.mp4", 1).chmod(0)
+    report = import_folder(tmp_path / "in", Layout(tmp_path / "repository"), "mine", "SACU")
+    assert "ermission" in next(offer.refusal for offer in report.offers if offer.name == "SHUT.mp4")
