@@ -39,8 +39,9 @@ test: setup  ## run the tests
 bench: setup  ## time every part against its peer and limit (about 10 minutes; fewer with ROUNDS=3)
 	python -m benchmarks compare --rounds $(ROUNDS)
 
-torture: setup  ## damaged and hostile videos: a table of what held
+torture: setup  ## damaged and hostile videos, then a study killed at random: tables of what held
 	python -m torture garbage
+	python -m torture kills
 
 check: setup  ## format, lint, types
 	ruff format --check .
