@@ -1,5 +1,6 @@
 """`calse anonymise` on real files of strangers, with an untrained model: what matters here is what goes in and out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -79,7 +80,7 @@ def test_what_cannot_be_used_is_refused_by_name_and_the_rest_is_made(world, tmp_
     names = ["broken.mp4", "room.mp4", "odd.gif"]
     results = anonymise(PARAMS, layout, [videos / name for name in names], "DONOR-1", tmp_path)
     assert [bool(result.refused) for result in results] == [True, True, False]
-    assert results[1].refused == "shows no face"
+    assert results[1].refused.startswith("shows no face")
     assert [path.name for path in tmp_path.iterdir()] == ["odd.mp4"]
     with pytest.raises(CalseError, match="2 of 3"):
         print_results(results)
@@ -117,4 +118,5 @@ def test_the_line_says_what_came_out():
     assert line_of(made) == (
         "out/a.mp4: 18 of 20 frames swapped; identity: not the signer in 75% of the sample; expression kept: 0.81"
     )
+    assert "OTHER FACES LEFT" in line_of(replace(made, others=True))
     assert "no face is found any more" in line_of(Result(Path("a"), Path("b"), moved=None))

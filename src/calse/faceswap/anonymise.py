@@ -16,7 +16,7 @@ from calse.faceswap.identity import SAME_PERSON
 from calse.faceswap.likeness import distances, embed_frames, sample
 from calse.faceswap.pictures import Pictures
 from calse.faceswap.track import FaceTrack
-from calse.faceswap.tracking import load_networks, track_faces
+from calse.faceswap.tracking import load_networks, track_and_count
 from calse.files import sha256_of
 from calse.layout import Layout
 from calse.parallel import progress_bar
@@ -33,7 +33,8 @@ class Result:
     """What came out of a video: `refused` says why nothing did, then the rest is empty.
 
     `swapped` of `frames` have the donor's face; `moved` is the share of sampled ones that are no longer taken for the
-    signer; `kept` is the correlation of the expression with the original's, None where nothing could be read.
+    signer; `kept` is the correlation of the expression with the original's, None where nothing could be read;
+    `others` tells that more faces were seen, and only one is ever swapped.
     """
 
     video: Path
@@ -43,6 +44,7 @@ class Result:
     swapped: int = 0
     moved: float | None = None
     kept: float | None = None
+    others: bool = False
 
 
 def anonymise(params: Params, layout: Layout, videos: list[Path], donor: str, folder: Path) -> list[Result]:
@@ -91,9 +93,11 @@ class Swapper:
     def swap(self, job: Foreign, target: Path) -> Result:
         """Write one video with the donor's face and measure it."""
         original = read_frames(job.copy)
-        track = track_faces(original, self._networks, self._faces)
+        track, crowded = track_and_count(original, self._networks, self._faces)
         if not track.found.any():
-            return Result(job.video, target, refused="shows no face")
+            return Result(
+                job.video, target, refused=f"shows no face, or none as wide as {self._faces.min_width:.0%} of the frame"
+            )
         swapped, report = swap_frames(original, track, self._network, self._settings)
         write_video(target, swapped, probe(job.copy).fps, self._provenance)
         figures = compare(original, swapped, track, self._networks, self._faces)
@@ -104,6 +108,7 @@ class Swapper:
             swapped=report.swapped,
             moved=self._moved(original, swapped, track, figures),
             kept=figures.kept,
+            others=crowded > 0,
         )
 
     def _moved(self, original: Pictures, swapped: Pictures, track: FaceTrack, figures: Comparison) -> float | None:
@@ -145,4 +150,5 @@ def line_of(result: Result) -> str:
     )
     kept = "too little movement to measure" if result.kept is None else f"{result.kept:.2f}"
     swapped = f"{result.swapped} of {result.frames} frames swapped"
-    return f"{result.target}: {swapped}; identity: {moved}; expression kept: {kept}"
+    others = "; OTHER FACES LEFT AS THEY WERE" if result.others else ""
+    return f"{result.target}: {swapped}; identity: {moved}; expression kept: {kept}{others}"
