@@ -265,11 +265,13 @@ def corpora(draw):
     """Filmed clips of three sources and clips made from some of them."""
     cells = draw(st.sets(st.tuples(st.sampled_from(SOURCES), st.sampled_from("ABC"), st.integers(1, 3)), min_size=1))
     filmed = [
-        replace(CLIP, clip=clip_id(*cell), source=cell[0], gloss=cell[1], take=cell[2], content=clip_id(*cell))
+        replace(CLIP, clip=name, source=cell[0], gloss=cell[1], take=cell[2], content=name, sha256=f"file {name}")
         for cell in sorted(cells)
+        for name in [clip_id(*cell)]
     ]
     parents = draw(st.lists(st.sampled_from(filmed), max_size=6))
-    made = [replace(clip, clip=f"AF-{n}", set="AF", parent=clip.clip) for n, clip in enumerate(parents)]
+    children = ((f"AF-{number}", clip) for number, clip in enumerate(parents))
+    made = [replace(clip, clip=name, set="AF", parent=clip.clip, content="", sha256=name) for name, clip in children]
     return filmed, made
 
 
@@ -294,6 +296,8 @@ def test_a_copy_that_changed_sides_and_a_recording_in_two_sources_are_found(corp
     wrong = data.draw(st.sampled_from(filmed))
     elsewhere = data.draw(st.sampled_from([source for source in SOURCES if source != wrong.source]))
     with pytest.raises(CalseError, match="another source"):
-        check_leaks(filmed, [*made, replace(wrong, clip="AF-x", parent=wrong.clip, source=elsewhere)])
+        check_leaks(
+            filmed, [*made, replace(wrong, clip="AF-x", parent=wrong.clip, source=elsewhere, content="", sha256="x")]
+        )
     with pytest.raises(CalseError, match="same recording"):
         check_leaks([*filmed, replace(wrong, clip="twin", source=elsewhere)], made)

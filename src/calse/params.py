@@ -276,7 +276,9 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
-        hint = f", not {first['input']!r:.100}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
+        hint = (
+            f", not {first['input']!r:.100}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
+        )
         raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
