@@ -72,12 +72,8 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Return temporary files, and the entries of DVC's lock files, that nobody holds any more."""
-    found = [str(path.relative_to(root)) for path in root.rglob(".*.part*")]
-    rwlock = root / ".dvc/tmp/rwlock"
-    if rwlock.is_file() and rwlock.read_text().strip() not in ("", "{}"):
-        found.append(f"rwlock: {rwlock.read_text()[:80]}")
-    return found
+    """Return the temporary files that nobody removed."""
+    return [str(path.relative_to(root)) for path in root.rglob(".*.part*")]
 
 
 def processes_in(root: Path) -> dict[int, str]:
