@@ -88,6 +88,16 @@ def test_what_cannot_be_used_is_refused_by_name_and_the_rest_is_made(world, tmp_
     assert all(name in printed for name in ("broken.mp4", "room.mp4", "odd.mp4"))
 
 
+def test_a_video_that_still_shows_its_signer_is_an_error(world, tmp_path, monkeypatch):
+    layout, videos, _ = world
+    monkeypatch.setattr("calse.faceswap.anonymise.SAME_PERSON", 10)  # no two faces are as far apart
+    results = anonymise(PARAMS, layout, [videos / "odd.gif"], "DONOR-1", tmp_path)
+    assert results[0].moved == 0
+    assert "STILL LOOK LIKE THE SIGNER" in line_of(results[0])
+    with pytest.raises(CalseError, match="1 of 1 videos may still show who signs"):
+        print_results(results)
+
+
 def test_nothing_is_overwritten(world, tmp_path):
     layout, videos, _ = world
     (tmp_path / "odd.mp4").write_bytes(b"mine")
@@ -118,5 +128,5 @@ def test_the_line_says_what_came_out():
     assert line_of(made) == (
         "out/a.mp4: 18 of 20 frames swapped; identity: not the signer in 75% of the sample; expression kept: 0.81"
     )
-    assert "OTHER FACES LEFT" in line_of(replace(made, others=True))
+    assert line_of(replace(made, exposed=("HERE",))).endswith("; HERE")
     assert "no face is found any more" in line_of(Result(Path("a"), Path("b"), moved=None))

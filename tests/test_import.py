@@ -67,7 +67,10 @@ def test_a_table_names_the_files(tmp_path, layout):
     )
     report = import_folder(table, layout, "mine", "SACU")
     assert [(v.gloss, v.signer, v.take) for v in read_index(report.folder)] == [("NULL", "Ana", 4), ("YES", "SACU", 1)]
-    assert [offer.refusal for offer in report.offers if offer.refusal] == ["its take 'x' is not a number of up to 6 digits", "is missing"]
+    assert [offer.refusal for offer in report.offers if offer.refusal] == [
+        "its take 'x' is not a number of up to 6 digits",
+        "is missing",
+    ]
 
 
 def test_a_pattern_reads_the_whole_path(tmp_path, layout):

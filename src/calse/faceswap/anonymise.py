@@ -34,7 +34,7 @@ class Result:
 
     `swapped` of `frames` have the donor's face; `moved` is the share of sampled ones that are no longer taken for the
     signer; `kept` is the correlation of the expression with the original's, None where nothing could be read;
-    `others` tells that more faces were seen, and only one is ever swapped.
+    `exposed` says why somebody in the video may still be recognised.
     """
 
     video: Path
@@ -44,7 +44,7 @@ class Result:
     swapped: int = 0
     moved: float | None = None
     kept: float | None = None
-    others: bool = False
+    exposed: tuple[str, ...] = ()
 
 
 def anonymise(params: Params, layout: Layout, videos: list[Path], donor: str, folder: Path) -> list[Result]:
@@ -101,14 +101,14 @@ class Swapper:
         swapped, report = swap_frames(original, track, self._network, self._settings)
         write_video(target, swapped, probe(job.copy).fps, self._provenance)
         figures = compare(original, swapped, track, self._networks, self._faces)
+        moved = self._moved(original, swapped, track, figures)
+        dangers = {
+            "MOST FRAMES STILL LOOK LIKE THE SIGNER": moved is not None and moved < self._settings.min_moved,
+            "OTHER FACES LEFT AS THEY WERE": crowded > 0,
+        }
+        exposed = tuple(danger for danger, is_there in dangers.items() if is_there)
         return Result(
-            job.video,
-            target,
-            frames=len(original),
-            swapped=report.swapped,
-            moved=self._moved(original, swapped, track, figures),
-            kept=figures.kept,
-            others=crowded > 0,
+            job.video, target, "", len(original), report.swapped, moved=moved, kept=figures.kept, exposed=exposed
         )
 
     def _moved(self, original: Pictures, swapped: Pictures, track: FaceTrack, figures: Comparison) -> float | None:
@@ -132,13 +132,18 @@ def settings_of(params: Params, donor: str) -> SwapSet:
 
 
 def print_results(results: list[Result]) -> None:
-    """Print one line a video. Raises CalseError when one was refused."""
+    """Print one line a video. Raises CalseError when one was refused or may still show who signs."""
     console = Console(soft_wrap=True, highlight=False)
     for result in results:
         console.print(line_of(result), markup=False)
     refused = sum(bool(result.refused) for result in results)
     if refused:
         raise CalseError(f"{refused} of {len(results)} videos gave nothing; the reasons are above")
+    exposed = sum(bool(result.exposed) for result in results)
+    if exposed:
+        raise CalseError(
+            f"{exposed} of {len(results)} videos may still show who signs, marked above: look before sharing"
+        )
 
 
 def line_of(result: Result) -> str:
@@ -150,5 +155,5 @@ def line_of(result: Result) -> str:
     )
     kept = "too little movement to measure" if result.kept is None else f"{result.kept:.2f}"
     swapped = f"{result.swapped} of {result.frames} frames swapped"
-    others = "; OTHER FACES LEFT AS THEY WERE" if result.others else ""
-    return f"{result.target}: {swapped}; identity: {moved}; expression kept: {kept}{others}"
+    exposed = "".join(f"; {danger}" for danger in result.exposed)
+    return f"{result.target}: {swapped}; identity: {moved}; expression kept: {kept}{exposed}"
