@@ -22,36 +22,32 @@ FILMED, OMITTED = "filmed", "omitted"
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"] + [
     f"{what}_{place}" for place in range(1, BEST + 1) for what in ("gloss", "probability")
 ]
-Scored = tuple[Run, dict[str, Any], dict[str, float]]
 
 
-def evaluate(params: Params, layout: Layout, recipe: str) -> list[Scored]:
+def evaluate(params: Params, layout: Layout, recipe: str) -> None:
     """Score every run of a recipe on its held-out clips and write metrics/evaluate/<recipe>/.
 
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
     `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
     has the top-K of each test source and set, over all seeds and for each, and the steps of a source's trainings;
-    `confusion.csv` which gloss was taken for which, on the filmed clips of all sources. Returns, for each run, what its
-    checkpoint says and its scores on the filmed clips. Raises CalseError naming the checkpoint or clip that is wrong.
+    `confusion.csv` which gloss was taken for which, on the filmed clips of all sources. Raises CalseError naming the
+    checkpoint or clip that is wrong.
     """
-    split, runs = read_split(layout.split(recipe)), runs_of(params, recipe)
+    split = read_split(layout.split(recipe))
     predictions: list[dict[str, Any]] = []
-    scored: list[Scored] = []
-    for run in runs:
+    steps: dict[str, int] = {}
+    for run in runs_of(params, recipe):
         tests = {FILMED: split.test(run.test_source)}
         if run.test_source in params.omit:
             tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
         info, rows = predict_run(run, split, tests, layout, checkpoint_path(layout.models(recipe), run))
         predictions += rows
-        filmed = [row for row in rows if row["test_set"] == FILMED]
-        scored.append((run, info, summary(filmed, params.evaluate.topk)))
+        steps[run.test_source] = info["steps"]
     with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
         write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
-        steps = {"steps": {run.test_source: info["steps"] for run, info, _ in scored}}
-        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk) | steps)
-    return scored
+        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk) | {"steps": steps})
 
 
 def per_source(predictions: list[dict[str, Any]], topk: tuple[int, ...]) -> dict[str, dict[str, Any]]:
