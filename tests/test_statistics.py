@@ -134,6 +134,7 @@ def test_a_gloss_that_a_source_lacks_does_no_harm():
     part = Hits(np.array([[1], [0], [0]]), np.array([1, 1, 0]))
     low, high = interval([part])
     assert (accuracy([part]), low, high) == (0.5, 0.0, 1.0)
+    assert difference_interval([part], [part]) == (-zero_bound(2), zero_bound(2))
 
 
 def test_the_same_hits_give_the_same_digits():

@@ -68,7 +68,7 @@ def difference_interval(cell: Cell, baseline: Cell) -> tuple[float, float]:
     what a change never seen in so many glosses can still be.
     """
     differences = _redrawn(cell, 0) - _redrawn(baseline, 1)
-    if not differences.any():
+    if not np.nan_to_num(differences).any():
         bound = zero_bound(glosses_of(cell))
         return -bound, bound
     return _percentiles(differences)
