@@ -11,7 +11,7 @@ from calse.files import write_json
 from calse.layout import Layout
 from calse.params import read_params
 from calse.study.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
-from calse.study.report import headline, report, show
+from calse.study.report import headline, read_predictions, report, show
 from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
@@ -205,6 +205,18 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
     (repository.metrics("swap") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro swap@DF-3"):
         report(PARAMS, repository)
+
+
+def test_what_looks_like_a_number_stays_text(tmp_path):
+    path = Layout(tmp_path).metrics("evaluate") / "AF1/predictions.csv"
+    write_rows(path, [*COLUMNS, "gloss_1"], [predictions_of_numbers()])
+    table = read_predictions(Layout(tmp_path), "AF1")
+    assert table.to_dict("records") == [predictions_of_numbers() | {"recipe": "AF1"}]
+
+
+def predictions_of_numbers():
+    row = {"test_source": "2024", "seed": 1, "test_set": "filmed", "clip": "2024-007-1", "gloss": "007", "rank": 2}
+    return row | {"gloss_1": "8"}
 
 
 def test_missing_predictions_name_the_command_that_makes_them(repository):

@@ -68,17 +68,24 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
     """Read a recipe's predictions, with the recipe as a column. Raises CalseError when there are none."""
-    path = layout.metrics("evaluate") / recipe / "predictions.csv"
+    path = _evaluated(layout, recipe, "predictions.csv")
+    # All is text but the ranks: a source named 1, or the glosses 1 to 9, must not become numbers.
+    table = pd.read_csv(path, keep_default_na=False, dtype=str)
+    return table.astype({"seed": int, "rank": int}).assign(recipe=recipe)
+
+
+def _evaluated(layout: Layout, recipe: str, name: str) -> Path:
+    path = layout.metrics("evaluate") / recipe / name
     if not path.is_file():
         raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recipe}")
-    return pd.read_csv(path, keep_default_na=False, dtype={"clip": str, "gloss": str}).assign(recipe=recipe)
+    return path
 
 
 def read_steps(params: Params, layout: Layout) -> dict[tuple[str, str], int]:
     """Return the optimiser steps of a training, by recipe and test source. Raises CalseError when they are not told."""
     steps: dict[tuple[str, str], int] = {}
     for recipe in params.recipes:
-        path = layout.metrics("evaluate") / recipe / "metrics.json"
+        path = _evaluated(layout, recipe, "metrics.json")
         by_source = json.loads(path.read_text(encoding="utf-8")).get("steps")
         if by_source is None:
             raise CalseError(f"{path} does not say how long its trainings were; run: dvc repro evaluate@{recipe}")
