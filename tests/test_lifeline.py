@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from calse.errors import CalseError
 from calse.files import folder_written_aside, written_aside
+from calse.parallel import map_parallel
 from calse.unlock import remove_torn_lock
 
 STAGE = """
@@ -75,6 +77,11 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
         parent.kill()
         parent.wait()
         assert gone(worker)
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line():
+    with pytest.raises(CalseError, match="decode: a process was killed; out of memory?"):
+        map_parallel(signal.raise_signal, [signal.SIGKILL], "decode")
 
 
 def dead_process():

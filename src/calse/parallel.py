@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from rich.console import Console
@@ -48,8 +49,8 @@ def map_parallel(
 ) -> list[Result]:
     """Apply a picklable function to every item in worker processes and return the results in the items' order.
 
-    The first error stops the rest and is raised here. Processes are spawned, not forked: video decoders
-    and thread pools do not survive a fork.
+    The first error stops the rest and is raised here; a process that was killed is a CalseError. Processes are spawned,
+    not forked: video decoders and thread pools do not survive a fork.
     """
     workers = min(workers or worker_count(), max(1, len(items)))
     with progress_bar() as progress, _pool(workers) as pool:
@@ -59,6 +60,8 @@ def map_parallel(
             for future in as_completed(futures):
                 future.result()
                 progress.advance(task)
+        except BrokenProcessPool:
+            raise CalseError(f"{description}: a process was killed; out of memory? set CALSE_WORKERS=1") from None
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
