@@ -124,7 +124,9 @@ def test_the_page_has_every_part_needs_nothing_else_and_is_the_same_twice(layout
 
 
 def test_it_tells_quality_gate_parameters_and_hashes(layout):
-    text = " ".join(made(layout).split())
+    params = replace(PARAMS, train=replace(PARAMS.train, pretrained="/home/somebody/kinetics.pt"))
+    text = " ".join(made(layout, params).split())
+    assert "<code>&#34;kinetics.pt&#34;</code>" in text, "and not whose folder it lies in"
     assert 'DF-1: <span class="bad">fails</span>' in text
     assert "expression kept 0.3." in text
     assert "passes with warnings" in text
@@ -158,6 +160,22 @@ def test_no_pixel_of_a_clip_is_on_the_page_when_faces_are_not_to_be_shown(layout
     assert "<img" not in text
     assert "data:" not in re.sub(r"img-src data:", "", text)
     assert text.count("<code>report.show_faces</code> is false") == 3  # the hard glosses, two sets
+
+
+def test_no_pixel_of_a_source_that_is_not_to_be_shared_or_of_its_copies_is_on_the_page(layout):
+    sources = {name: replace(source, share=name != "INTERPRETER") for name, source in PARAMS.corpus.sources.items()}
+    params = replace(PARAMS, corpus=replace(PARAMS.corpus, sources=sources))
+    shutil.rmtree(layout.clips("INTERPRETER"))
+    text = made(layout, params)
+    assert len(Outline(text).images) == 2 * 2, "the hard glosses, which others signed"
+    assert text.count("Not to be shared, so no frame shows them: INTERPRETER") == 3
+    sources["INTERPRETER"], sources["DONOR-1"] = (
+        PARAMS.corpus.sources["INTERPRETER"],
+        replace(sources["DONOR-1"], share=False),
+    )
+    make_repository(layout.root, takes=1)
+    text = made(layout, replace(PARAMS, corpus=replace(PARAMS.corpus, sources=sources)))
+    assert len(Outline(text).images) == 2 * 2 + 3, "no sheet: it shows the donor"
 
 
 def test_a_clip_that_changed_since_is_not_shown_as_if_it_were_the_same(layout):

@@ -27,6 +27,8 @@ def parameters(params: Params) -> dict[str, list[tuple[str, str]]]:
 def _flat(name: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, dict) and value:
         return [pair for key, inner in value.items() for pair in _flat(f"{name}.{key}", inner)]
+    if isinstance(value, str) and value.startswith("/"):  # whoever reads the page need not know where things lie here
+        value = value.rsplit("/", 1)[-1]
     return [(name, json.dumps(value, ensure_ascii=False))]
 
 
