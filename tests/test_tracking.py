@@ -40,12 +40,17 @@ def migrated(tmp_path_factory):
     return root / "mlruns"
 
 
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch):
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "")  # so that the test's end takes back what mlflow sets
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def study(tmp_path, monkeypatch, migrated):
     """A repository with a study and an empty store."""
     monkeypatch.chdir(tmp_path)
-    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
     shutil.copytree(migrated, "mlruns")
     write_study()
 
@@ -183,6 +188,28 @@ def test_a_killed_training_does_not_stay_running(study):
     sync()
     assert runs()["AF1-SACU-1"].info.status == "FINISHED"
     assert verify() == ([], [])
+
+
+def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trainings_are_left(study, monkeypatch):
+    shutil.move("mlruns/mlflow.db", "shared.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path.cwd()}/shared.db")
+    tracked().finished(RUN)
+    sync()
+    client().log_metric(runs()["AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
+    assert "metric loss at step 2" in verify()[0][0]
+    sync()
+    assert verify() == ([], [])
+    lost = tracked()
+    lost.broken = True  # the server was gone when the training ended
+    lost.finished(RUN)
+    sync()
+    assert (runs()["AF1-SACU-1"].info.status, verify()) == ("FINISHED", ([], []))
+    elsewhere = tracked()
+    (mark,) = Path("mlruns/alive").iterdir()
+    mark.unlink()
+    sync()
+    assert runs()["AF1-SACU-1"].info.status == "RUNNING"
+    elsewhere.finished(RUN)
 
 
 def test_a_training_goes_on_when_mlflow_fails(study, capsys):

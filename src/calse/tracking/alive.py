@@ -17,14 +17,23 @@ def hold(run_id: str) -> IO[str]:
     return file
 
 
-def release(run_id: str, file: IO[str]) -> None:
-    """Mark a run as ended."""
+def forget(run_id: str) -> None:
+    """Remove the mark of a run whose end stands in the store."""
     _path(run_id).unlink(missing_ok=True)
-    file.close()
 
 
-def is_alive(run_id: str) -> bool:
-    """Say whether a run is still being trained; in a store that is shared, what another machine trains counts too."""
+def is_alive(run: Any) -> bool:
+    """Say whether an MLflow run says that it runs, and something trains it."""
+    return run.info.status == "RUNNING" and _is_held(run.info.run_id)
+
+
+def is_dead(run: Any) -> bool:
+    """Say whether an MLflow run was killed: it says that it runs, and nothing trains it."""
+    return run.info.status == "RUNNING" and not _is_held(run.info.run_id)
+
+
+def _is_held(run_id: str) -> bool:
+    """Say whether a process holds a run's mark; in a store that is shared, a run without one is another machine's."""
     try:
         with open(_path(run_id)) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -32,13 +41,7 @@ def is_alive(run_id: str) -> bool:
         return "MLFLOW_TRACKING_URI" in os.environ
     except BlockingIOError:
         return True
-    _path(run_id).unlink(missing_ok=True)
     return False
-
-
-def is_dead(run: Any) -> bool:
-    """Say whether an MLflow run was killed: it says that it runs, and nothing trains it."""
-    return run.info.status == "RUNNING" and not is_alive(run.info.run_id)
 
 
 def _path(run_id: str) -> Path:

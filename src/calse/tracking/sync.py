@@ -9,7 +9,7 @@ from typing import Any
 
 from calse.errors import CalseError
 from calse.files import write_text
-from calse.tracking.alive import is_alive, is_dead
+from calse.tracking.alive import forget, is_alive, is_dead
 from calse.tracking.records import FINGERPRINT, Facts, Record, Study, study_of
 from calse.tracking.store import (
     EXPERIMENT,
@@ -101,15 +101,19 @@ class Projection:
 
     def write(self, study: Study) -> Counter[str]:
         """Write what is missing, replace what differs, close what was killed; return how many of each."""
+        self._close_killed()
         for run in self.store.runs():
-            if is_dead(run):
-                self.store.client.set_terminated(run.info.run_id, "KILLED")
-                self.done["closed"] += 1
             self.runs[run.data.tags[FINGERPRINT]].append(run)
         for record in study.records:
             self.done[self._write(record)] += 1
         self._adopt()
         return self.done
+
+    def _close_killed(self) -> None:
+        for run in filter(is_dead, self.store.runs()):
+            self.store.client.set_terminated(run.info.run_id, "KILLED")
+            forget(run.info.run_id)
+            self.done["closed"] += 1
 
     def _write(self, record: Record) -> str:
         runs = self.runs[record.fingerprint]
@@ -118,7 +122,7 @@ class Projection:
             return "made"
         newest, *_ = others = runs[::-1]
         maker = newest.data.tags.get(EXPERIMENT, self.pipeline)
-        if any(is_alive(run.info.run_id) for run in runs) or not (self.every or maker == self.pipeline):
+        if any(map(is_alive, runs)) or not (self.every or maker == self.pipeline):
             return "left"
         stored = self.store.facts(newest)
         missing = {key: value for key, value in record.facts.items() if key not in stored}
@@ -150,7 +154,7 @@ def _drift_of(store: Store, record: Record, runs: list[Any]) -> list[str]:
         return [f"{record.name}: missing"]
     if len(found) > 1:
         return [f"{record.name}: {len(found)} runs instead of one"]
-    if is_alive(found[0].info.run_id):
+    if is_alive(found[0]):
         return []
     lines = differences(store.facts(found[0]), record.facts)
     if not is_pipeline(found[0]) and PARENT not in found[0].data.tags:
@@ -172,7 +176,7 @@ def differences(stored: Facts, known: Facts) -> list[str]:
 def _state() -> str:
     """Return a hash of all that decides whether the store is up to date; it changes when somebody writes to it."""
     fixed = [Path("dvc.lock"), Path("dvc.yaml"), Path("params.yaml"), store_folder() / "mlflow.db"]
-    figures = [path for folder in ("metrics", "models") for path in Path(folder).rglob("*.*")]
+    figures = [path for folder in ("metrics", "models", "data/manifests") for path in Path(folder).rglob("*.*")]
     files = [path for path in [*fixed, *figures, *Path(__file__).parent.glob("*.py")] if path.is_file()]
     state = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
     return hashlib.sha256(repr((state, experiments(), store_uri())).encode()).hexdigest()

@@ -8,7 +8,7 @@ from calse.errors import CalseError
 from calse.layout import Layout
 from calse.params import Params
 from calse.recognition.observer import Run
-from calse.tracking.alive import hold, is_alive, is_dead, release
+from calse.tracking.alive import forget, hold, is_alive, is_dead
 from calse.tracking.lock import code_of
 from calse.tracking.records import Facts, metrics, training_facts, training_record
 from calse.tracking.store import EXPERIMENT, Store, locked_store, pipeline_name
@@ -59,8 +59,10 @@ class Tracker:
         """Delete this pipeline's earlier run and killed ones; say whether none is left that belongs to others."""
         runs = store.runs(fingerprint)
         own = [run for run in runs if run.data.tags.get(EXPERIMENT) == pipeline_name() or is_dead(run)]
-        old = [run.info.run_id for run in own if not is_alive(run.info.run_id)]
+        old = [run.info.run_id for run in own if not is_alive(run)]
         store.delete(old)
+        for run_id in old:
+            forget(run_id)
         return len(old) == len(runs)
 
     def _log(self, run: Run, facts: Facts) -> None:
@@ -71,7 +73,10 @@ class Tracker:
     def _close(self, run: Run, facts: Facts) -> None:
         self._log(run, facts)
         if run in self.open:
-            release(*self.open.pop(run))
+            run_id, mark = self.open.pop(run)
+            mark.close()
+            if not self.broken:  # a mark that nobody holds tells the next sync that the end was never written
+                forget(run_id)
 
     def _beside(self, write: Callable[[], None]) -> None:
         """Write under the store's lock, unless that failed before: a training never stops for its tracking."""
