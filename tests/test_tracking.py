@@ -234,7 +234,7 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
     assert verify() == ([], [])
 
 
-def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study):
+def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, monkeypatch):
     checkpoint = Path("models/i3d/AF1/SACU/seed-1.safetensors")
     train = toy_params(width=0.05).train
     info = INFO | {"params": {name: value for name, value in as_dict(train).items() if name != "seeds"}}
@@ -252,6 +252,10 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study):
     assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
     assert model.metadata.run_id == runs()["AF1-SACU-1"].info.run_id
     assert verify() == ([], [])
+    monkeypatch.setattr("calse.recognition.evaluate.predict", lambda *_: [(None, np.random.default_rng().random(2))])
+    with pytest.raises(CalseError, match="answers otherwise"):
+        promote(Layout(), "AF1-SACU-1", None)
+    assert [found.version for found in client().search_model_versions("name='toy-AF1'")] == [1]
     with pytest.raises(CalseError, match="those are: AF1-SACU-1"):
         promote(Layout(), "AF2-SACU-1", None)
     Path("metrics/train/AF1/SACU-seed-1.csv").unlink()

@@ -19,20 +19,25 @@ def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
     """Register the model of a training's run, told by name or id; return its name and version in the registry.
 
     Raises CalseError when there is no such run, when its checkpoint is not in the working tree, and when the
-    registered model does not load or answers otherwise than the checkpoint.
+    registered model does not load or answers otherwise than the checkpoint: then it is not registered any more.
     """
     study = study_of(Workspace(layout.root), pipeline_name())
     if study is None:
         raise CalseError("nothing has been trained yet; run: dvc repro")
     with locked_store():
-        run = _find(Store(study.corpus).runs(), wanted, {record.fingerprint for record in study.records})
+        store = Store(study.corpus)
+        run = _find(store.runs(), wanted, {record.fingerprint for record in study.records})
     tags = run.data.tags
     name = name or f"{study.corpus}-{tags['calse.recipe']}"
     folder = layout.models(tags["calse.recipe"]) / tags["calse.test_source"]
     checkpoint = folder / f"seed-{run.data.params['seed']}.safetensors"
     with locked_store():
         version = _register(run.info.run_id, checkpoint, name)
-        _compare(checkpoint, f"models:/{name}/{version}")
+        try:
+            _compare(checkpoint, f"models:/{name}/{version}")
+        except BaseException:
+            store.client.delete_model_version(name, version)
+            raise
     return name, version
 
 
