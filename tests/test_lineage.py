@@ -118,3 +118,9 @@ def test_json_holds_everything_and_a_strange_path_is_refused(layout):
     assert found["node"]["clips"][0]["parent"] == "INTERPRETER-ANO-5079-1"
     with pytest.raises(CalseError, match="no stage of dvc.lock made it"):
         lineage(layout, "somewhere/else")
+
+
+def test_a_section_that_lists_no_names_is_told_in_one_line(layout):
+    Path("params.yaml").write_text("{sources: [SACU], sets: 3, recipes: []}")
+    with pytest.raises(CalseError, match="params.yaml: sets: must list names, not 3"):
+        lineage(layout, CHECKPOINT)

@@ -1,8 +1,9 @@
 """dvc.lock: for every stage that ran, exactly which parameters and files it ran on and what came out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -69,10 +70,17 @@ def stage_names(tree: Tree) -> Iterator[str]:
         if items is None:
             yield name
             continue
-        section = params
-        for key in items.strip("${}").split("."):
-            section = (section or {}).get(key)
-        yield from (f"{name}@{item}" for item in section or ())
+        yield from (f"{name}@{item}" for item in _named(params, items.strip("${}")))
+
+
+def _named(params: Any, section: str) -> Iterable[str]:
+    """Return the names that a section of params.yaml lists. Raises CalseError when it is no list and no mapping."""
+    found = params
+    for key in section.split("."):
+        found = found.get(key) if isinstance(found, dict) else found
+    if not isinstance(found, (list, dict, NoneType)):
+        raise CalseError(f"params.yaml: {section}: must list names, not {found!r:.100}")
+    return found or ()
 
 
 def code_of(tree: Tree, stage: str) -> list[str]:
