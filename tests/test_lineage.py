@@ -124,3 +124,6 @@ def test_a_section_that_lists_no_names_is_told_in_one_line(layout):
     Path("params.yaml").write_text("{sources: [SACU], sets: 3, recipes: []}")
     with pytest.raises(CalseError, match="params.yaml: sets: must list names, not 3"):
         lineage(layout, CHECKPOINT)
+    Path("params.yaml").write_text("{sources: [SACU], sets: [], recipies: []}")
+    with pytest.raises(CalseError, match="params.yaml: recipes: this parameter is missing"):
+        lineage(layout, CHECKPOINT)

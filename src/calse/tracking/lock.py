@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from types import NoneType
 from typing import Any
 
@@ -74,10 +76,11 @@ def stage_names(tree: Tree) -> Iterator[str]:
 
 
 def _named(params: Any, section: str) -> Iterable[str]:
-    """Return the names that a section of params.yaml lists. Raises CalseError when it is no list and no mapping."""
-    found = params
-    for key in section.split("."):
-        found = found.get(key) if isinstance(found, dict) else found
+    """Return the names that a section of params.yaml lists. Raises CalseError when it is missing or lists none."""
+    try:
+        found = reduce(getitem, section.split("."), params)
+    except (KeyError, TypeError):
+        raise CalseError(f"params.yaml: {section}: this parameter is missing") from None
     if not isinstance(found, (list, dict, NoneType)):
         raise CalseError(f"params.yaml: {section}: must list names, not {found!r:.100}")
     return found or ()
