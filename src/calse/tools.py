@@ -51,7 +51,7 @@ def anonymise(
 
 @tools.command()
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="a trained network: models/i3d/.../seed-1.safetensors")],
+    checkpoint: Annotated[Path, typer.Argument(dir_okay=False, help="a trained network: .../seed-1.safetensors")],
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="any format, any length")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     seconds: Annotated[float, typer.Option(min=1, help="how long reading one video may take")] = 120,
