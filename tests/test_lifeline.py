@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from calse.errors import CalseError
-from calse.files import folder_written_aside, written_aside
+from calse.files import folder_for_now, folder_written_aside, locked, written_aside
 from calse.parallel import map_parallel
 from calse.unlock import remove_torn_lock
 
@@ -103,6 +103,42 @@ def test_what_a_killed_process_left_is_swept_at_the_next_start_and_a_living_ones
         path.touch()
     left = {f".set.{living}.part", f".clip.{living}.part.mp4", f".other.{dead}.part"}
     assert {path.name for path in tmp_path.iterdir()} == {"set", "clip.mp4"} | left
+
+
+def test_a_folder_for_now_is_private_gone_afterwards_and_after_a_kill_at_the_next_start(tmp_path):
+    left = tmp_path / f".foreign.{dead_process()}.part"
+    left.mkdir()
+    (left / "somebody.mp4").touch()
+    with pytest.raises(RuntimeError), folder_for_now(tmp_path / "foreign") as folder:
+        assert not left.exists()
+        assert folder.stat().st_mode & 0o077 == 0
+        (folder / "somebody.mp4").touch()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from calse.files import locked
+with locked(Path(sys.argv[1]), 0):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_has_one_holder_and_a_killed_one_lets_go(tmp_path):
+    path, told = tmp_path / "folder/lock", []
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": "src"}, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(TimeoutError, match=str(path)), locked(path, 0.3, lambda: told.append("waiting")):
+            pass
+        assert told == ["waiting"]
+        other.kill()
+        with locked(path, 20), pytest.raises(TimeoutError), locked(path, 0):
+            pass
+    assert not path.exists()
 
 
 def test_a_folder_is_there_whole_even_when_replacing_fails(tmp_path):

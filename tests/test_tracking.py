@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from calse.errors import CalseError
-from calse.files import write_json
+from calse.files import locked, write_json
 from calse.layout import Layout
 from calse.params import as_dict
 from calse.recognition.checkpoints import load_checkpoint, save_checkpoint
@@ -265,6 +266,53 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
 
 def test_the_ui_says_when_there_is_nothing_to_show(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(CalseError, match="dvc repro"):
         serve(5000)
     assert os.listdir(tmp_path) == []
+
+
+def test_an_sqlite_store_of_ones_own_is_synced_verified_and_shown(study, monkeypatch):
+    shutil.move("mlruns/mlflow.db", "own.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path.cwd()}/own.db")
+    assert sync() == {"made": 5}
+    assert sync() is None
+    assert verify() == ([], [])
+    started = []
+    monkeypatch.setattr("calse.tracking.ui.os.execv", lambda _, command: started.append(command))
+    serve(5000)
+    assert f"sqlite:///{Path.cwd()}/own.db" in started[0]
+    Path("own.db").unlink()
+    with pytest.raises(CalseError, match="dvc repro"):
+        serve(5000)
+    assert sync() is not None, "a store that is gone is not up to date"
+    assert not Path("mlruns/mlflow.db").exists()
+
+
+def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_and_nothing_else(
+    study, monkeypatch, capsys
+):
+    monkeypatch.setattr("calse.tracking.store.PATIENCE", 0.2)
+    tracker = tracked()
+    with locked(Path("mlruns/.lock")):
+        tracker.epoch(RUN, 1, {"loss": 1.0})
+    tracker.finished(RUN)
+    assert "another process has held mlruns/ for 0.2 seconds" in capsys.readouterr().err
+    sync()
+    assert verify() == ([], [])
+
+
+def test_an_sqlite_lock_of_another_programme_is_told_by_name(study, capsys):
+    with sqlite3.connect("mlruns/mlflow.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        Tracker(PARAMS, Layout()).started(RUN, INFO)
+        other.execute("ROLLBACK")
+    assert "database is locked" in capsys.readouterr().err
+
+
+def test_a_store_deleted_under_a_training_does_not_stop_it(study):
+    tracker = tracked()
+    shutil.rmtree("mlruns")
+    tracker.epoch(RUN, 1, {"loss": 1.0})
+    tracker.finished(RUN)
+    assert not Path("mlruns/mlflow.db").exists(), "half a store would be in the way of the next sync"

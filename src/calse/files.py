@@ -1,15 +1,18 @@
 """Writing files and folders so that nobody ever sees a half-written one."""
 
 import errno
+import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from calse.errors import StarvedError
 
@@ -61,6 +64,19 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def folder_for_now(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that only the user may read; it is removed, after a kill at the next call."""
+    with _shortage_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = _aside(path)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+
+@contextmanager
 def _shortage_named(path: Path) -> Iterator[None]:
     """Turn what the system says of a full or closed disk into one line that names the file and what is left."""
     try:
@@ -75,6 +91,41 @@ def _shortage_named(path: Path) -> Iterator[None]:
             f"{where}: {SHORTAGES[error.errno]} ({free:.1f} MB are free in {path.parent}); "
             "make room or allow it, then run the same command again"
         ) from None
+
+
+@contextmanager
+def locked(path: Path, patience: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file, which the system lets go however this process ends; `waiting` is called when it is not free.
+
+    Raises TimeoutError when another process holds it for more than `patience` seconds.
+    """
+    deadline, told = time.monotonic() + patience, False
+    while (file := _lock(path)) is None:
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"another process holds {path}")
+        if not told:
+            waiting()
+            told = True
+        time.sleep(0.1)
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> IO[str] | None:
+    """Return the open lock file when it could be had; one that its former holder has removed counts for nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "w")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    file.close()
+    return None
 
 
 def _aside(path: Path) -> Path:

@@ -5,7 +5,6 @@ import sqlite3
 import subprocess
 import sys
 from configparser import ConfigParser
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -63,12 +62,11 @@ def face_models(params: Params, layout: Layout) -> Finding:
 
 def store() -> Finding:
     """Can MLflow's store be reached and written?"""
-    from calse.tracking.store import store_folder, store_uri
+    from calse.tracking.store import store_file, store_folder, store_uri
 
-    uri = store_uri()
-    if not uri.startswith("sqlite:"):
-        return _server(uri)
-    path = Path(uri.removeprefix("sqlite:///"))
+    path = store_file()
+    if path is None:
+        return _server(store_uri())
     if not path.is_file():
         return Finding("ok", "nothing is tracked yet")
     try:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.console import Console
@@ -17,8 +16,8 @@ from calse.faceswap.likeness import distances, embed_frames, sample
 from calse.faceswap.pictures import Pictures
 from calse.faceswap.track import FaceTrack
 from calse.faceswap.tracking import load_networks, track_and_count
-from calse.files import sha256_of
-from calse.layout import Layout
+from calse.files import folder_for_now, sha256_of
+from calse.layout import Layout, scratch
 from calse.parallel import progress_bar
 from calse.params import Params, SwapSet
 from calse.video.decode import probe, read_frames
@@ -55,8 +54,8 @@ def anonymise(params: Params, layout: Layout, videos: list[Path], donor: str, fo
     """
     targets = _targets(videos, folder)
     swapper = Swapper(params, layout, donor)
-    with TemporaryDirectory() as temporary:
-        foreign = [Foreign(video, Path(temporary) / one.name) for video, one in zip(videos, targets, strict=True)]
+    with folder_for_now(scratch() / "foreign") as temporary:
+        foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
         refused = copy_videos(foreign, params.ingest.seconds_per_clip)
         with progress_bar() as progress:
             work = list(zip(foreign, targets, refused, strict=True))
@@ -92,14 +91,15 @@ class Swapper:
 
     def swap(self, job: Foreign, target: Path) -> Result:
         """Write one video with the donor's face and measure it."""
-        original = read_frames(job.copy)
+        original, fps = read_frames(job.copy), probe(job.copy).fps
+        job.copy.unlink()
         track, crowded = track_and_count(original, self._networks, self._faces)
         if not track.found.any():
             return Result(
                 job.video, target, refused=f"shows no face, or none as wide as {self._faces.min_width:.0%} of the frame"
             )
         swapped, report = swap_frames(original, track, self._network, self._settings)
-        write_video(target, swapped, probe(job.copy).fps, self._provenance)
+        write_video(target, swapped, fps, self._provenance)
         figures = compare(original, swapped, track, self._networks, self._faces)
         moved = self._moved(original, swapped, track, figures)
         dangers = {

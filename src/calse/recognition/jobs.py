@@ -30,6 +30,11 @@ class Job:
     states: Path
 
     @property
+    def lock(self) -> Path:
+        """The file that whoever trains this run holds: a queued experiment may come to the same one."""
+        return self.states.with_suffix(".lock")
+
+    @property
     def classes(self) -> int:
         """The number of glosses."""
         return len(self.info["classes"])

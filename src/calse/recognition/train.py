@@ -1,10 +1,11 @@
 """The train stage: every run of a recipe. This process imports no torch; its workers do."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from calse.files import folder_written_aside
+from calse.files import folder_written_aside, locked
 from calse.layout import Layout
 from calse.parallel import worker_count
 from calse.params import Params
@@ -33,7 +34,8 @@ def train(params: Params, layout: Layout, recipe: str, observer: Observer | None
                 audience.stop(str(error) or type(error).__name__)
                 raise
     for job in jobs:
-        shutil.rmtree(job.states, ignore_errors=True)
+        with suppress(TimeoutError), locked(job.lock, patience=0):  # else who trains it now removes them
+            shutil.rmtree(job.states, ignore_errors=True)
 
 
 def slots(params: Params) -> int:

@@ -1,6 +1,7 @@
 """Several trainings side by side, each in a process of its own, none outliving this one."""
 
 import multiprocessing
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -8,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from typing import cast
 
 from calse.errors import CalseError
+from calse.files import locked
 from calse.lifeline import end_with_parent
 from calse.recognition.jobs import Job
 from calse.recognition.observer import Run
@@ -69,7 +71,8 @@ def _train(job: Job, connection: Connection) -> None:
     try:
         from calse.recognition.fit import fit
 
-        fit(job, lambda *message: connection.send(message))
+        with locked(job.lock, waiting=lambda: print(f"{job.run}: another process trains it; waiting", file=sys.stderr)):
+            fit(job, lambda *message: connection.send(message))
         connection.send(("finished",))
     except CalseError as error:
         connection.send(("failed", str(error)))

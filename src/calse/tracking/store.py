@@ -1,16 +1,16 @@
 """The one MLflow store: where it is, how it is opened, and a run's content as facts."""
 
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from calse.errors import CalseError
+from calse.files import locked
 from calse.layout import main_repository
 from calse.tracking.records import FINGERPRINT, KIND, PIPELINE, Facts
 from calse.tracking.trees import git
@@ -18,6 +18,7 @@ from calse.tracking.trees import git
 FOLDER = "mlruns"
 EXPERIMENT, PARENT = "dvc.experiment", "mlflow.parentRunId"
 WORKSPACE = "workspace"
+PATIENCE = 60  # seconds: a process that holds the store longer hangs
 
 
 def store_folder() -> Path:
@@ -30,19 +31,25 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store_folder() / 'mlflow.db'}"
 
 
+def store_file() -> Path | None:
+    """Return the file of an sqlite store, which need not be there yet; None for a server or another database."""
+    scheme, _, path = store_uri().partition(":///")
+    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
+
+
 @contextmanager
 def locked_store() -> Iterator[None]:
     """Hold the store for one process of this repository at a time.
 
     Raises CalseError when its folder cannot be written, or when MLflow fails inside: locked, damaged, out of reach.
     """
-    try:
-        store_folder().mkdir(exist_ok=True)
-        lock = open(store_folder() / ".lock", "w")  # noqa: SIM115
-    except OSError as error:
-        raise CalseError(f"{FOLDER}/ cannot be written: {error.strerror}; or set MLFLOW_TRACKING_URI") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(store_folder() / ".lock", PATIENCE))
+        except TimeoutError:
+            raise CalseError(f"another process has held {FOLDER}/ for {PATIENCE} seconds; end it") from None
+        except OSError as error:
+            raise CalseError(f"{FOLDER}/ cannot be written: {error.strerror}; or set MLFLOW_TRACKING_URI") from None
         try:
             yield
         except CalseError:

@@ -19,6 +19,7 @@ from calse.tracking.store import (
     is_pipeline,
     locked_store,
     pipeline_name,
+    store_file,
     store_folder,
     store_uri,
 )
@@ -45,8 +46,8 @@ def sync() -> Counter[str] | None:
     Returns how many runs were made, completed, replaced, left and closed; None when nothing has changed since the
     last time, which is told without MLflow. Raises CalseError when the store fails or dvc.lock is damaged.
     """
-    stamp, database = store_folder() / ".synced", store_folder() / "mlflow.db"
-    if database.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == _state():
+    stamp = store_folder() / ".synced"
+    if _has_store_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == _state():
         return None
     done: Counter[str] = Counter()
     with locked_store():
@@ -61,7 +62,7 @@ def verify() -> tuple[list[str], list[str]]:
 
     Raises CalseError when there is no store.
     """
-    if store_uri().startswith("sqlite:") and not (store_folder() / "mlflow.db").is_file():
+    if store_file() is not None and not _has_store_file():
         raise CalseError("there is no MLflow store; make it with: calse track sync")
     drift: list[str] = []
     notes: list[str] = []
@@ -173,9 +174,14 @@ def differences(stored: Facts, known: Facts) -> list[str]:
     return lines
 
 
+def _has_store_file() -> bool:
+    file = store_file()
+    return file is not None and file.is_file()
+
+
 def _state() -> str:
     """Return a hash of all that decides whether the store is up to date; it changes when somebody writes to it."""
-    fixed = [Path("dvc.lock"), Path("dvc.yaml"), Path("params.yaml"), store_folder() / "mlflow.db"]
+    fixed = [Path("dvc.lock"), Path("dvc.yaml"), Path("params.yaml"), *filter(None, [store_file()])]
     figures = [path for folder in ("metrics", "models", "data/manifests") for path in Path(folder).rglob("*.*")]
     files = [path for path in [*fixed, *figures, *Path(__file__).parent.glob("*.py")] if path.is_file()]
     state = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)

@@ -4,15 +4,15 @@ import os
 import sys
 
 from calse.errors import CalseError
-from calse.tracking.store import store_folder, store_uri
+from calse.tracking.store import store_file, store_uri
 
 LOOPBACK = "127.0.0.1"
 
 
 def serve(port: int) -> None:
     """Become `mlflow ui`, reachable from this machine only. Raises CalseError before anything was tracked."""
-    uri = store_uri()
-    if uri.startswith("sqlite:") and not (store_folder() / "mlflow.db").is_file():
+    uri, file = store_uri(), store_file()
+    if file is not None and not file.is_file():
         raise CalseError("nothing has been tracked yet; run: dvc repro")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     command = ["ui", "--backend-store-uri", uri, "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
