@@ -47,7 +47,8 @@ def test_torch_loads_weights_only_and_yaml_is_safe():
     yamls = [(path, node, words) for path, node, name, words in calls() if name.rpartition(".")[2] == "YAML"]
     assert yamls
     for path, node, words in yamls:
-        assert ast.unparse(words["typ"]) == "'safe'", f"{path}:{node.lineno}"
+        kind = ast.unparse(words["typ"])  # a round trip makes no objects of tags either
+        assert kind in ("'safe'", "'rt'"), f"{path}:{node.lineno}"
     assert not [path for path in FILES if "import yaml" in path.read_text(encoding="utf-8")]  # PyYAML runs tags
 
 

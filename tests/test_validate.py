@@ -10,6 +10,7 @@ from calse.corpus.validate import validate
 from calse.errors import CalseError
 from calse.files import write_json
 from calse.layout import Layout
+from calse.params import Source
 from videos import small_params
 
 GLOSSES = ["AÑO", "NO", "NULL"]
@@ -85,6 +86,21 @@ def test_a_good_corpus_passes_with_the_same_bytes_each_time(layout):
     assert verdict(layout, "STS")["passed"] is True
     assert len(verdict(layout, "STS")["outcomes"]) == 11
     assert failed(layout, "STS") == {}
+
+
+def test_licence_and_consent_stand_beside_what_was_found(layout):
+    sources = PARAMS.corpus.sources | {"STS": Source("public", 1, "CC <BY> 4.0", "in writing", share=False)}
+    validate(dataclasses.replace(PARAMS, corpus=dataclasses.replace(PARAMS.corpus, sources=sources)), layout)
+    assert verdict(layout, "STS")["summary"].endswith("; licence: CC <BY> 4.0; consent: in writing; not to be shared")
+    assert "licence: CC &lt;BY&gt; 4.0" in (layout.metrics("validate") / "index.html").read_text(encoding="utf-8")
+    assert "licence" not in verdict(layout, "SACU")["summary"]
+
+
+def test_nothing_passes_while_dvc_would_push_what_is_not_to_be_shared(layout):
+    sources = PARAMS.corpus.sources | {"STS": Source("public", 1, share=False)}
+    (layout.root / "dvc.yaml").write_text("stages: {ingest: {outs: ['data/clips/${item.source}']}}")
+    with pytest.raises(CalseError, match=r"STS\.share is false.*dvc\.yaml.*data/clips/.*run: calse withhold"):
+        validate(dataclasses.replace(PARAMS, corpus=dataclasses.replace(PARAMS.corpus, sources=sources)), layout)
 
 
 def test_a_missing_gloss_stops_the_corpus_and_is_named(layout):

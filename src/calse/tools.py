@@ -34,6 +34,34 @@ def import_videos(
     if corpus in read_params().synthesise:
         raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
     print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
+    _print_terms(corpus, source)
+
+
+def _print_terms(corpus: str, source: str) -> None:
+    """Say what may be done with an imported source; one that is not to be shared is kept out of `dvc push` at once."""
+    from calse.corpus.sharing import terms_of, withhold
+    from calse.params import read_params
+
+    params = read_params()
+    if corpus != params.corpus.name or source not in params.corpus.sources:
+        print("and there, for people to read: licence, consent; share: false keeps the source off pages and `dvc push`")
+        return
+    print(terms_of(params.corpus.sources[source]) or "nothing is said there of licence and consent")
+    if source in params.withheld:
+        for path in withhold(params, Layout()):
+            print(f"kept out of dvc push: {path} has the flags; git add {path}")
+
+
+@tools.command("withhold")
+def withhold_people() -> None:
+    """Keep sources with `share: false`, and clips and faces made of them, out of `dvc push`."""
+    from calse.corpus.sharing import withhold
+    from calse.params import read_params
+
+    params = read_params()
+    for path in withhold(params, Layout()):
+        print(f"{path}: push: false")
+    print(f"not to be shared: {', '.join(sorted(params.withheld)) or 'no source'}")
 
 
 @tools.command()

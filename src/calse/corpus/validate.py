@@ -10,10 +10,11 @@ from rich.console import Console
 
 from calse.clips import Clip, read_glossary, read_manifest
 from calse.corpus.checks import Outcome, checks_for, glossary_check, open_context, run_checks, tables_of
+from calse.corpus.sharing import check_withheld, terms_of
 from calse.errors import CalseError
 from calse.files import folder_written_aside, write_json, write_text
 from calse.layout import Layout
-from calse.params import Params
+from calse.params import Params, Source
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class Verdict:
 def validate(params: Params, layout: Layout) -> None:
     """Check every source of the corpus, write one JSON a source and a page, then stop if a critical check failed.
 
-    Raises CalseError naming source, gloss and clip of the first failure, and the page that has the rest.
+    Raises CalseError naming source, gloss and clip of the first failure, and the page that has the rest; also when
+    `dvc push` would send what is not to be shared.
     """
+    check_withheld(params, layout)
     verdicts = _verdicts(params, layout)
     folder = layout.metrics("validate")
     with folder_written_aside(folder) as aside:
@@ -63,7 +66,7 @@ def _verdicts(params: Params, layout: Layout) -> list[Verdict]:
         dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
         tables = tables_of(clips[name], everywhere, glossary, dropped, layout.root)
         outcomes = run_checks(context, name, tables, list(checks_for(source, params.validate, glossary)))
-        verdicts.append(Verdict(name, _summary(clips[name], dropped), outcomes))
+        verdicts.append(Verdict(name, _summary(source, clips[name], dropped), outcomes))
     return verdicts
 
 
@@ -74,10 +77,11 @@ def _dropped(path: Path) -> list[str]:
     return [entry["gloss"] for entry in json.loads(path.read_text(encoding="utf-8"))["dropped"]]
 
 
-def _summary(clips: Sequence[Clip], dropped: Sequence[str]) -> str:
+def _summary(source: Source, clips: Sequence[Clip], dropped: Sequence[str]) -> str:
     glosses, seconds = len({clip.gloss for clip in clips}), sum(clip.frames / clip.fps for clip in clips)
     lost = f", {len(dropped)} dropped" if dropped else ""
-    return f"{len(clips)} clips of {glosses} glosses, {seconds:.0f} seconds{lost}"
+    told = f"{len(clips)} clips of {glosses} glosses, {seconds:.0f} seconds{lost}"
+    return "; ".join(filter(None, [told, terms_of(source)]))
 
 
 def _rows(outcome: Outcome) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def write_page(
     row an epoch, `changes` a row a published change. Raises CalseError when a clip that the page shows is missing or
     has changed.
     """
-    pictures = Pictures(layout.root, params.report.show_faces)
+    pictures = Pictures(layout.root, params.report.show_faces, params.withheld)
     sources = manifests({name: layout.source_manifest(name) for name in params.filmed})
     filmed = {clip.clip: clip for clips in sources.values() for clip in clips}
     made = manifests({name: layout.set_manifest(name) for name in params.sets})

@@ -1,7 +1,10 @@
-"""Small pictures out of clips, as data URIs. Without `report.show_faces` no pixel of a clip leaves this file."""
+"""Small pictures out of clips, as data URIs.
+
+Without `report.show_faces` no pixel of a clip leaves this file; of a source that is not to be shared, none ever does.
+"""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,24 +20,27 @@ SHEET_WIDTH = 960  # pixels
 
 
 class Pictures:
-    """Makes the page's pictures, or none at all when faces are not to be shown."""
+    """Makes the page's pictures: none at all when faces are not to be shown, none of the sources withheld."""
 
-    def __init__(self, root: Path, shown: bool) -> None:
-        self.root, self.shown = root, shown
+    def __init__(self, root: Path, shown: bool, withheld: frozenset[str]) -> None:
+        self.root, self.shown, self.withheld = root, shown, withheld
+
+    def _may_show(self, sources: Iterable[str]) -> bool:
+        return self.shown and self.withheld.isdisjoint(sources)
 
     def strip(self, *clips: Clip) -> str | None:
         """Return one row of frames a clip, at the same shares of each, below each other.
 
         Raises CalseError when a clip is missing or has changed.
         """
-        if not self.shown:
+        if not self._may_show(clip.source for clip in clips):
             return None
         rows = [_row(read_frames(verify(clip, self.root))) for clip in clips]
         return _uri(_stacked(rows))
 
-    def sheet(self, path: Path) -> str | None:
-        """Return a contact sheet made smaller; None when it is not there."""
-        if not self.shown or not path.is_file():
+    def sheet(self, path: Path, sources: Iterable[str]) -> str | None:
+        """Return a contact sheet with people of these sources, made smaller; None when it is not there."""
+        if not self._may_show(sources) or not path.is_file():
             return None
         picture = np.asarray(cv2.imread(str(path)))
         height = round(picture.shape[0] * SHEET_WIDTH / picture.shape[1])

@@ -33,7 +33,8 @@ def sets(
             card = {"name": name, "clips": len(made[name]), "settings": as_dict(settings), "kind": _kind(settings)}
             card["recipes"] = [recipe for recipe, used in params.recipes.items() if name in used.sets]
             if isinstance(settings, SwapSet):
-                card |= _swapped(layout, name, settings, pictures)
+                people = {settings.donor, *(clip.source for clip in made[name])}
+                card |= _swapped(layout, name, settings, pictures, people)
             else:
                 card["pictures"] = _examples(made[name], filmed, settings, pictures)
             cards.append(card)
@@ -56,9 +57,9 @@ def _examples(
     return [{"name": clip.clip, "image": pictures.strip(filmed[clip.parent], clip)} for clip in chosen]
 
 
-def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures) -> dict[str, Any]:
-    """Return a swapped set's quality against its thresholds and its contact sheet."""
-    sheet = pictures.sheet(layout.augmented(name) / "contact-sheet.png")
+def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures, people: set[str]) -> dict[str, Any]:
+    """Return a swapped set's quality against its thresholds and its contact sheet, which shows people."""
+    sheet = pictures.sheet(layout.augmented(name) / "contact-sheet.png", people)
     shown = {"pictures": [{"name": "original, swapped and donor, each with its face enlarged", "image": sheet}]}
     path = layout.metrics("swap") / f"{name}.json"
     if not path.is_file():

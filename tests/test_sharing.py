@@ -1,0 +1,101 @@
+"""A source that is not to be shared: said where people see it, and kept out of `dvc push` by DVC's own flags."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from calse.corpus.sharing import check_withheld, terms_of, withhold
+from calse.errors import CalseError
+from calse.layout import Layout
+from calse.params import Source
+from videos import small_params
+
+ROOT = Path(__file__).parents[1]
+PARAMS = small_params(sources=("SACU", "STS"))
+KEPT = Source("public", 1, "CC BY-NC 4.0", "signed 2026, research only", share=False)
+
+
+def with_source(params, name, source):
+    corpus = replace(params.corpus, sources=params.corpus.sources | {name: source})
+    return replace(params, corpus=corpus)
+
+
+@pytest.fixture
+def layout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    return Layout()
+
+
+def test_terms_are_one_line():
+    assert terms_of(KEPT) == "licence: CC BY-NC 4.0; consent: signed 2026, research only; not to be shared"
+    assert terms_of(Source("public", 1)) == ""
+
+
+def test_every_output_of_the_pipeline_that_shows_people_is_flagged_and_nothing_else_changes(layout):
+    params = with_source(PARAMS, "SACU", KEPT)
+    with pytest.raises(CalseError, match=r"corpus\.sources\.SACU\.share .* dvc\.yaml .*data/raw/.*calse withhold"):
+        check_withheld(params, layout)
+    assert withhold(params, layout) == [Path("dvc.yaml")]
+    check_withheld(params, layout)
+    assert withhold(params, layout) == []
+    lines = Path("dvc.yaml").read_text().splitlines()
+    flags = [number for number, line in enumerate(lines) if line.strip() == "push: false"]
+    flagged = [lines[number - 1].strip("- :") for number in flags]
+    paths = ["raw/${item.corpus}", "clips/${item.source}", "augmented/${item.set}", "faces/${item.source}"]
+    paths += ["models/faceswap/${item.donor}", "augmented/${key}", "augmented/OMIT-${item.source}"]
+    assert flagged == [path if path.startswith("models") else f"data/{path}" for path in paths]
+    original = (ROOT / "dvc.yaml").read_text().splitlines()
+    left = [line.removesuffix(":") for number, line in enumerate(lines) if number not in flags]
+    assert left == [line.removesuffix(":") for line in original]
+
+
+def test_what_may_be_shared_is_pushed_as_ever(layout):
+    before = Path("dvc.yaml").read_bytes()
+    check_withheld(PARAMS, layout)
+    assert withhold(PARAMS, layout) == []
+    assert Path("dvc.yaml").read_bytes() == before
+
+
+def test_a_tag_in_a_file_of_dvc_runs_nothing(layout):
+    mark = Path("dvc.yaml").absolute().with_name("mark")
+    Path("dvc.yaml").write_text(f"stages: !!python/object/apply:os.mkdir ['{mark}']\n")
+    with pytest.raises(CalseError, match="dvc.yaml"):
+        withhold(with_source(PARAMS, "SACU", KEPT), layout)
+    assert not mark.exists()
+
+
+def dvc(*arguments):
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("added_first", [True, False])
+def test_raw_videos_stay_here_whether_they_are_added_before_or_after(layout, added_first):
+    Path("dvc.yaml").write_text("stages: {}\n")
+    dvc("init", "--no-scm", "-q")
+    dvc("remote", "add", "-q", "-d", "disk", "disk")
+    for name in ("SACU", "STS"):
+        (layout.raw("mine") / name).mkdir(parents=True)
+        (layout.raw("mine") / name / "clip.mp4").write_text(name)
+    sources = [str(layout.raw("mine") / name) for name in ("SACU", "STS")]
+    params = with_source(PARAMS, "SACU", KEPT)
+    if added_first:
+        dvc("add", "-q", *sources)
+        with pytest.raises(CalseError, match=r"SACU\.dvc lets `dvc push` send SACU"):
+            check_withheld(params, layout)
+    assert withhold(params, layout) == [layout.raw("mine") / "SACU.dvc"]
+    if not added_first:
+        dvc("add", "-q", *sources)
+    check_withheld(params, layout)
+    dvc("push", "-q")
+    pushed = {path.read_text() for path in Path("disk").rglob("*") if path.is_file()}
+    assert "STS" in pushed
+    assert "SACU" not in pushed
+    assert YAML(typ="safe").load(layout.raw("mine") / "SACU.dvc")["outs"][0]["nfiles"] == 1
