@@ -30,7 +30,7 @@ def main(what: str, frames: int, size: int) -> None:
     import torch
 
     from benchmarks.material import preset, training_on
-    from benchmarks.works.recognition import plain_step
+    from benchmarks.peers.i3d import plain_step
 
     train = {"frames": frames, "size": size, "batch": BATCH, "micro_batch": 1 if what == "micro" else None}
     params, before = preset("calse-100", **train), peak_rss()

@@ -127,3 +127,9 @@ def test_a_section_that_lists_no_names_is_told_in_one_line(layout):
     Path("params.yaml").write_text("{sources: [SACU], sets: [], recipies: []}")
     with pytest.raises(CalseError, match="params.yaml: recipes: this parameter is missing"):
         lineage(layout, CHECKPOINT)
+
+
+def test_a_damaged_checkpoint_is_named(layout):
+    Path(CHECKPOINT).with_suffix(".json").write_text('{"test_source": ')
+    with pytest.raises(CalseError, match=r"seed-1\.json is damaged.*dvc checkout"):
+        lineage(layout, CHECKPOINT)

@@ -5,12 +5,15 @@ whole, which at 193 to 224 pixels is the published average and lets smaller clip
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.material import CLASSES
+from calse.params import Train
 from calse.recognition.i3d import INCEPTIONS
 
 Triple = tuple[int, int, int]
@@ -126,3 +129,17 @@ class PlainStep:
         torch.autograd.backward(loss)
         self.optimiser.step()
         return float(loss.item())
+
+
+def plain_step(train: Train) -> PlainStep:
+    """Return the published network's step with the same loss and update rule, each as torch has them by default."""
+    model = PublishedI3D(CLASSES, train.width, train.dropout)
+    rule: Any = torch.optim.AdamW if train.optimiser == "adamw" else torch.optim.Adam
+    if train.loss == "ce":
+        smoothing = train.label_smoothing
+
+        def loss(logits: Tensor, labels: Tensor) -> Tensor:
+            return F.cross_entropy(logits.mean(dim=2), labels, label_smoothing=smoothing)
+    else:
+        loss = partial(published_loss, frames=train.frames)
+    return PlainStep(model, loss, rule(model.parameters(), lr=train.lr, weight_decay=train.weight_decay))

@@ -12,12 +12,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmarks.machine import Copy, Gemm, cores
 from benchmarks.material import CLASSES, filmed, preset, training_on, write_clip
 from benchmarks.memory import peak_of_step
-from benchmarks.peers.i3d import PlainStep, PublishedI3D, published_loss
+from benchmarks.peers.i3d import plain_step
 from benchmarks.peers.loader import published_clip
 from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
 from calse.layout import Layout
@@ -91,20 +90,6 @@ def step_race(setting: Setting, params: Params, name: str, target: float, share:
         ],
         threads=train.threads,
     )
-
-
-def plain_step(train: Train) -> PlainStep:
-    """Return the published network's step with the same loss and update rule, each as torch has them by default."""
-    model = PublishedI3D(CLASSES, train.width, train.dropout)
-    rule: Any = torch.optim.AdamW if train.optimiser == "adamw" else torch.optim.Adam
-    if train.loss == "ce":
-        smoothing = train.label_smoothing
-
-        def loss(logits: Tensor, labels: Tensor) -> Tensor:
-            return F.cross_entropy(logits.mean(dim=2), labels, label_smoothing=smoothing)
-    else:
-        loss = partial(published_loss, frames=train.frames)
-    return PlainStep(model, loss, rule(model.parameters(), lr=train.lr, weight_decay=train.weight_decay))
 
 
 def flops_of(train: Train) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from calse.errors import CalseError
 
 if TYPE_CHECKING:
-    from calse.params import Train
+    from calse.sections import Train
 
 
 @dataclass(frozen=True)

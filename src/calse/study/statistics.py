@@ -109,7 +109,10 @@ def glosses_of(cell: Cell) -> int:
 
 
 def gloss_differences(cell: Cell, baseline: Cell) -> np.ndarray:
-    """Return, G int, how many more hits a gloss has than under the baseline, both scaled to equal trainings."""
+    """Return, G int, how many more hits a gloss has than under the baseline, both scaled to equal trainings.
+
+    Over several sources every clip counts the same, which is the plain mean's weight where they have equally many.
+    """
     differences = np.zeros(len(cell[0].clips), np.int64)
     for part, base in zip(cell, baseline, strict=True):
         differences += part.hits.sum(axis=1) * base.trainings - base.hits.sum(axis=1) * part.trainings

@@ -1,6 +1,5 @@
 """The way back from any file: which stage made it, on what, down to the raw videos, with every hash."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,7 @@ from calse.files import sha256_of
 from calse.layout import Layout
 from calse.splits import read_split
 from calse.tracking.lock import Stage, read_lock
-from calse.tracking.trees import Workspace, git, md5_of
+from calse.tracking.trees import Workspace, git, md5_of, parsed
 
 GATES = ("metrics/validate", "metrics/ingest")  # they let data pass and shape none of it
 
@@ -44,7 +43,7 @@ def lineage(layout: Layout, path: str) -> dict[str, Any]:
     own: dict[str, Any] = {"path": path, "sha256": sha256_of(file)} if file.is_file() else {"path": path}
     beside = file.with_suffix(".json")
     if file.suffix == ".safetensors" and beside.is_file():
-        own |= {"checkpoint": json.loads(beside.read_text(encoding="utf-8"))}
+        own |= {"checkpoint": parsed(beside.read_bytes(), str(beside))}
     return {
         "git": head,
         "file": own,

@@ -12,7 +12,7 @@ from typing import Any
 from calse.clips import compact_json
 from calse.layout import Layout
 from calse.tracking.lock import Stage, as_text, flat, read_lock
-from calse.tracking.trees import Tree, md5_of
+from calse.tracking.trees import Tree, md5_of, parsed
 
 FINGERPRINT, KIND = "calse.fingerprint", "calse.kind"
 PIPELINE = "pipeline"
@@ -91,7 +91,7 @@ def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[R
     for path in tree.files(layout.models(recipe).as_posix()):
         if not path.endswith(".json"):
             continue
-        info = json.loads(tree.read(path) or b"{}")
+        info = parsed(tree.read(path) or b"{}", path)
         source, seed = info["test_source"], info["seed"]
         points = curve((tree.read(f"{curves}/{source}-seed-{seed}.csv") or b"").decode())
         facts = training_facts(info, split, stage.deps[split]) | points

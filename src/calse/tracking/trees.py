@@ -6,7 +6,17 @@ import subprocess
 from pathlib import Path
 from typing import Any, Protocol
 
+from calse.errors import CalseError
+
 UNTRACKED = ("__pycache__", ".pyc")
+
+
+def parsed(content: bytes, path: str) -> Any:
+    """Return what a JSON file holds. Raises CalseError naming it when it is damaged."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise CalseError(f"{path} is damaged; remove it, then: dvc checkout, or dvc repro") from None
 
 
 class Tree(Protocol):
