@@ -20,9 +20,10 @@ from calse.layout import Layout
 from faces import fetched_models
 
 yaml = YAML(typ="safe", pure=True)
+PRIVATE = {"kind": "public", "clips_per_gloss": 1, "licence": "CC BY-NC 4.0", "consent": "in writing", "share": False}
 SMALL = {
     "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
-    "corpus": {"glosses": 2, "sources": {"DILSE": None, "DONOR-2": None, "DONOR-3": None}},
+    "corpus": {"glosses": 2, "sources": {"SACU": PRIVATE, "DILSE": None, "DONOR-2": None, "DONOR-3": None}},
     "ingest": {"short_side": 64},
     "validate": {"min_side": 32},
     "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 1, "batch": 6, "precision": "fp32"},
@@ -46,7 +47,7 @@ def shrink(tree, changes):
     for key, value in changes.items():
         if value is None:
             del tree[key]
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and value is not PRIVATE:
             shrink(tree[key], value)
         else:
             tree[key] = value
@@ -100,6 +101,7 @@ def repository(tmp_path_factory):
     toy.change(SMALL)
     toy.run("git", "init", "-q")
     shutil.copytree(fetched_models(), Layout(root).face_models())
+    toy.run(*CALSE, "withhold")
     return toy
 
 
@@ -199,6 +201,37 @@ def test_every_generated_clip_says_in_its_container_what_it_is(repository):
         assert clip.details["by"] != "swap" or {"donor", "model", "seed"} < set(told)
 
 
+def test_an_imported_source_that_is_not_to_be_shared_stays_here(repository, tmp_path):
+    """Its videos, and the clips, faces and sets of all; what shows nobody is pushed to a real remote."""
+    repository.change({"corpus": {"name": "mine"}})
+    listed = ("data/raw/synthetic/SACU/clips.csv", "--corpus", "mine", "--source", "SACU")
+    code, output = repository.run(*CALSE, "import", *listed)
+    assert code == 0, output
+    assert "licence: CC BY-NC 4.0; consent: in writing; not to be shared" in output
+    assert "kept out of dvc push: data/raw/mine/SACU.dvc" in output
+    for command in (("dvc", "add", "data/raw/mine/SACU"), ("dvc", "repro", "-q", "ingest@SACU")):
+        code, output = repository.run(*command)
+        assert code == 0, output
+    repository.run(*CALSE, "track", "sync")
+    repository.run("dvc", "remote", "add", "-d", "disk", str(tmp_path))
+    code, output = repository.run("dvc", "push")
+    assert code == 0, output
+    pushed = {path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    people = [path for folder in ("data", "models/faceswap") for path in (repository.root / folder).rglob("*.*")]
+    people = [path for path in people if path.suffix in (".mp4", ".face", ".png", ".safetensors")]
+    assert {path.suffix for path in people} == {".mp4", ".face", ".png", ".safetensors"}
+    assert not [path for path in people if path.read_bytes() in pushed]
+    weights = list((repository.root / "models/i3d").rglob("*.safetensors"))
+    assert weights
+    assert all(path.read_bytes() in pushed for path in weights)
+    page = (repository.root / "data/report/index.html").read_text(encoding="utf-8")
+    assert "licence: CC BY-NC 4.0" in page
+    assert "data:image" in page, "of STS"
+    assert "Frames of SACU" not in page
+    assert 'alt="AF2: AF2-SACU' not in page
+    repository.change({"corpus": {"name": "synthetic"}})
+
+
 def test_nothing_that_git_or_mlflow_keeps_shows_a_frame(repository):
     """Every picture but the tables' own, of every format, by its first bytes and in texts as base64."""
     kept = repository.run("git", "ls-files", "--others", "--cached", "--exclude-standard", "-z")[1].split("\0")
@@ -206,6 +239,7 @@ def test_nothing_that_git_or_mlflow_keeps_shows_a_frame(repository):
     files += [path for path in (repository.root / "mlruns").rglob("*") if path.is_file()]
     assert any(path.suffix == ".csv" for path in files)
     assert any(path.name == "mlflow.db" for path in files)
+    assert repository.root / "data/raw/mine/SACU.dvc" in files
     for path in files:
         data = path.read_bytes()
         if path.relative_to(repository.root).parts[:2] != ("metrics", "report") or path.suffix not in (".png", ".svg"):

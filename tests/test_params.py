@@ -28,6 +28,7 @@ def test_the_study_preset_holds_the_published_settings():
     assert params.corpus.glosses == 100
     assert params.evaluate.topk == (1, 5, 10)
     assert sum(params.corpus.sources[name].clips_per_gloss for name in params.filmed) == 6
+    assert params.withheld == set(params.corpus.sources), "nobody's face leaves before somebody has said so"
     assert {settings.mode for settings in params.affine.values()} == {"legacy"}
 
 
@@ -43,6 +44,9 @@ def test_the_study_preset_holds_the_published_settings():
         ("affine.AF1.of", "dictionary", "affine.AF1.of"),
         ("affine.AF1.rotation", -1, "affine.AF1.rotation"),
         ("corpus.name", "../elsewhere", "corpus.name"),
+        ("corpus.sources.SACU.share", "no", "corpus.sources.SACU.share"),
+        ("corpus.sources.SACU.licence", "two\nlines", "corpus.sources.SACU.licence"),
+        ("corpus.sources.SACU.consent", None, "corpus.sources.SACU.consent"),
         (
             "recipes.Both",
             ["AF1", "AF9"],

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from calse.errors import CalseError
-from calse.files import sha256_of
+from calse.files import locked, sha256_of
 from calse.layout import Layout
 from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import evaluate, predict_run
@@ -93,6 +94,20 @@ def test_the_stage_learns_and_evaluates_what_it_learned():
     check_events(listener)
     check_predictions()
     assert not list(Path(".scratch/training").iterdir()), "nothing is left to resume"
+
+
+def test_a_run_that_another_process_trains_is_waited_for(capfd: pytest.CaptureFixture[str]):
+    job, said = jobs("models/turns", epochs=1, lr=0.002)[0], ""
+    with ThreadPoolExecutor(1) as thread:
+        with locked(job.lock):
+            training = thread.submit(run_side_by_side, [job], 1, lambda *_: None)
+            while f"{job.run}: another process trains it; waiting" not in said:
+                assert not training.done()
+                said += capfd.readouterr().err
+                time.sleep(0.1)
+            assert not job.states.exists()
+        training.result()
+    assert job.checkpoint.is_file()
 
 
 def check_events(listener: Listener) -> None:
