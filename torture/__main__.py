@@ -29,6 +29,16 @@ def kills(count: int = 50, seed: int = 1974) -> None:
 
 
 @app.command()
+def together() -> None:
+    """Run two at once, with the store locked or deleted, with the cache elsewhere; one wins or waits and says so."""
+    from torture.together import print_cases, together
+
+    cases = together()
+    print_cases(cases)
+    sys.exit(any(case.faults for case in cases))
+
+
+@app.command()
 def licences() -> None:
     """Write docs/licences.md from the packages' own metadata."""
     from calse.files import write_text
