@@ -156,7 +156,7 @@ class Train:
 
     model: Literal["i3d", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
     width: Annotated[float, Field(gt=0, le=4)]
-    pretrained: str | None
+    pretrained: Words | None
     input: Literal["rgb", "motion"]
     channel_order: Literal["rgb", "bgr"]
     frames: Annotated[int, Field(ge=9, le=10_000)]
