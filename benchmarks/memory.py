@@ -12,7 +12,10 @@ BATCH = 2
 
 
 def peak_of_step(what: str, frames: int, size: int) -> float:
-    """Return the bytes that a clip of a batch of two adds to a process: `ours`, `published`, `micro` (one by one)."""
+    """Return the bytes that a clip of a batch of two adds to a process.
+
+    `what` is `ours`, `published`, `micro` (one clip at a time) or `recompute` (layers computed twice).
+    """
     command = [sys.executable, "-m", "benchmarks.memory", what, str(frames), str(size)]
     return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()[-1])
 
@@ -32,8 +35,8 @@ def main(what: str, frames: int, size: int) -> None:
     from benchmarks.material import preset, training_on
     from benchmarks.peers.i3d import plain_step
 
-    train = {"frames": frames, "size": size, "batch": BATCH, "micro_batch": 1 if what == "micro" else None}
-    params, before = preset("calse-100", **train), peak_rss()
+    saving = {"micro_batch": 1 if what == "micro" else None, "recompute": what == "recompute"}
+    params, before = preset("calse-100", frames=frames, size=size, batch=BATCH, **saving), peak_rss()
     if what == "published":
         plain_step(params.train)(torch.randn(BATCH, 3, frames, size, size), torch.tensor([0, 1]))
     else:

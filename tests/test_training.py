@@ -18,6 +18,7 @@ import torch
 from calse.errors import CalseError
 from calse.files import locked, sha256_of
 from calse.layout import Layout
+from calse.recognition import I3D
 from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import evaluate, predict_run
 from calse.recognition.fit import Training, fit
@@ -258,6 +259,33 @@ def gradients(micro_batch: int | None) -> list[torch.Tensor]:
 def test_micro_batches_add_up_to_the_batch():
     for whole, parts in zip(gradients(None), gradients(2), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-3)
+
+
+def test_layers_computed_twice_give_the_same_weights_and_statistics():
+    once, twice = jobs("once")[0], jobs("twice", recompute=True)[0]
+    for job in (once, twice):
+        fit(job, lambda *_: None)
+    assert load_checkpoint(twice.checkpoint)[0].recompute
+    assert twice.checkpoint.read_bytes() == once.checkpoint.read_bytes()
+
+
+def test_layers_computed_twice_keep_less_for_the_gradient():
+    kept = {recompute: kept_bytes(recompute) for recompute in (False, True)}
+    assert kept[True] < kept[False] / 2
+
+
+def kept_bytes(recompute: bool) -> int:
+    """Return the size of all tensors that a forward pass keeps for the gradient."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    model = I3D(3, 0.125, recompute=recompute).train()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(torch.rand(1, 3, 16, 64, 64))
+    return sum(sizes.values())
 
 
 def test_a_training_starts_from_a_pretrained_checkpoint_and_tells_what_it_took():

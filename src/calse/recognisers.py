@@ -15,17 +15,18 @@ class Limits:
     """What a recogniser takes: at least `frames` and any size, or exactly one `shape` (frames, pixels).
 
     `over_time`: it answers for every moment of a clip, as the loss `bce-localisation` needs. `widths`: it comes in
-    other widths than 1.
+    other widths than 1. `recomputes`: it can compute its layers twice to save memory.
     """
 
     frames: int = 9
     shape: tuple[int, int] | None = None
     over_time: bool = False
     widths: bool = False
+    recomputes: bool = False
 
 
 RECOGNISERS = {
-    "i3d": Limits(over_time=True, widths=True),
+    "i3d": Limits(over_time=True, widths=True, recomputes=True),
     "r2plus1d_18": Limits(),
     "s3d": Limits(frames=13),
     "mvit_v2_s": Limits(shape=(16, 224)),
@@ -42,6 +43,8 @@ def check_recogniser(train: "Train", path: Path) -> None:
         raise CalseError(
             f"{path}: train.loss: {train.model} gives one answer a clip; bce-localisation needs i3d; set ce"
         )
+    if train.recompute and not limits.recomputes:
+        raise CalseError(f"{path}: train.recompute: {train.model} cannot; set false, or train.micro_batch")
     if train.frames < limits.frames:
         raise CalseError(f"{path}: train.frames: {train.model} needs at least {limits.frames}, not {train.frames}")
     if limits.shape and (train.frames, train.size) != limits.shape:

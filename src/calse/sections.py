@@ -167,6 +167,7 @@ class Train:
     epochs: Positive
     batch: Positive
     micro_batch: Positive | None
+    recompute: bool
     loss: Literal["ce", "bce-localisation"]
     label_smoothing: Share
     optimiser: Literal["adam", "adamw"]

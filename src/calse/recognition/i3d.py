@@ -4,9 +4,13 @@ Names and shapes are those of the published Kinetics and WLASL checkpoints. Padd
 SAME, which is asymmetric where kernel and stride do not divide the input evenly.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from calse.errors import CalseError
 
@@ -106,11 +110,40 @@ class Inception(nn.Module):
         return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))], dim=1)
 
 
+def recomputed(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a layer, keeping its input instead of what is inside it (Chen et al., 2016)."""
+    result: Tensor = checkpoint(
+        layer,
+        x,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), statistics_kept(layer)),
+    )
+    return result
+
+
+@contextmanager
+def statistics_kept(layer: nn.Module) -> Iterator[None]:
+    """Keep running statistics as they are: a batch that is computed twice counts once."""
+    norms = [part for part in layer.modules() if isinstance(part, nn.BatchNorm3d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.sub_(1)
+
+
 class I3D(nn.Module):
     """Clips N x C x T x H x W (T at least 9, values in [-1, 1]) to logits N x K x T'.
 
     T' is the number of frames after three halvings (rounded up), less one. Space is averaged whole, which
-    at 193 to 224 pixels is the published 7 x 7 average. `width` scales every layer's channels.
+    at 193 to 224 pixels is the published 7 x 7 average. `width` scales every layer's channels. `recompute` forgets
+    what is inside a layer and computes it again for the gradient, to the same bits: less memory, more time.
     """
 
     def __init__(
@@ -120,8 +153,10 @@ class I3D(nn.Module):
         dropout: float = 0.5,
         bn_momentum: float = 0.01,
         in_channels: int = 3,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.recompute = recompute
 
         def scaled(channels: int) -> int:
             return max(1, round(channels * width))
@@ -149,7 +184,7 @@ class I3D(nn.Module):
             raise CalseError(f"I3D needs clips of at least {MIN_FRAMES} frames, not {clips.shape[2]}")
         for name, layer in self.named_children():
             if name not in ("dropout", "logits"):
-                clips = layer(clips)
+                clips = recomputed(layer, clips) if self.recompute and torch.is_grad_enabled() else layer(clips)
         return F.avg_pool1d(clips.mean(dim=(3, 4)), kernel_size=2, stride=1)
 
     def forward(self, clips: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ HEADS = {"i3d": "logits", "r2plus1d_18": "fc", "s3d": "classifier", "mvit_v2_s":
 def build_model(train: Train, classes: int) -> nn.Module:
     """Return `train.model`, untrained: clips N x 3 x T x S x S to logits N x K x T' (I3D) or N x K (the others)."""
     if train.model == "i3d":
-        return I3D(classes, train.width, train.dropout, train.bn_momentum)
+        return I3D(classes, train.width, train.dropout, train.bn_momentum, recompute=train.recompute)
     model = _from_torchvision(train, classes)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm3d):

@@ -57,7 +57,7 @@ def _receive(connection: Connection, running: dict[Connection, Worker], tell: Ca
         del running[connection]
         process.join()
         if process.exitcode:
-            hint = "out of memory? set train.micro_batch, or CALSE_WORKERS=1"
+            hint = "out of memory? set train.recompute or train.micro_batch, or CALSE_WORKERS=1"
             raise CalseError(f"{run}: its process died with code {process.exitcode}; {hint}") from None
         return
     if kind == "failed":
@@ -78,5 +78,7 @@ def _train(job: Job, connection: Connection) -> None:
         connection.send(("failed", str(error)))
     except Exception as error:
         traceback.print_exc()
-        hint = "; set train.micro_batch to need less memory" if "memory" in repr(error).lower() else ""
+        hint = (
+            "; set train.recompute or train.micro_batch to need less memory" if "memory" in repr(error).lower() else ""
+        )
         connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))
