@@ -86,8 +86,9 @@ def test_the_border_is_black_or_the_nearest_pixel():
 
 
 @pytest.fixture
-def repository(tmp_path):
+def repository(tmp_path, monkeypatch):
     """Two glosses with the interpreter's three takes each: a bright square on grey, 64 x 48, 6 frames."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     layout, clips = Layout(tmp_path), []
     for gloss in ("AÑO", "NO"):
         for take in (1, 2, 3):

@@ -31,6 +31,11 @@ PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
 SAME_POINTS = {"nose": 1, "mouth_right": 61, "mouth_left": 291, "chin": 152, "brow_right": 105, "brow_left": 334}
 
 
+@pytest.fixture(autouse=True)
+def scratch_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory):
     return with_models(tmp_path_factory.mktemp("repository"))

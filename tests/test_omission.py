@@ -49,6 +49,11 @@ def test_a_frame_without_a_face_stays_as_it_is():
     assert (blurred[2] != NOISE[2]).any()
 
 
+@pytest.fixture(autouse=True)
+def scratch_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     """A source of two clips: a signer, and an empty room."""

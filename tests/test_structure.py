@@ -13,7 +13,7 @@ STAGES = {
     name: stage.get("do", stage) for name, stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].items()
 }
 # What carries or shows results without shaping them: a change there reruns nothing.
-PLUMBING = {"__init__", "errors", "files", "layout", "lifeline", "parallel", "recognisers", "tracking"}
+PLUMBING = {"__init__", "errors", "files", "layout", "lifeline", "parallel", "recognisers", "resume", "tracking"}
 PLUMBING |= {"params", "sections", "consistency", "recognition/observer", "recognition/workers"}
 SCREEN = {SOURCE / "calse/recognition/display.py", SOURCE / "calse/faceswap/preview.py"}
 DOORS = {

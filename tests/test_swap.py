@@ -182,6 +182,29 @@ def test_a_swapped_set_has_records_that_say_what_it_is(repository, monkeypatch):
                       "frames_without_face": 0, "passed": True}  # fmt: skip
 
 
+def test_a_set_whose_measuring_broke_off_takes_its_clips_unless_a_track_has_changed(repository, monkeypatch):
+    def break_off(*_):
+        raise KeyboardInterrupt
+
+    def made_files():
+        return {path.stat().st_ino for path in (repository.root / ".scratch/finished").rglob("*.mp4")}
+
+    params, (video,) = toy_params(), [repository.augmented("DF-1") / "DF-1-INTERPRETER-NO-1-1.mp4"]
+    params = replace(params, swap={"DF-1": replace(params.swap["DF-1"], clips_per_gloss=None)})
+    monkeypatch.setattr(convert, "assess_set", break_off)
+    swap_train(params, repository, "DONOR-1")
+    with pytest.raises(KeyboardInterrupt):
+        swap(params, repository, "DF-1")
+    first = made_files()
+    assert len(first) == 2
+    write_track(repository.faces("INTERPRETER") / "INTERPRETER-NO-1.face", cartoon((0, 0, 0), openings(6, 3))[1])
+    monkeypatch.setattr(convert, "assess_set", lambda *_: {"passed": True})
+    swap(params, repository, "DF-1")
+    assert video.stat().st_ino not in first
+    assert video.with_name("DF-1-INTERPRETER-NO-2-1.mp4").stat().st_ino in first
+    assert not made_files()
+
+
 def test_test_clips_and_people_tested_on_never_train_a_model(repository):
     with pytest.raises(CalseError, match=r"swap.DF-1.of: .*seen the test clips"):
         swap_train(toy_params(of="public"), repository, "DONOR-1")

@@ -14,6 +14,7 @@ from calse.files import folder_written_aside, sha256_of
 from calse.layout import Layout
 from calse.parallel import map_parallel
 from calse.params import AffineSet, Params
+from calse.resume import resumable
 from calse.video.decode import read_frames
 from calse.video.encode import write_video
 
@@ -44,14 +45,15 @@ def affine(params: Params, layout: Layout, set_name: str) -> None:
     settings = params.affine[set_name]
     clips = [clip for name in params.sources_of(settings.of) for clip in read_manifest(layout.source_manifest(name))]
     parents = choose(clips, settings.clips_per_gloss, settings.seed)
-    with folder_written_aside(layout.augmented(set_name)) as folder:
-        copies = [
-            Copy(parent, set_name, settings, number, folder, layout)
-            for parent in parents
-            for number in range(1, settings.copies + 1)
-        ]
-        made = map_parallel(make_copy, copies, f"affine {set_name}")
-    write_manifest(layout.set_manifest(set_name), made)
+    with resumable(make_copy, f"affine-{set_name}") as make:
+        with folder_written_aside(layout.augmented(set_name)) as folder:
+            copies = [
+                Copy(parent, set_name, settings, number, folder, layout)
+                for parent in parents
+                for number in range(1, settings.copies + 1)
+            ]
+            made = map_parallel(make, copies, f"affine {set_name}")
+        write_manifest(layout.set_manifest(set_name), made)
 
 
 def make_copy(copy: Copy) -> Clip:

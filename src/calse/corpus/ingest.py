@@ -15,6 +15,7 @@ from calse.errors import CalseError, StarvedError
 from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
 from calse.params import Params
+from calse.resume import resumable
 from calse.video.decode import Frame, iterate_frames, probe
 from calse.video.encode import encoder_version, write_video
 from calse.video.normalise import at_rate, fitted_size, resized
@@ -46,25 +47,17 @@ def ingest(params: Params, layout: Layout, source: str) -> None:
     A clip is resampled to `ingest.fps` by nearest frame (its length stays) and resized to `ingest.short_side`. One
     that does not decode stops the stage, or is left out by name when `ingest.on_bad_clip` is drop. Raises CalseError.
     """
-    with folder_written_aside(layout.clips(source)) as folder:
-        jobs = _jobs(params, layout, source, folder)
-        results = map_sandboxed(make_clip, jobs, f"ingest {source}", params.ingest.seconds_per_clip)
-        clips = [result for result in results if isinstance(result, Clip)]
-        bad = [(job, result.reason) for job, result in zip(jobs, results, strict=True) if isinstance(result, Refused)]
-        _report_bad(bad, source, drop=params.ingest.on_bad_clip == "drop")
-        _sweep(folder, clips)
-        if not clips:
-            raise CalseError(f"source {source}: no clip is left; import its videos again")
-    write_manifest(layout.source_manifest(source), clips)
-    write_json(layout.metrics("ingest") / f"{source}.json", _summary(source, clips, bad))
-
-
-def _sweep(folder: Path, clips: list[Clip]) -> None:
-    """Remove what a killed process left half-written."""
-    wanted = {f"{clip.clip}.mp4" for clip in clips}
-    for path in folder.iterdir():
-        if path.name not in wanted:
-            path.unlink()
+    with resumable(make_clip, f"ingest-{source}") as make:
+        with folder_written_aside(layout.clips(source)) as folder:
+            jobs = _jobs(params, layout, source, folder)
+            results = map_sandboxed(make, jobs, f"ingest {source}", params.ingest.seconds_per_clip)
+            clips = [result for result in results if isinstance(result, Clip)]
+            bad = [(job, one.reason) for job, one in zip(jobs, results, strict=True) if isinstance(one, Refused)]
+            _report_bad(bad, source, drop=params.ingest.on_bad_clip == "drop")
+            if not clips:
+                raise CalseError(f"source {source}: no clip is left; import its videos again")
+        write_manifest(layout.source_manifest(source), clips)
+        write_json(layout.metrics("ingest") / f"{source}.json", _summary(source, clips, bad))
 
 
 def _jobs(params: Params, layout: Layout, source: str, folder: Path) -> list[Job]:

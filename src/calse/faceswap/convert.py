@@ -18,12 +18,13 @@ from calse.faceswap.network import SwapNetwork
 from calse.faceswap.quality import assess_set
 from calse.faceswap.sheet import write_sheet
 from calse.faceswap.sides import clips_of_sides
-from calse.faceswap.track import FaceTrack
+from calse.faceswap.track import FaceTrack, track_hash
 from calse.faceswap.training_faces import track_of
 from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
 from calse.parallel import map_parallel
 from calse.params import Params, SwapSet
+from calse.resume import resumable
 from calse.video.decode import read_frames
 from calse.video.encode import write_video
 
@@ -33,9 +34,10 @@ HIDDEN = 0.02  # share of the face that a hand must hide to be counted
 
 @dataclass(frozen=True)
 class Swap:
-    """One clip to swap into `folder`, with the donor's model of the hash `model`."""
+    """One clip to swap into `folder`; `track` and `model` are the hashes of its face track and of the donor's model."""
 
     parent: Clip
+    track: str
     set_name: str
     settings: SwapSet
     model: str
@@ -71,14 +73,19 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
     load_model(layout.swap_model(settings.donor))
     model = sha256_of(layout.swap_model(settings.donor) / WEIGHTS)
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
-    with folder_written_aside(layout.augmented(set_name)) as folder:
-        jobs = [Swap(parent, set_name, settings, model, folder, layout) for parent in parents]
-        results = map_parallel(swap_clip, jobs, f"swap {set_name}")
-    made = sorted((clip for clip, _ in results), key=lambda clip: clip.clip)
-    write_manifest(layout.set_manifest(set_name), made)
-    write_sheet(params, layout, set_name, made)
-    counts = totals([report for _, report in results])
-    write_json(layout.metrics("swap") / f"{set_name}.json", counts | assess_set(params, layout, set_name, made))
+    with resumable(swap_clip, f"swap-{set_name}") as make:
+        with folder_written_aside(layout.augmented(set_name)) as folder:
+            tracks = [track_hash(layout.faces(parent.source) / f"{parent.clip}.face") for parent in parents]
+            jobs = [
+                Swap(parent, track, set_name, settings, model, folder, layout)
+                for parent, track in zip(parents, tracks, strict=True)
+            ]
+            results = map_parallel(make, jobs, f"swap {set_name}")
+        made = sorted((clip for clip, _ in results), key=lambda clip: clip.clip)
+        write_manifest(layout.set_manifest(set_name), made)
+        write_sheet(params, layout, set_name, made)
+        counts = totals([report for _, report in results])
+        write_json(layout.metrics("swap") / f"{set_name}.json", counts | assess_set(params, layout, set_name, made))
 
 
 def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:

@@ -15,6 +15,7 @@ from calse.files import folder_written_aside, write_json
 from calse.layout import Layout
 from calse.parallel import map_parallel
 from calse.params import Faces, Params
+from calse.resume import resumable
 from calse.video.decode import read_frames
 
 
@@ -47,10 +48,11 @@ def faces(params: Params, layout: Layout, source: str) -> None:
     """
     clips = read_manifest(layout.source_manifest(source))
     model_path(layout, FACE_DETECTOR)  # better now than in every worker
-    with folder_written_aside(layout.faces(source)) as folder:
-        jobs = [Job(layout, clip, folder, params.faces) for clip in clips]
-        seen = map_parallel(follow, jobs, f"faces {source}")
-    write_json(layout.metrics("faces") / f"{source}.json", summary(seen))
+    with resumable(follow, f"faces-{source}") as follow_once:
+        with folder_written_aside(layout.faces(source)) as folder:
+            jobs = [Job(layout, clip, folder, params.faces) for clip in clips]
+            seen = map_parallel(follow_once, jobs, f"faces {source}")
+        write_json(layout.metrics("faces") / f"{source}.json", summary(seen))
 
 
 def follow(job: Job) -> Seen:

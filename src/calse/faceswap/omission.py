@@ -13,11 +13,12 @@ from calse.faceswap.identity import SAME_PERSON
 from calse.faceswap.likeness import DIGITS, embed_frames, quartiles, quotas, sample, share
 from calse.faceswap.mask import OVAL, face_width, fill, hand_mask
 from calse.faceswap.pictures import Pictures
-from calse.faceswap.track import FaceTrack, Floats, read_track
+from calse.faceswap.track import FaceTrack, Floats, read_track, track_hash
 from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
 from calse.parallel import map_parallel
 from calse.params import Params
+from calse.resume import resumable
 from calse.video.decode import read_frames
 from calse.video.encode import write_video
 
@@ -27,9 +28,13 @@ FRAMES, SEED = 12, 1974  # in how many frames of a source it is checked that nob
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to blur into `folder`; `checked` is how many of its frames are compared with the original face."""
+    """One clip to blur into `folder`; `track` is the hash of its face track.
+
+    `checked` is how many of its frames are compared with the original face.
+    """
 
     parent: Clip
+    track: str
     folder: Path
     layout: Layout
     checked: int
@@ -56,11 +61,16 @@ def omit(params: Params, layout: Layout, source: str) -> None:
     """
     clips = read_manifest(layout.source_manifest(source))
     counts = quotas([clip.clip for clip in clips], FRAMES, SEED)
-    with folder_written_aside(layout.omitted(source)) as folder:
-        jobs = [Job(clip, folder, layout, count) for clip, count in zip(clips, counts, strict=True)]
-        made = map_parallel(omit_clip, jobs, f"omit {source}")
-    write_manifest(layout.omitted_manifest(source), [one.clip for one in made])
-    write_json(layout.metrics("omit") / f"{source}.json", _summary(made))
+    with resumable(omit_clip, f"omit-{source}") as make:
+        with folder_written_aside(layout.omitted(source)) as folder:
+            tracks = [track_hash(layout.faces(source) / f"{clip.clip}.face") for clip in clips]
+            jobs = [
+                Job(clip, track, folder, layout, count)
+                for clip, track, count in zip(clips, tracks, counts, strict=True)
+            ]
+            made = map_parallel(make, jobs, f"omit {source}")
+        write_manifest(layout.omitted_manifest(source), [one.clip for one in made])
+        write_json(layout.metrics("omit") / f"{source}.json", _summary(made))
 
 
 def omit_clip(job: Job) -> Omitted:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.errors import CalseError
-from calse.files import written_aside
+from calse.files import sha256_of, written_aside
 
 Floats = NDArray[np.float32]
 LANDMARKS = 468
@@ -38,6 +38,13 @@ def write_track(path: Path, track: FaceTrack) -> None:
     with written_aside(path) as aside, open(aside, "wb") as file:
         for part in (track.landmarks, track.presence, track.hands):
             np.save(file, np.ascontiguousarray(part, np.float32), allow_pickle=False)
+
+
+def track_hash(path: Path) -> str:
+    """Return the sha256 of one clip's track. Raises CalseError when it is missing."""
+    if not path.is_file():
+        raise CalseError(f"{path} is missing; `dvc repro` makes it")
+    return sha256_of(path)
 
 
 def read_track(path: Path) -> FaceTrack:
