@@ -11,6 +11,7 @@ from calse.errors import CalseError
 from calse.layout import Layout
 from calse.recognition import frames_cache
 from calse.recognition.frames_cache import cached_frames, open_frames, short_side, shrink
+from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input
 from calse.recognition.views import crop_corner, sample_frames, view_of
 from calse.splits import read_split
@@ -159,3 +160,29 @@ def test_a_split_without_test_clips_is_refused(repository: Layout):
     path.write_text(path.read_text(encoding="utf-8").replace("test,train\n", ",train\n"), encoding="utf-8")
     with pytest.raises(CalseError, match="no clip is marked 'test' for the test source 'SACU'"):
         read_split(path).test("SACU")
+
+
+@pytest.mark.parametrize("flip", [0, 1])
+def test_a_clip_on_the_device_is_seen_as_the_one_in_memory(flip: int, tmp_path: Path):
+    np.save(tmp_path / "clip.npy", ramp())
+    clips = Resident(CPU, memory=lambda: (1000, 1000))
+    mapped = clips.open(tmp_path / "clip.npy")
+    clips.may_stay = True
+    assert isinstance(clips.open(tmp_path / "clip.npy"), np.ndarray), "too large: it stays where it is"
+    clips = Resident(CPU, memory=lambda: (10**9, 10**9))
+    clips.may_stay = True
+    kept = clips.open(tmp_path / "clip.npy")
+    assert isinstance(kept, torch.Tensor)
+    assert clips.open(tmp_path / "clip.npy") is kept, "copied once"
+    train = toy_params(flip=flip, brightness=0.3).train
+    views = [view_of(clip, train, np.random.default_rng(3)) for clip in (mapped, kept)]
+    one, other = (network_input([view, views[0]], train, CPU) for view in views)
+    assert torch.equal(one, other)
+
+
+def test_clips_stay_on_no_device_before_the_network_has_shown_what_it_needs(tmp_path: Path):
+    np.save(tmp_path / "clip.npy", ramp())
+    assert isinstance(Resident(CPU, memory=lambda: (10**9, 10**9)).open(tmp_path / "clip.npy"), np.ndarray)
+    still = Resident(CPU)
+    still.may_stay = True
+    assert isinstance(still.open(tmp_path / "clip.npy"), np.ndarray), "memory maps are as fast on a CPU"

@@ -15,13 +15,13 @@ from calse.clips import write_rows
 from calse.errors import CalseError
 from calse.files import written_aside
 from calse.recognition.checkpoints import save_checkpoint
-from calse.recognition.frames_cache import open_frames
 from calse.recognition.jobs import Job
 from calse.recognition.losses import clip_scores, training_loss
 from calse.recognition.models import HEADS, build_model, placed
 from calse.recognition.optimiser import Adam, learning_rate
 from calse.recognition.precision import choose_precision
 from calse.recognition.pretrained import load_pretrained
+from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input
 from calse.recognition.views import View, view_of
 
@@ -65,6 +65,7 @@ class Training:
         self.precision = choose_precision(
             self.train.precision, self.model, self.train.frames, self.train.size, self.device
         )
+        self.clips = Resident(self.device)
         self.history: list[dict[str, float]] = []
         self.info: dict[str, Any] = job.info | {
             "device": self.device.type,
@@ -94,13 +95,14 @@ class Training:
             totals += self._step(batch, labels, rate)
         loss, hits, norms = totals.tolist()  # the one moment of an epoch in which the device is waited for
         self._check_finite(loss + norms, epoch)
+        self.clips.may_stay = True
         seen = sum(len(part) for part in parts)
         means = {"loss": round(loss / seen, 6), "accuracy": round(hits / seen, 6)}
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _view(self, epoch: int, clip: int) -> View:
         rng = np.random.default_rng([stream_seed(self.train_seed, epoch), clip])
-        return view_of(open_frames(self.job.frames[clip]), self.train, rng)
+        return view_of(self.clips.open(self.job.frames[clip]), self.train, rng)
 
     def _step(self, views: list[View], labels: Tensor, rate: float) -> Tensor:
         """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""

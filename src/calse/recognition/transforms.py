@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from calse.params import Train
-from calse.recognition.views import View
+from calse.recognition.views import Frames, View
 
 # Mean and deviation of RGB in [0, 1] that a published network was trained with; the others expect [-1, 1].
 _KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
@@ -23,8 +23,8 @@ def network_input(views: list[View], train: Train, device: torch.device) -> Tens
     `rgb` values lie in [-1, 1], or are standardised as a network's published weights expect. `motion` is what differs
     from the clip's mean frame, scaled to unit variance: the background is gone, the signer's movement stays.
     """
-    frames = torch.from_numpy(np.stack([view.frames for view in views])).to(device)
-    gains = torch.from_numpy(np.stack([view.gains for view in views])).to(device)
+    frames = stacked([view.frames for view in views], device)
+    gains = stacked([view.gains for view in views], device)
     batch = (frames.float() * gains[:, None, None, None]).clamp_(0, 255).div_(127.5).sub_(1)
     if train.input == "motion":
         batch -= batch.mean(dim=1, keepdim=True)
@@ -35,3 +35,16 @@ def network_input(views: list[View], train: Train, device: torch.device) -> Tens
     if train.channel_order == "bgr":
         batch = batch.flip(-1)
     return batch.permute(0, 4, 1, 2, 3)
+
+
+def stacked(parts: list[Frames], device: torch.device) -> Tensor:
+    """Return equal parts as one tensor on the device; the host does not wait for what it sends there."""
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return sent(np.stack(parts), device)
+    return torch.stack([part if isinstance(part, Tensor) else sent(part, device) for part in parts])
+
+
+def sent(values: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array as a tensor on the device, sent from pinned memory to an accelerator."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

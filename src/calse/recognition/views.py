@@ -1,20 +1,27 @@
-"""Which frames and pixels of a decoded clip are seen, in numpy: one path for training and for evaluation.
+"""Which frames and pixels of a decoded clip are seen: one path for training and for evaluation.
 
-`rng` is the one difference: None means evaluation, where nothing is drawn.
+Draws are numpy's everywhere; pixels are taken where the clip lies, in memory or on an accelerator. `rng` is the one
+difference: None means evaluation, where nothing is drawn.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from calse.params import Train
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Frames: TypeAlias = "np.ndarray | Tensor"
 
 
 @dataclass(frozen=True)
 class View:
     """A clip as it will be seen: frames T x S x S x 3 uint8 RGB, and the gain of each colour channel."""
 
-    frames: np.ndarray
+    frames: Frames
     gains: np.ndarray
 
 
@@ -40,7 +47,7 @@ def crop_corner(height: int, width: int, size: int, rng: np.random.Generator | N
     return (height - size) // 2, (width - size) // 2
 
 
-def view_of(clip: np.ndarray, train: Train, rng: np.random.Generator | None = None) -> View:
+def view_of(clip: Frames, train: Train, rng: np.random.Generator | None = None) -> View:
     """Choose frames, crop and, in training, flip and brightness for a clip T x H x W x 3 uint8 RGB."""
     chosen = sample_frames(len(clip), train.frames, train.sampling, rng)
     top, left = crop_corner(clip.shape[1], clip.shape[2], train.size, rng)
@@ -48,6 +55,6 @@ def view_of(clip: np.ndarray, train: Train, rng: np.random.Generator | None = No
     gains = np.ones(3, np.float32)
     if rng:
         if rng.random() < train.flip:
-            frames = frames[:, :, ::-1]
+            frames = frames[:, :, ::-1] if isinstance(frames, np.ndarray) else frames.flip(2)
         gains += rng.uniform(-train.brightness, train.brightness, 3).astype(np.float32)
     return View(frames, gains)
