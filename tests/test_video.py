@@ -1,4 +1,5 @@
 import ctypes
+import signal
 import struct
 import time
 
@@ -6,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from calse.errors import CalseError
+from calse.errors import CalseError, StarvedError
 from calse.video.decode import Frame, iterate_frames, probe, read_frames
 from calse.video.encode import write_video
 from calse.video.normalise import at_rate, fitted_size, resized
@@ -176,6 +177,12 @@ def misbehave(how):
         ctypes.string_at(0)
     if how == "sleep":
         time.sleep(60)
+    if how == "wait":
+        time.sleep(1)
+    while how == "spin":
+        pass
+    if how in ("SIGKILL", "SIGTERM"):
+        signal.raise_signal(signal.Signals[how])
     if how == "eat":
         bytearray(3 * 1024**3)
     if how == "refuse":
@@ -184,11 +191,24 @@ def misbehave(how):
 
 
 def test_a_hostile_item_costs_itself_only():
-    results = map_sandboxed(misbehave, ["a", "crash", "sleep", "eat", "refuse", "b"], "try", 2)
-    assert [results[0], results[5]] == ["a", "b"]
-    reasons = [result.reason for result in results[1:5] if isinstance(result, Refused)]
-    assert ["SIGSEGV" in reasons[0], "2 seconds" in reasons[1], "memory" in reasons[2]] == [True, True, True]
-    assert reasons[3] == "is wrong"
+    results = map_sandboxed(misbehave, ["a", "crash", "sleep", "spin", "eat", "refuse", "wait", "b"], "try", 0.5)
+    answers = [result.reason if isinstance(result, Refused) else result for result in results]
+    assert answers == [
+        "a",
+        "brought its decoder down (SIGSEGV)",
+        "did not end within 5 seconds",
+        "took over 0.5 seconds of CPU time",
+        "takes over 2 GiB of memory",
+        "is wrong",
+        "wait",
+        "b",
+    ], "a file that waits for its turn of the machine is not refused"
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+def test_an_item_whose_process_somebody_else_killed_is_not_blamed(how):
+    with pytest.raises(StarvedError, match="was killed; out of memory"):
+        map_sandboxed(misbehave, [how], "try", 20)
 
 
 def bug(item):

@@ -82,7 +82,7 @@ def predict(
     checkpoint: Annotated[Path, typer.Argument(dir_okay=False, help="a trained network: .../seed-1.safetensors")],
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="any format, any length")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="how long reading one video may take")] = 120,
+    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 120,
 ) -> None:
     """Name the ten most probable glosses of each video."""
     from calse.recognition.predict import predict_videos, print_answers

@@ -21,6 +21,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MEMORY = 2 * 1024**3  # bytes one file may take: 4K video needs a tenth
+HANGS = 10  # how many times its CPU time a file may take by the clock: others use this machine too
+FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # no decoder dies of these by itself
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ def map_sandboxed(
 ) -> list[Result | Refused]:
     """Apply a picklable function to every item in killable processes; return results in the items' order.
 
-    An item gives Refused when the function raises CalseError, takes over `seconds` of wall time, over MEMORY bytes, or
-    brings its process down; the others go on. Processes serve many items and start anew after a death.
+    An item gives Refused when the function raises CalseError, takes over `seconds` of CPU time or HANGS times that by
+    the clock, over MEMORY bytes, or brings its process down; the others go on. Processes serve many items and start
+    anew after a death. Raises StarvedError when somebody else ended a process: the file may be sound.
     """
     cells = [_Cell(function, seconds) for _ in range(max(1, min(worker_count(), len(items))))]
     free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
@@ -120,22 +123,31 @@ class _Cell(Generic[Item, Result]):
         self._process.join(5)
         code = self._process.exitcode
         self.stop()
+        if code == -signal.SIGPROF:
+            return f"took over {self._seconds:g} seconds of CPU time"
         if code == -signal.SIGALRM:
-            return f"took over {self._seconds:g} seconds"
+            return f"did not end within {HANGS * self._seconds:g} seconds"
+        if code in FROM_OUTSIDE:
+            raise StarvedError("a process that reads videos was killed; out of memory? set CALSE_WORKERS=1")
         return f"brought its decoder down ({signal.Signals(-code).name if code and code < 0 else f'exit code {code}'})"
 
 
 def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
-    """Answer items until the pipe closes. The alarm's default is to kill, in native code too."""
+    """Answer items until the pipe closes. The timers' default is to kill, in native code too."""
     end_with_parent()
     _limit_memory()
     with suppress(EOFError):
         while True:
             item = pipe.recv()
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            _set_timers(seconds)
             answer = _answer(function, item)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _set_timers(0)
             pipe.send(answer)
+
+
+def _set_timers(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
 
 
 def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Bug:
