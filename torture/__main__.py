@@ -19,11 +19,11 @@ def garbage() -> None:
 
 
 @app.command()
-def kills(count: int = 50, seed: int = 1974) -> None:
-    """Kill a toy study at random moments until it is through, and compare it with one that nobody disturbed."""
+def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> None:
+    """Kill a toy study in each of its stages and between them, and compare it with one that nobody disturbed."""
     from torture.kills import kills, print_tally
 
-    tally = kills(count, seed)
+    tally = kills(each, minutes, seed)
     print_tally(tally)
     sys.exit(bool(tally.faults))
 

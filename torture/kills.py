@@ -1,9 +1,9 @@
-"""Killed anywhere: `dvc repro` is killed at random moments until it is through, and the result held against another."""
+"""Killed anywhere: every stage of `dvc repro` is killed in its midst, and the result held against an undisturbed."""
 
 import os
 import random
+import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -13,12 +13,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calse.unlock import remove_torn_lock
-from torture.toy import digests, environment, leftovers, make_toy, processes_in
+from torture.survival import faults_of, git, start
+from torture.toy import digests, make_toy, processes_in
 
+DVC = "dvc itself"
+STAGES = ("synthesise", "ingest", "validate", "affine", "faces", "swap-train", "swap", "omit", "split", "train")
+PLACES = (*STAGES, "evaluate", "report", DVC)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-VICTIMS = ("dvc", "stage", "group")
-MEAN_WAIT, PATIENCE = 9.0, 60.0  # seconds until a kill, any now and then; until everything must be gone after it
+VICTIMS = ("dvc", "stage", "worker", "group")
+BETWEEN = 1 / 6  # how often dvc is hit where no stage runs: it is there many times
+PATIENCE = 60.0  # seconds until everything must be gone after a kill
 MOST_FAULTS = 10
+
+
+@dataclass(frozen=True)
+class Blow:
+    """A kill to come: the signal, who gets it, and after which share of the stage's usual time."""
+
+    number: signal.Signals
+    victim: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage at work, or dvc between two: its name, its process, and when it was first seen."""
+
+    place: str
+    process: int
+    since: float
 
 
 @dataclass
@@ -26,7 +49,7 @@ class Tally:
     """What the kills did."""
 
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
-    stages: Counter[str] = field(default_factory=Counter)
+    victims: Counter[str] = field(default_factory=Counter)
     pipelines: int = 0
     torn_locks: int = 0
     compared: int = 0
@@ -38,90 +61,80 @@ class Tally:
         print(f"fault: {text}", file=sys.stderr, flush=True)
 
 
-def kills(count: int = 50, seed: int = 1974) -> Tally:
-    """Kill a toy study at least `count` times, over as many whole pipelines as that takes."""
-    rng, tally = random.Random(seed), Tally()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
-    with tempfile.TemporaryDirectory() as temporary:
-        whole = make_toy(Path(temporary) / "whole")
-        _git(whole)
-        if start(whole, CALSE_WORKERS="1").wait():
-            raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
-        expected = digests(whole)
-        while sum(tally.kills.values()) < count:
-            root = make_toy(Path(temporary) / f"killed-{tally.pipelines}")
-            _git(root)
-            killed_until_done(root, rng, tally)
-            check_whole(root, expected, tally)
-            tally.pipelines += 1
-    return tally
+class Executioner:
+    """Kills a study as planned: each place equally often, with each signal equally often."""
 
+    def __init__(self, each: int, minutes: float, seed: int) -> None:
+        self.rng, self.tally = random.Random(seed), Tally()
+        self.deadline = time.monotonic() + 60 * minutes
+        self.plan = {place: [self._blow(number) for number in range(each)] for place in PLACES}
+        self.usual = dict.fromkeys(PLACES, 2.0)  # seconds that a stage takes
 
-def _git(root: Path) -> None:
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    def _blow(self, number: int) -> Blow:
+        code = SIGNALS[number % len(SIGNALS)]
+        # Ctrl-C reaches the whole group of a terminal; workers ignore it, and dvc alone leaves it to its stage
+        victim = self.rng.choice(("stage", "group") if code == signal.SIGINT else VICTIMS)
+        return Blow(code, victim, self.rng.random())
 
+    @property
+    def done(self) -> bool:
+        """Whether every blow has fallen, time is over or too much is wrong."""
+        late = time.monotonic() > self.deadline or len(self.tally.faults) > MOST_FAULTS
+        return late or not any(self.plan.values())
 
-def start(root: Path, **more: str) -> subprocess.Popen[str]:
-    """Start `dvc repro` in a process group of its own."""
-    with open(root.parent / f"{root.name}.log", "a") as log:
-        return subprocess.Popen(
-            ["dvc", "repro"],
-            cwd=root,
-            env=environment(**more),
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
+    def watch(self, root: Path, running: subprocess.Popen[str]) -> bool:
+        """Follow a running study to its end or to the next kill; return whether it was killed."""
+        stage = Stage(DVC, running.pid, time.monotonic())
+        blow = self._next(stage.place)
+        while running.poll() is None:
+            now = stage_of(root, running, stage)
+            if now.process != stage.process:
+                if stage.place != DVC:
+                    self.usual[stage.place] = now.since - stage.since
+                stage, blow = now, self._next(now.place)
+            elif blow and time.monotonic() >= stage.since + blow.share * self.usual[stage.place]:
+                self.plan[stage.place].remove(blow)
+                return self._strike(root, running, stage, blow)
+            time.sleep(0.02)
+        return False
 
+    def _next(self, place: str) -> Blow | None:
+        left = not self.done and (place != DVC or self.rng.random() < BETWEEN)
+        return next(iter(self.plan[place]), None) if left else None
 
-def killed_until_done(root: Path, rng: random.Random, tally: Tally) -> None:
-    """Start the study and kill it, again and again, until one start comes to the end before its kill."""
-    while True:
-        tally.torn_locks += remove_torn_lock(root)
-        running = start(root)
+    def _strike(self, root: Path, running: subprocess.Popen[str], stage: Stage, blow: Blow) -> bool:
+        """Let a blow fall; everything must be gone soon after."""
+        victim = "dvc" if stage.place == DVC and blow.victim != "group" else blow.victim
+        workers = [pid for pid, command in processes_in(root).items() if "spawn_main" in command]
+        victim = "stage" if victim == "worker" and not workers else victim
+        process = {"dvc": running.pid, "stage": stage.process, "group": -running.pid}
         try:
-            code = running.wait(0.3 + rng.expovariate(1 / MEAN_WAIT))
-        except subprocess.TimeoutExpired:
-            strike(root, running, rng, tally)
-            continue
-        if code == 0:
-            return
-        tally.fault(f"dvc repro failed after a kill: {(root.parent / f'{root.name}.log').read_text()[-800:]}")
-        if len(tally.faults) > MOST_FAULTS:
-            return
-
-
-def strike(root: Path, running: subprocess.Popen[str], rng: random.Random, tally: Tally) -> None:
-    """Kill dvc, its stage or both with one of the signals; everything must be gone soon after."""
-    number, victim = rng.choice(SIGNALS), rng.choice(VICTIMS)
-    if (number, victim) == (signal.SIGINT, "dvc"):
-        victim = "group"  # dvc alone leaves Ctrl-C to its stage, which has it from the terminal
-    stages = {pid: command for pid, command in processes_in(root).items() if "-m calse " in command}
-    stage = min(stages, default=running.pid)
-    name = stages.get(stage, "dvc itself").split(" calse ")[-1].split(" ")[0]
-    try:
-        _send(victim, running.pid, stage, number)
-    except ProcessLookupError:
-        return
-    tally.kills[number.name, victim] += 1
-    tally.stages[name] += 1
-    if not _gone(root, running):
-        orphans = processes_in(root)
-        tally.fault(f"{number.name} to {victim} in {name}: still there: {orphans}")
-        for pid in orphans:
-            _send("stage", running.pid, pid, signal.SIGKILL)
+            os.kill(self.rng.choice(workers) if victim == "worker" else process[victim], blow.number)
+        except ProcessLookupError:
+            self.plan[stage.place].append(blow)
+            return False
+        self.tally.kills[stage.place, blow.number.name] += 1
+        self.tally.victims[victim] += 1
+        if not gone(root, running):
+            orphans = processes_in(root)
+            self.tally.fault(f"{blow.number.name} to {victim} in {stage.place}: still there: {orphans}")
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
         running.wait()
+        return True
 
 
-def _send(victim: str, dvc: int, stage: int, number: signal.Signals) -> None:
-    if victim == "group":
-        os.killpg(dvc, number)
-    else:
-        os.kill(dvc if victim == "dvc" else stage, number)
+def stage_of(root: Path, running: subprocess.Popen[str], former: Stage) -> Stage:
+    """Return the stage that is at work now; the same one as before keeps its time."""
+    commands = {pid: command for pid, command in processes_in(root).items() if " -m calse " in command}
+    process = max(commands, default=running.pid)  # the shell that dvc starts comes before its Python
+    if process == former.process:
+        return former
+    place = commands[process].split(" calse ")[1].split(" ")[0] if commands else DVC
+    return Stage(place if place in PLACES else DVC, process, time.monotonic())
 
 
-def _gone(root: Path, running: subprocess.Popen[str]) -> bool:
+def gone(root: Path, running: subprocess.Popen[str]) -> bool:
     """Wait until dvc and everything that worked for it has ended."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -131,38 +144,49 @@ def _gone(root: Path, running: subprocess.Popen[str]) -> bool:
     return False
 
 
-def check_whole(root: Path, expected: dict[str, str], tally: Tally) -> None:
-    """Hold a killed study against the uninterrupted one: bytes, temporary files, locks, runs."""
-    found = digests(root)
-    differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    tally.compared += len(expected)
-    for text in [
-        *(f"differs: {name}" for name in differ),
-        *(f"left over: {name}" for name in leftovers(root)),
-        *(f"run not finished: {name} is {status}" for name, status in unfinished_runs(root)),
-    ]:
-        tally.fault(text)
-    # dvc drops the entries of dead processes in its lock file when they are in the way: then this must not stop
-    again = subprocess.run(["dvc", "repro"], cwd=root, env=environment(), capture_output=True, text=True)
-    if again.returncode or "Running stage" in again.stdout:
-        tally.fault(f"a second dvc repro had work to do: {again.stdout[-500:]}{again.stderr[-500:]}")
+def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
+    """Kill a toy study `each` times in each place, over as many pipelines as that takes, or until time is over."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
+    executioner = Executioner(each, minutes, seed)
+    tally = executioner.tally
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = make_toy(Path(temporary) / "fresh")
+        git(fresh)
+        whole = shutil.copytree(fresh, fresh.with_name("whole"))
+        if start(whole, CALSE_WORKERS="1").wait():
+            raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
+        expected = digests(whole)
+        while not executioner.done:
+            root = shutil.copytree(fresh, fresh.with_name(f"killed-{tally.pipelines}"))
+            killed_until_done(root, executioner)
+            for text in faults_of(root, expected):
+                tally.fault(text)
+            tally.compared += len(expected)
+            tally.pipelines += 1
+    return tally
 
 
-def unfinished_runs(root: Path) -> list[tuple[str, str]]:
-    """Return the MLflow runs that are not FINISHED."""
-    if not (root / "mlruns/mlflow.db").is_file():
-        return [("the store", "missing")]
-    with sqlite3.connect(root / "mlruns/mlflow.db") as store:
-        rows = store.execute("SELECT name, status FROM runs WHERE lifecycle_stage = 'active' AND status != 'FINISHED'")
-        return [(str(name), str(status)) for name, status in rows]
+def killed_until_done(root: Path, executioner: Executioner) -> None:
+    """Start the study and kill it, again and again, until one start comes to the end."""
+    tally = executioner.tally
+    while True:
+        tally.torn_locks += remove_torn_lock(root)
+        running = start(root)
+        if executioner.watch(root, running):
+            continue
+        if running.wait() == 0:
+            return
+        tally.fault(f"dvc repro failed after a kill: {(root.parent / f'{root.name}.log').read_text()[-800:]}")
+        if len(tally.faults) > MOST_FAULTS:
+            return
 
 
 def print_tally(tally: Tally) -> None:
-    """Print the kills by signal and victim, by stage, and every fault."""
-    print(f"{'kills':<10}" + "".join(f"{victim:>8}" for victim in VICTIMS))
-    for number in SIGNALS:
-        print(f"{number.name:<10}" + "".join(f"{tally.kills[number.name, victim]:>8}" for victim in VICTIMS))
-    print("in: " + ", ".join(f"{name} {count}" for name, count in tally.stages.most_common()))
+    """Print the kills by place and signal, by victim, and every fault."""
+    print(f"{'killed in':<14}" + "".join(f"{number.name:>9}" for number in SIGNALS))
+    for place in PLACES:
+        print(f"{place:<14}" + "".join(f"{tally.kills[place, number.name]:>9}" for number in SIGNALS))
+    print("hit: " + ", ".join(f"{victim} {count}" for victim, count in tally.victims.most_common()))
     print(f"{sum(tally.kills.values())} kills over {tally.pipelines} pipelines, {tally.compared} files compared")
     print(f"torn lock files of dvc mended: {tally.torn_locks}")
     print(f"faults: {len(tally.faults)}")
