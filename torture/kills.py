@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calse.unlock import remove_torn_lock
-from torture.survival import faults_of, git, start
+from torture.survival import faults_of, git, started
 from torture.toy import digests, make_toy, processes_in
 
 DVC = "dvc itself"
@@ -153,8 +153,9 @@ def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
         fresh = make_toy(Path(temporary) / "fresh")
         git(fresh)
         whole = shutil.copytree(fresh, fresh.with_name("whole"))
-        if start(whole, CALSE_WORKERS="1").wait():
-            raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
+        with started(whole, CALSE_WORKERS="1") as running:
+            if running.wait():
+                raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
         expected = digests(whole)
         while not executioner.done:
             root = shutil.copytree(fresh, fresh.with_name(f"killed-{tally.pipelines}"))
@@ -171,11 +172,11 @@ def killed_until_done(root: Path, executioner: Executioner) -> None:
     tally = executioner.tally
     while True:
         tally.torn_locks += remove_torn_lock(root)
-        running = start(root)
-        if executioner.watch(root, running):
-            continue
-        if running.wait() == 0:
-            return
+        with started(root) as running:
+            if executioner.watch(root, running):
+                continue
+            if running.wait() == 0:
+                return
         tally.fault(f"dvc repro failed after a kill: {(root.parent / f'{root.name}.log').read_text()[-800:]}")
         if len(tally.faults) > MOST_FAULTS:
             return

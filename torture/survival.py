@@ -1,7 +1,11 @@
 """A study that is started again and again, and what must be true of it in the end."""
 
+import os
+import signal
 import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torture.toy import digests, environment, leftovers
@@ -12,13 +16,20 @@ def git(root: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
 
 
-def start(root: Path, **more: str) -> subprocess.Popen[str]:
-    """Start `dvc repro` in a process group of its own; what it says goes into a log beside the repository."""
+@contextmanager
+def started(root: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """Start `dvc repro` in a process group of its own, which ends with this; what it says goes into a log beside."""
     with open(root.parent / f"{root.name}.log", "a") as log:
         variables, command = environment(**more), ["dvc", "repro"]
-        return subprocess.Popen(
+        running = subprocess.Popen(
             command, cwd=root, env=variables, stdout=log, stderr=log, text=True, start_new_session=True
         )
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.wait()
 
 
 def faults_of(root: Path, expected: dict[str, str]) -> list[str]:
