@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from calse.corpus.sharing import withhold
 from calse.doctor import machine, study
 from calse.doctor.examine import examine, print_findings
 from calse.errors import CalseError
@@ -131,6 +132,19 @@ def test_a_missing_remote_is_a_warning():
     assert study.remote().mend == "dvc remote default store"
     Path(".dvc/config.local").write_text("[core]\n    remote = store\n")
     assert study.remote() == ("ok", "dvc push goes to store", "")
+
+
+def test_a_source_that_must_stay_here_but_would_be_pushed_is_wrong():
+    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
+    assert study.sharing(PARAMS, Layout()).level == "ok"
+    sources = PARAMS.corpus.sources
+    kept = replace(PARAMS.corpus, sources=sources | {"STS": replace(sources["STS"], share=False)})
+    params = replace(PARAMS, corpus=kept)
+    finding = study.sharing(params, Layout())
+    assert (finding.level, finding.mend) == ("wrong", "calse withhold")
+    assert finding.what.startswith("corpus.sources.STS.share is false, but dvc.yaml lets `dvc push` send data/raw/")
+    withhold(params, Layout())
+    assert study.sharing(params, Layout()) == ("ok", "dvc push leaves out STS and all that shows people", "")
 
 
 def test_the_accelerator_line_tells_arithmetic_and_threads():

@@ -39,6 +39,7 @@ def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
         "face models": lambda: study.face_models(params, Layout()),
         "MLflow store": study.store,
         "remote": study.remote,
+        "sharing": lambda: study.sharing(params, Layout()),
         "accelerator": lambda: machine.accelerator(params),
     }
 

@@ -92,6 +92,19 @@ def _server(uri: str) -> Finding:
     return Finding("ok", f"{address.hostname} answers")
 
 
+def sharing(params: Params, layout: Layout) -> Finding:
+    """Would `dvc push` send what shows people of a source that is not to be shared?"""
+    from calse.corpus.sharing import check_withheld
+
+    if not params.withheld:
+        return Finding("ok", "every source may be shared")
+    try:
+        check_withheld(params, layout)
+    except CalseError as error:
+        return Finding("wrong", str(error).partition(";")[0], "calse withhold")
+    return Finding("ok", f"dvc push leaves out {', '.join(sorted(params.withheld))} and all that shows people")
+
+
 def remote() -> Finding:
     """Is there a place for `dvc push`?"""
     config = ConfigParser(strict=False, interpolation=None)
