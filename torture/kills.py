@@ -67,7 +67,8 @@ class Executioner:
     def __init__(self, each: int, minutes: float, seed: int) -> None:
         self.rng, self.tally = random.Random(seed), Tally()
         self.deadline = time.monotonic() + 60 * minutes
-        self.plan = {place: [self._blow(number) for number in range(each)] for place in PLACES}
+        turns = {place: range(first, first + each) for first, place in enumerate(PLACES)}
+        self.plan = {place: [self._blow(number) for number in numbers] for place, numbers in turns.items()}
         self.usual = dict.fromkeys(PLACES, 2.0)  # seconds that a stage takes
 
     def _blow(self, number: int) -> Blow:
@@ -147,8 +148,6 @@ def gone(root: Path, running: subprocess.Popen[str]) -> bool:
 def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
     """Kill a toy study `each` times in each place, over as many pipelines as that takes, or until time is over."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
-    executioner = Executioner(each, minutes, seed)
-    tally = executioner.tally
     with tempfile.TemporaryDirectory() as temporary:
         fresh = make_toy(Path(temporary) / "fresh")
         git(fresh)
@@ -156,7 +155,8 @@ def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
         with started(whole, CALSE_WORKERS="1") as running:
             if running.wait():
                 raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
-        expected = digests(whole)
+        expected, executioner = digests(whole), Executioner(each, minutes, seed)
+        tally = executioner.tally
         while not executioner.done:
             root = shutil.copytree(fresh, fresh.with_name(f"killed-{tally.pipelines}"))
             killed_until_done(root, executioner)

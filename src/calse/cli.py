@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from calse.errors import CalseError
+from calse.errors import CalseError, lacks_memory
+from calse.files import CLOSED
 from calse.layout import Layout
 from calse.lifeline import end_with_dvc
 from calse.tools import tools
@@ -153,12 +154,27 @@ def main() -> None:
     end_with_dvc()
     try:
         app()
-    except CalseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped; the next run goes on from here", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        line = _in_one_line(error)
+        if not line:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what a user needs to know of an error; nothing when it is ours to mend."""
+    if isinstance(error, CalseError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in CLOSED:
+        return f"{error.filename}: {CLOSED[error.errno]}"
+    if lacks_memory(error):
+        what = " ".join(str(error).split())[:200] or "no more is allowed"
+        return f"out of memory ({what}); set CALSE_WORKERS=1, or allow more"
+    return ""
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

@@ -5,5 +5,13 @@ class CalseError(Exception):
     """What is wrong, where (file, clip or parameter), and what to do about it, in one line."""
 
 
+MEMORY = ("allocate memory", "out of memory", "failed to map segment")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Say whether an error means that no more memory was to be had; libraries have many words for it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY)
+
+
 class StarvedError(CalseError):
     """The machine fell short, not the input: disk, quota, permission. Never a reason to leave a clip out."""

@@ -16,10 +16,12 @@ from typing import IO, Any
 
 from calse.errors import StarvedError
 
-SHORTAGES = {
+FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the limit of a file's size is reached",
+}
+CLOSED = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
@@ -35,7 +37,7 @@ def sha256_of(path: Path) -> str:
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes its place in one step, on failure it is removed."""
-    with _shortage_named(path):
+    with shortage_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(path)
         try:
@@ -48,7 +50,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 @contextmanager
 def folder_written_aside(folder: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `folder`; on success it replaces `folder`, on failure it is removed."""
-    with _shortage_named(folder):
+    with shortage_named(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(folder)
         former = aside.with_name(f"{aside.name}.former")
@@ -66,7 +68,7 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
 @contextmanager
 def folder_for_now(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` that only the user may read; it is removed, after a kill at the next call."""
-    with _shortage_named(path):
+    with shortage_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = _aside(path)
         folder.mkdir(mode=0o700)
@@ -77,19 +79,22 @@ def folder_for_now(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _shortage_named(path: Path) -> Iterator[None]:
+def shortage_named(path: Path) -> Iterator[None]:
     """Turn what the system says of a full or closed disk into one line that names the file and what is left."""
     try:
         yield
     except OSError as error:
-        if error.errno not in SHORTAGES:
+        if error.errno not in FULL | CLOSED:
             raise
-        where = path if ".part" in str(error.filename or ".part") else error.filename
+        named = error.filename2 or error.filename or ".part"  # of a copy its target
+        where = path if ".part" in str(named) else named
+        if error.errno in CLOSED:
+            raise StarvedError(f"{where}: {CLOSED[error.errno]}; allow it, then run the same command again") from None
         there = next(folder for folder in path.absolute().parents if folder.exists())
         free = shutil.disk_usage(there).free / 1e6
         raise StarvedError(
-            f"{where}: {SHORTAGES[error.errno]} ({free:.1f} MB are free in {path.parent}); "
-            "make room or allow it, then run the same command again"
+            f"{where}: {FULL[error.errno]} ({free:.1f} MB are free in {path.parent}); "
+            "make room, then run the same command again"
         ) from None
 
 
@@ -116,8 +121,9 @@ def locked(path: Path, patience: float = math.inf, waiting: Callable[[], None] =
 
 def _lock(path: Path) -> IO[str] | None:
     """Return the open lock file when it could be had; one that its former holder has removed counts for nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "w")  # noqa: SIM115
+    with shortage_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):

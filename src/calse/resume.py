@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from calse.files import folder_written_aside, locked
+from calse.files import folder_written_aside, locked, shortage_named
 from calse.layout import scratch
 
 Item = TypeVar("Item")
@@ -57,9 +57,10 @@ class Resumable(Generic[Item, Result]):
                 result = self.function(replace(item, folder=aside))
                 text = json.dumps(_type_of_result(self.function).dump_python(result))
                 (aside / RESULT).write_text(text, encoding="utf-8")
-        for file in made.iterdir():
-            if file.name != RESULT:
-                _link(file, item.folder / file.name)
+        with shortage_named(item.folder):
+            for file in made.iterdir():
+                if file.name != RESULT:
+                    _link(file, item.folder / file.name)
         text = (made / RESULT).read_text(encoding="utf-8")
         return _type_of_result(self.function).validate_python(json.loads(text))  # type: ignore[no-any-return]
 
