@@ -3,10 +3,12 @@
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from calse.clips import normalise_gloss, read_glossary, read_rows
 from calse.corpus.synthetic import kernels
@@ -16,8 +18,8 @@ from calse.corpus.synthetic.glosses import Gloss, drawn_gloss, glosses
 from calse.corpus.synthetic.hands import Hand, hand
 from calse.corpus.synthetic.human import human
 from calse.corpus.synthetic.landmarks import face_front, named_points
-from calse.corpus.synthetic.render import DISTANCE, look
-from calse.corpus.synthetic.scene import Camera
+from calse.corpus.synthetic.render import DISTANCE, light_on, look
+from calse.corpus.synthetic.scene import Camera, Light
 from calse.corpus.synthetic.signers import DONORS, SIGNERS, SOURCES
 from calse.corpus.synthetic.synthesise import INDEX_COLUMNS, record, recordings, synthesise
 from calse.corpus.synthetic.take import rng_of
@@ -201,6 +203,29 @@ def test_camera_centres_its_target_and_scales_with_height() -> None:
     np.testing.assert_allclose(points, [[50, 25, DISTANCE]], atol=1e-4)
     straight = look(np.array([[0, 0, 0.25], [0, 0, -0.25]]), Camera(height=0.5, target=(0, 0, 0)), 100, 100).points
     np.testing.assert_allclose(straight[:, 1], [-0.5, 99.5], atol=1e-4)
+
+
+def test_bones_turn_with_their_parents_unless_they_are_fixed() -> None:
+    parents, fixed = np.array([0, 0, 1, 2], np.int32), np.array([False, False, True, False])
+    local, heads = Rotation.random(4, random_state=1).as_matrix(), np.random.default_rng(1).random((4, 3))
+    turns, places = np.empty_like(local), np.empty_like(heads)
+    kernels.chain(parents, local, fixed, heads, turns, places)
+    np.testing.assert_allclose(turns, [local[0], local[0] @ local[1], local[2], local[2] @ local[3]], atol=1e-12)
+    grown = [places[parent] + turns[parent] @ (heads[bone] - heads[parent]) for bone, parent in enumerate(parents)]
+    np.testing.assert_allclose(places, [heads[0], *grown[1:]], atol=1e-12)
+
+
+def test_light_falls_off_with_the_angle_and_shines_where_it_is_mirrored() -> None:
+    count = len(human().canonical)
+    glossy = SimpleNamespace(shine=np.tile([0.5, 18.0], (count, 1)))
+    towards, aside = np.array([0, -1, 0], np.float32), np.array([1, 0, 0], np.float32)
+    normals = np.where(np.arange(count)[:, None] % 2, aside, towards)
+    light = Light(ambient=(0.1, 0.2, 0.3), lights=(((0, -2.0, 0), (0.5, 0.6, 0.7)),), shadow=0)
+    reached = light_on(np.tile(-DISTANCE * towards, (count, 1)), normals, light, glossy)  # type: ignore[arg-type]
+    ambient, colour = 0.75 * np.array(light.ambient), np.array(light.lights[0][1])
+    np.testing.assert_allclose(reached[0], [*(ambient + colour), 0.5 * colour[1]], rtol=1e-5)
+    np.testing.assert_allclose(reached[1, :3], ambient + 0.2 * colour, rtol=1e-5)
+    assert reached[1, 3] < 1e-3 * reached[0, 3]
 
 
 @pytest.mark.parametrize("near_last", [True, False])

@@ -68,6 +68,7 @@ class Figure:
         self._add(*teeth(rest), TEETH_SHINE)
         if signer.locks:
             self._add(*hair_sheet(signer.locks, rest, rng), HAIR_SHINE)
+        self.uv = self.uv.astype(np.float32)
         self.texture = texture_of(signer, rng)
 
     def _look_ahead(self) -> None:

@@ -19,20 +19,20 @@ def compiled(function: Kernel) -> Kernel:
 @compiled
 def chain(parents: Any, local: Any, fixed: Any, heads: Any, turns: Any, places: Any) -> None:
     """Forward kinematics: `local` (B x 3 x 3) counts from the parent bone, or globally where `fixed` (B)."""
-    turns[0] = local[0]
-    places[0] = heads[0]
-    for bone in range(1, len(parents)):
-        parent = parents[bone]
+    for bone in range(len(parents)):  # numbers only: assigning rows would take seconds to compile
+        parent, root = parents[bone], bone == 0
         for i in range(3):
-            places[bone, i] = places[parent, i]
-            for k in range(3):
-                places[bone, i] += turns[parent, i, k] * (heads[bone, k] - heads[parent, k])
+            place = heads[bone, i] if root else places[parent, i]
             for j in range(3):
-                turns[bone, i, j] = local[bone, i, j]
-                if not fixed[bone]:
-                    turns[bone, i, j] = 0
+                if not root:
+                    place += turns[parent, i, j] * (heads[bone, j] - heads[parent, j])
+                turn = local[bone, i, j]
+                if not (root or fixed[bone]):
+                    turn = 0.0
                     for k in range(3):
-                        turns[bone, i, j] += turns[parent, i, k] * local[bone, k, j]
+                        turn += turns[parent, i, k] * local[bone, k, j]
+                turns[bone, i, j] = turn
+            places[bone, i] = place
 
 
 @compiled
@@ -118,9 +118,19 @@ def barycentric(points: Any, faces: Any, f: int, x: float, y: float) -> Any:
 
 @compiled
 def shade(
-    picture: Any, triangle: Any, hollow: Any, points: Any, faces: Any, light: Any, face_uv: Any, uv: Any, texture: Any
+    picture: Any,
+    wall: Any,
+    shadow: Any,
+    triangle: Any,
+    hollow: Any,
+    points: Any,
+    faces: Any,
+    light: Any,
+    face_uv: Any,
+    uv: Any,
+    texture: Any,
 ) -> None:
-    """Colour every visible pixel: texture x light + highlight, in linear RGB.
+    """Colour every pixel in linear RGB: texture x light + highlight, or the wall as far as no `shadow` lies on it.
 
     `light`: V x 4, red, green, blue and highlight that reach a vertex; `hollow`: metres that a pixel lies
     behind its neighbourhood, at half resolution; `uv`: T x 2 texture pixels.
@@ -129,6 +139,8 @@ def shade(
         for x in range(triangle.shape[1]):
             f = triangle[y, x]
             if f < 0:
+                for i in range(3):
+                    picture[y, x, i] = wall[y, x, i] * (1 - shadow[y, x])
                 continue
             w0, w1, w2 = barycentric(points, faces, f, x, y)
             a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
