@@ -108,11 +108,12 @@ def test_the_learning_rate_falls_to_almost_nothing_at_the_end():
     assert rates == sorted(rates, reverse=True)
 
 
-def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
-    whole = new_training()
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path, threads):
+    whole = new_training(threads=threads)
     for _ in range(6):
         whole.step()
-    start, rest = new_training(), new_training()
+    start, rest = new_training(threads=threads), new_training(threads=threads)
     for _ in range(3):
         start.step()
     start.save(tmp_path / "state.pt")
@@ -122,6 +123,13 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path):
     assert rest.history == whole.history
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, rest.network.state_dict()[name]), name
+
+
+def test_a_thread_for_each_side_trains_as_both_on_one_thread():
+    torch.set_num_threads(1)
+    apart, together = new_training(threads=2), new_training(threads=1)
+    for _ in range(5):
+        assert apart.step() == pytest.approx(together.step(), rel=1e-4)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training():

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from calse.faceswap.augmentation import training_views
 from calse.faceswap.loss import AROUND, COLOUR, WINDOW
-from calse.faceswap.network import DONOR, SIGNER
-from calse.faceswap.training import SwapTraining, learning_rate, stream_seed
+from calse.faceswap.training import SIDES, SwapTraining, learning_rate, stream_seed
 
 
 class PlainSwap:
@@ -26,21 +25,22 @@ class PlainSwap:
     def step(self) -> tuple[float, float]:
         """Train on one batch of each side; return their losses."""
         self.done += 1
-        seed = stream_seed(self.settings.seed, self.done)
-        rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-        crops = np.concatenate([side.take(rng.integers(len(side), size=self.settings.batch)) for side in self.sides])
-        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
-        inputs, targets = training_views(pixels, self.settings.size, self.settings.augment, generator)
+        pairs = [self._views(identity) for identity in SIDES]
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.settings, self.done - 1)
         self.optimiser.zero_grad()
-        losses = [
-            self._side(identity, *pair)
-            for identity, pair in zip((SIGNER, DONOR), zip(inputs.chunk(2), targets.chunk(2), strict=True), strict=True)
-        ]
+        losses = [self._side(identity, *pair) for identity, pair in zip(SIDES, pairs, strict=True)]
         torch.autograd.backward(losses[0] + losses[1])
         self.optimiser.step()
         return losses[0].item(), losses[1].item()
+
+    def _views(self, identity: int) -> tuple[Tensor, Tensor]:
+        seed = stream_seed(self.settings.seed, self.done, identity)
+        faces = self.sides[identity]
+        crops = faces.take(np.random.default_rng(seed).integers(len(faces), size=self.settings.batch))
+        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+        generator = torch.Generator().manual_seed(seed)
+        return training_views(pixels, self.settings.size, self.settings.augment, generator)
 
     def _side(self, identity: int, inputs: Tensor, targets: Tensor) -> Tensor:
         faces, masks = self.network.decode(self.network.encode(inputs), identity)

@@ -24,11 +24,13 @@ def face_loss(drawn: tuple[Tensor, Tensor], target: Tensor, mask: Tensor, weight
 
 def dissimilarity(one: Tensor, other: Tensor) -> Tensor:
     """Return (1 - SSIM) / 2 (Wang et al., 2004) around each pixel of images in 0..1, over square windows."""
-    planes = torch.stack([one, other, one * one, other * other, one * other])
-    mean = window_mean(one.shape[-1], one)
-    x, y, xx, yy, xy = (mean @ planes @ mean.T).unbind()
+    window = window_mean(one.shape[-1], one)
+    y = window @ other @ window.T
+    planes = torch.stack([one, one * one + other * other, one * other])
+    x, squares, xy = (window @ planes @ window.T).unbind()
     c1, c2 = 0.01**2, 0.03**2
-    ssim = (2 * x * y + c1) * (2 * (xy - x * y) + c2) / ((x * x + y * y + c1) * (xx + yy - x * x - y * y + c2))
+    product, power = x * y, x * x + y * y
+    ssim = (2 * product + c1) * (2 * (xy - product) + c2) / ((power + c1) * (squares - power + c2))
     return (1 - ssim) / 2
 
 

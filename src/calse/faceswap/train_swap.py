@@ -28,7 +28,7 @@ def swap_train(params: Params, layout: Layout, donor: str) -> None:
     the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a leak (see `sides`), a
     missing or changed clip, and a loss that is not finite.
     """
-    torch.set_num_threads(params.swap_train.threads)
+    torch.set_num_threads(max(1, params.swap_train.threads // 2))  # each side's
     sides = clips_of_sides(params, layout, donor)
     info = _describe(params, layout, donor, sides)
     folder = scratch() / "swap-train" / f"{info['fingerprint']}-{_code()}"
