@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from calse.clips import read_manifest, verify, write_manifest
 from calse.corpus.synthetic.signers import SOURCES
 from calse.errors import CalseError
 from calse.faceswap.mask import face_width, hand_mask
-from calse.faceswap.omission import MARGIN, SOFT, face_region, omit, without_faces
+from calse.faceswap.omission import MARGIN, SOFT, face_region, omit, strongly_blurred, without_faces
 from calse.params import read_params
 from calse.video.decode import read_frames
 from faces import drawn_track, filmed, track_of, with_models, write_clip
@@ -29,6 +30,15 @@ def test_the_whole_face_goes_and_nothing_beyond_the_margin():
     assert (region[inside] == 1).all()
     reach = (MARGIN + SOFT) * width + 1.5
     assert (region[(x / (12 + reach)) ** 2 + (y / (16 + reach)) ** 2 > 1] == 0).all()
+
+
+@pytest.mark.parametrize("deviation", [2, 6.5, 18])
+def test_the_blur_is_gaussian_though_drawn_small(deviation):
+    frame = filmed(SOURCES["SACU"][0], SOURCES["SACU"][0], "NO")[0][0]
+    exact = cv2.GaussianBlur(frame.astype(np.float32), (0, 0), deviation)
+    difference = np.abs(strongly_blurred(frame, deviation) - exact)
+    assert difference.max() < 8
+    assert difference.mean() < 1
 
 
 def test_a_hand_in_front_of_the_face_stays_sharp():

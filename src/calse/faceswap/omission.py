@@ -23,6 +23,7 @@ from calse.video.decode import read_frames
 from calse.video.encode import write_video
 
 BLUR, MARGIN, SOFT = 0.3, 0.15, 0.04  # shares of the face's width: blur's deviation, how far beyond the face, its edge
+COARSE = 6  # pixels: a blur this wide leaves nothing that a smaller picture could not hold
 FRAMES, SEED = 12, 1974  # in how many frames of a source it is checked that nobody can be recognised
 
 
@@ -111,9 +112,17 @@ def without_faces(frames: Pictures, track: FaceTrack) -> Pictures:
 def blur_face(frame: Pictures, landmarks: Floats, hands: Floats) -> Pictures:
     """Return one frame `H x W x 3` with the face blurred; beyond MARGIN and SOFT nothing changes."""
     region = face_region(landmarks, *frame.shape[:2]) * (1 - hand_mask(hands, *frame.shape[:2]))
-    smeared = cv2.GaussianBlur(frame, (0, 0), BLUR * face_width(landmarks))
+    smeared = strongly_blurred(frame, BLUR * face_width(landmarks))
     mixed = frame + region[..., None] * (smeared.astype(np.float32) - frame)
     return np.asarray(np.round(mixed), np.uint8)
+
+
+def strongly_blurred(frame: Pictures, deviation: float) -> Pictures:
+    """Return a frame after a Gaussian blur of some pixels' deviation, drawn in a smaller picture when it is wide."""
+    share = min(1.0, COARSE / deviation)
+    small = cv2.resize(frame, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), deviation * share)
+    return np.asarray(cv2.resize(soft, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def face_region(landmarks: Floats, height: int, width: int) -> NDArray[np.float32]:
