@@ -14,8 +14,10 @@ from calse.unlock import remove_torn_lock
 
 STAGE = """
 import os, signal, sys, time
+from calse import lifeline
 from calse.lifeline import end_with_dvc
-signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), sys.exit(0)))
+lifeline.GRACE = 0.5
+signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), "DEAF" in os.environ or sys.exit(0)))
 end_with_dvc()
 print(os.getpid(), flush=True)
 time.sleep(60)
@@ -50,8 +52,10 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks th
 
 @needs_proc
 @pytest.mark.parametrize("under_dvc", [True, False])
-def test_a_stage_stops_when_its_dvc_is_killed_and_a_command_of_ones_own_goes_on(under_dvc):
+@pytest.mark.parametrize("deaf", [True, False])
+def test_a_stage_stops_when_its_dvc_is_killed_and_a_command_of_ones_own_goes_on(under_dvc, deaf):
     environment = os.environ | {"PYTHONPATH": "src"} | ({"DVC_STAGE": "train"} if under_dvc else {})
+    environment |= {"DEAF": "to signals"} if deaf else {}
     dvc = subprocess.Popen([sys.executable, "-c", DVC, STAGE], env=environment, stdout=subprocess.PIPE, text=True)
     stage = int(dvc.stdout.readline())
     dvc.kill()
@@ -66,6 +70,35 @@ def test_a_stage_stops_when_its_dvc_is_killed_and_a_command_of_ones_own_goes_on(
         dvc.stdout.close()
 
 
+LATE = """
+import os, signal, subprocess, sys, time
+if sys.argv[1:] != ["stage"]:
+    print(subprocess.Popen([sys.executable, __file__, "stage"]).pid, flush=True)
+    sys.exit()
+from calse.lifeline import end_with_dvc
+dvc = int(os.environ["DVC"])
+while os.getppid() == dvc:
+    time.sleep(0.01)
+end_with_dvc()
+time.sleep(60)
+"""
+AS_DVC = "import os, sys; os.environ['DVC'] = str(os.getpid()); os.execv(sys.executable, [sys.executable, sys.argv[1]])"
+
+
+@needs_proc
+def test_a_stage_whose_dvc_went_before_it_could_look_stops_whoever_has_adopted_it(tmp_path):
+    (tmp_path / "late.py").write_text(LATE)
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "DVC_STAGE": "train"}
+    command = [sys.executable, "-c", AS_DVC, str(tmp_path / "late.py")]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    stage = int(done.stdout)
+    try:
+        assert gone(stage)
+    finally:
+        if Path(f"/proc/{stage}").exists():
+            os.kill(stage, signal.SIGKILL)
+
+
 @needs_proc
 def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
     (tmp_path / "pool.py").write_text(POOL)
@@ -77,6 +110,30 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
         parent.kill()
         parent.wait()
         assert gone(worker)
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from calse import parallel
+def work(number):
+    time.sleep(0.2)
+class Pool(parallel.ProcessPoolExecutor):
+    def submit(self, *call):
+        future = super().submit(*call)
+        if call[1] == 50:
+            raise KeyboardInterrupt
+        return future
+parallel.ProcessPoolExecutor = Pool
+if __name__ == "__main__":
+    parallel.map_parallel(work, range(100), "work", 1)
+"""
+
+
+def test_a_stop_while_work_is_handed_out_does_not_wait_for_what_was_handed_out(tmp_path):
+    (tmp_path / "pool.py").write_text(INTERRUPTED)
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    done = subprocess.run([sys.executable, str(tmp_path / "pool.py")], env=environment, capture_output=True, timeout=9)
+    assert b"KeyboardInterrupt" in done.stderr
 
 
 def test_a_worker_that_is_killed_is_told_in_one_line():

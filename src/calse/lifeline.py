@@ -6,6 +6,8 @@ import signal
 import threading
 import time
 
+GRACE = 20  # seconds that a stage has to stop in order
+
 
 def end_with_parent() -> None:
     """Let this worker process end at once when its parent has, however that ended; leave Ctrl-C to the parent."""
@@ -27,7 +29,17 @@ def end_with_dvc() -> None:
 
 
 def _await_adoption(parent: int) -> None:
-    """Wait until this process has another parent than dvc; 1 means that dvc went before we could look."""
-    while parent != 1 and os.getppid() == parent:
+    """Wait until this process has another parent than dvc, which may have gone before we could look."""
+    while os.getppid() == parent and _of_our_group(parent):
         time.sleep(0.3)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(1)  # what is half-written is swept at the next start
+
+
+def _of_our_group(process: int) -> bool:
+    """Say whether a process is of our group, as dvc is; what adopts orphans, init or a session's manager, is not."""
+    try:
+        return os.getpgid(process) == os.getpgrp()
+    except OSError:
+        return False

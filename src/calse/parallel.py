@@ -55,8 +55,8 @@ def map_parallel(
     workers = min(workers or worker_count(), max(1, len(items)))
     with progress_bar() as progress, _pool(workers) as pool:
         task = progress.add_task(description, total=len(items))
-        futures = [pool.submit(function, item) for item in items]
         try:
+            futures = [pool.submit(function, item) for item in items]
             for future in as_completed(futures):
                 future.result()
                 progress.advance(task)

@@ -62,8 +62,8 @@ def map_sandboxed(
 
     try:
         with progress_bar() as progress, ThreadPoolExecutor(len(cells)) as threads:
-            answers = [threads.submit(run, item) for item in items]
             try:
+                answers = [threads.submit(run, item) for item in items]
                 return [answer.result() for answer in progress.track(answers, description=description)]
             except BaseException:  # let the threads go: they wait for these processes
                 threads.shutdown(wait=False, cancel_futures=True)
