@@ -39,9 +39,10 @@ test: setup  ## run the tests
 bench: setup  ## time every part against its peer and limit (about 10 minutes; fewer with ROUNDS=3)
 	python -m benchmarks compare --rounds $(ROUNDS)
 
-torture: setup  ## hostile videos, two at once, then a study killed at random: tables of what held
+torture: setup  ## hostile videos, two at once, starved, killed in every stage: tables of what held
 	python -m torture garbage
 	python -m torture together
+	python -m torture starved
 	python -m torture kills
 
 check: setup  ## format, lint, types

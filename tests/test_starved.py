@@ -39,7 +39,7 @@ def test_a_stage_that_runs_out_of_disk_says_so_leaves_nothing_and_drops_no_clip(
     ("code", "says"),
     [
         (errno.ENOSPC, "the disk is full .*MB are free"),
-        (errno.EDQUOT, "quota is used up .*MB are free"),
+        (errno.EDQUOT, "the disk quota is used up .*MB are free"),
         (errno.EROFS, "the file system is read-only; allow it"),
         (errno.EACCES, "permission denied; allow it"),
     ],

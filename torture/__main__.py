@@ -39,6 +39,17 @@ def together() -> None:
 
 
 @app.command()
+def starved() -> None:
+    """Take disk, permission or memory away from commands; each says so in one line and goes on when it has more."""
+    from torture.starved import starved
+    from torture.together import print_cases
+
+    cases = starved()
+    print_cases(cases)
+    sys.exit(any(case.faults for case in cases))
+
+
+@app.command()
 def licences() -> None:
     """Write docs/licences.md from the packages' own metadata."""
     from calse.files import write_text

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import cast
 
-from calse.errors import CalseError
+from calse.errors import CalseError, lacks_memory
 from calse.files import locked
 from calse.lifeline import end_with_parent
 from calse.recognition.jobs import Job
@@ -20,8 +20,8 @@ Worker = tuple[Run, BaseProcess]
 def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None]) -> None:
     """Train all jobs, `slots` at a time, and pass on what they tell: `tell(kind, run, *details)`.
 
-    A process of its own for each makes a run's result independent of its neighbours; they are spawned,
-    because torch does not survive a fork. The first failure stops the others and is raised as CalseError.
+    A process of its own for each makes a run's result independent of its neighbours. The first failure stops the
+    others and is raised as CalseError.
     """
     waiting = list(jobs)
     running: dict[Connection, Worker] = {}
@@ -40,10 +40,15 @@ def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None])
 
 
 def _start(job: Job) -> tuple[Connection, Worker]:
-    context = multiprocessing.get_context("spawn")
+    """Fork a worker from a server that has imported torch and never used it: only then does torch survive a fork."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["calse.recognition.fit"])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_train, args=(job, theirs), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except (EOFError, ConnectionError):  # the server died
+        raise CalseError(f"{job.run}: its process does not start; out of memory? set CALSE_WORKERS=1") from None
     theirs.close()
     return ours, (job.run, process)
 
@@ -77,8 +82,8 @@ def _train(job: Job, connection: Connection) -> None:
     except CalseError as error:
         connection.send(("failed", str(error)))
     except Exception as error:
-        traceback.print_exc()
-        hint = (
-            "; set train.recompute or train.micro_batch to need less memory" if "memory" in repr(error).lower() else ""
-        )
+        lacking = lacks_memory(error)
+        if not lacking:
+            traceback.print_exc()
+        hint = "; out of memory: set train.recompute or train.micro_batch, or CALSE_WORKERS=1" if lacking else ""
         connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))
