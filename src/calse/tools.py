@@ -59,8 +59,11 @@ def withhold_people() -> None:
     from calse.params import read_params
 
     params = read_params()
-    for path in withhold(params, Layout()):
+    changed = withhold(params, Layout())
+    for path in changed:
         print(f"{path}: push: false")
+    if changed:
+        print("commits and experiments from before lack this: `dvc push --all-commits` would still send their videos")
     print(f"not to be shared: {', '.join(sorted(params.withheld)) or 'no source'}")
 
 

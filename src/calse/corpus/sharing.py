@@ -16,7 +16,7 @@ from calse.files import written_aside
 from calse.layout import Layout
 from calse.params import Params, Source
 
-SHOWING_PEOPLE = ("data/raw/", "data/clips/", "data/faces/", "data/augmented/", "models/faceswap/")
+SHOWING_PEOPLE = ("data/raw/", "data/clips/", "data/faces/", "data/augmented/", "data/report/", "models/faceswap/")
 
 
 def terms_of(source: Source) -> str:
