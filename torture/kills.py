@@ -94,8 +94,10 @@ class Executioner:
                     self.usual[stage.place] = now.since - stage.since
                 stage, blow = now, self._next(now.place)
             elif blow and time.monotonic() >= stage.since + blow.share * self.usual[stage.place]:
-                self.plan[stage.place].remove(blow)
-                return self._strike(root, running, stage, blow)
+                if self._strike(root, running, stage, blow):
+                    self.plan[stage.place].remove(blow)
+                    return True
+                blow = None
             time.sleep(0.02)
         return False
 
@@ -111,12 +113,14 @@ class Executioner:
         process = {"dvc": running.pid, "stage": stage.process, "group": -running.pid}
         try:
             os.kill(self.rng.choice(workers) if victim == "worker" else process[victim], blow.number)
+            outcome = aftermath(root, running, stage)
         except ProcessLookupError:
-            self.plan[stage.place].append(blow)
+            return False
+        if outcome == "too late":
             return False
         self.tally.kills[stage.place, blow.number.name] += 1
         self.tally.victims[victim] += 1
-        if not gone(root, running):
+        if outcome == "orphans":
             orphans = processes_in(root)
             self.tally.fault(f"{blow.number.name} to {victim} in {stage.place}: still there: {orphans}")
             for pid in orphans:
@@ -135,14 +139,16 @@ def stage_of(root: Path, running: subprocess.Popen[str], former: Stage) -> Stage
     return Stage(place if place in PLACES else DVC, process, time.monotonic())
 
 
-def gone(root: Path, running: subprocess.Popen[str]) -> bool:
-    """Wait until dvc and everything that worked for it has ended."""
+def aftermath(root: Path, running: subprocess.Popen[str], stage: Stage) -> str:
+    """Wait until dvc and everything that worked for it is `gone`; a stage that had done its work was hit `too late`."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if running.poll() is not None and not processes_in(root):
-            return True
+            return "gone"
+        if stage_of(root, running, stage).process not in (stage.process, running.pid):
+            return "too late"
         time.sleep(0.1)
-    return False
+    return "orphans"
 
 
 def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
