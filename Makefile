@@ -9,7 +9,7 @@ JOBS ?= 2
 ROUNDS ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test bench torture check ui lock
+.PHONY: help setup repro test bench torture audit check ui lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -44,6 +44,9 @@ torture: setup  ## hostile videos, two at once, starved, killed in every stage: 
 	python -m torture together
 	python -m torture starved
 	python -m torture kills
+
+audit: setup  ## ask PyPI whether a locked package has a known vulnerability; a package that it cannot ask about is an error
+	uv tool run -q pip-audit --strict --require-hashes --disable-pip -r requirements.txt
 
 check: setup  ## format, lint, types
 	ruff format --check .
