@@ -15,6 +15,7 @@ from calse.layout import Layout
 from calse.params import read_params
 from calse.video.decode import read_frames
 from calse.video.encode import write_video
+from calse.video.planes import Planes
 
 PARAMS = read_params(Path("presets/synthetic.yaml"))
 RELATIVE = PARAMS.affine["AF1"]
@@ -79,10 +80,21 @@ def test_switching_one_part_off_leaves_the_other_draws_as_they_were():
 
 
 def test_the_border_is_black_or_the_nearest_pixel():
-    frame = np.full((48, 64, 3), 200, np.uint8)
+    frame = Planes(np.full((48, 64), 200, np.uint8), *np.full((2, 24, 32), 90, np.uint8))
     right = np.array([[1.0, 0, 16], [0, 1, 0]])
-    assert (warp(frame, right, "black")[:, :15] == 0).all()
-    assert (warp(frame, right, "replicate") == 200).all()
+    for plane, value, start in zip(warp(frame, right, "black"), (16, 128, 128), (15, 7, 7), strict=True):
+        assert (plane[:, :start] == value).all()
+    for plane, value in zip(warp(frame, right, "replicate"), (200, 90, 90), strict=True):
+        assert (plane == value).all()
+
+
+def test_colour_moves_with_brightness():
+    """Mirrored and moved by whole colour samples, planes keep every value: no half sample is lost on the way."""
+    rng = np.random.default_rng(0)
+    picture = Planes(*(rng.integers(0, 256, size, np.uint8) for size in ((48, 64), (24, 32), (24, 32))))
+    mirrored = warp(picture, np.array([[-1.0, 0, 63], [0, 1, 4]]), "replicate")
+    for plane, before, down in zip(mirrored, picture, (4, 2, 2), strict=True):
+        np.testing.assert_array_equal(plane[down:], before[:-down, ::-1])
 
 
 @pytest.fixture

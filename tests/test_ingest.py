@@ -122,7 +122,7 @@ def test_bad_clips_are_left_out_by_name_when_the_params_say_drop(layout, capsys)
 
 def test_a_clip_that_takes_too_long_is_cut_off_and_leaves_nothing(tmp_path, layout):
     good = write_clip(tmp_path / "GOOD.mp4")
-    endless = patched(good, tmp_path / "LONG.mp4", b"stts", 16, 19_000_000)
+    endless = patched(good, tmp_path / "LONG.mp4", b"stts", 16, 190_000_000)
     lay_raw(layout, {"GOOD": good, "LONG": endless})
     ingest(small_params(on_bad_clip="drop", seconds_per_clip=2), layout, "SACU")
     assert os.listdir(layout.clips("SACU")) == ["SACU-GOOD-1.mp4"]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from calse.errors import CalseError, StarvedError
-from calse.video.decode import Frame, iterate_frames, probe, read_frames
+from calse.video.decode import Frame, iterate_frames, iterate_pictures, iterate_planes, probe, read_frames
 from calse.video.encode import write_video
-from calse.video.normalise import at_rate, fitted_size, resized
+from calse.video.normalise import at_rate, fitted, fitted_size, resized
+from calse.video.planes import Planes, frame_of
 from calse.video.sandbox import Refused, map_sandboxed
 from videos import moving, patched, remux, write_bad_files, write_clip
 
@@ -38,7 +39,7 @@ def test_pure_colours_survive_in_both_decoders(tmp_path, colour):
     path = tmp_path / "colour.mp4"
     write_video(path, np.full((2, 32, 32, 3), colour, np.uint8), 25)
     by_decord, by_pyav = read_frames(path)[0], next(iterate_frames(path)).image
-    assert np.abs(by_decord.astype(int) - colour).max() <= 3
+    assert np.abs(by_decord.astype(int) - colour).max() <= 6  # another matrix or range is 10 and more away
     np.testing.assert_array_equal(by_decord, by_pyav)
 
 
@@ -170,6 +171,65 @@ def test_sizes_keep_the_aspect_and_are_even():
     assert fitted_size(306, 308, 1.0, 256) == (256, 258)
     assert fitted_size(720, 576, 16 / 15, 256) == (342, 256)
     assert resized(np.zeros((100, 200, 3), np.uint8), (64, 32)).shape == (32, 64, 3)
+
+
+def as_rgb(planes):
+    frame = frame_of(planes)
+    frame.colorspace, frame.color_range = 6, 1
+    return frame.to_ndarray(format="rgb24").astype(int)
+
+
+@pytest.mark.parametrize(
+    ("format_", "matrix", "range_", "size"),
+    [
+        ("yuv420p", 6, 1, (64, 48)),
+        ("yuv420p", 1, 1, (96, 64)),
+        ("yuv420p", 1, 2, (40, 24)),
+        ("yuv444p", 6, 1, (63, 49)),
+        ("yuv420p10le", 1, 1, (96, 64)),
+    ],
+)
+def test_scaling_without_rgb_shows_what_scaling_rgb_shows(tmp_path, format_, matrix, range_, size):
+    """Whatever matrix, range, depth and sides a stranger's video has; colour may lie half a pixel to the side."""
+    path = tmp_path / "strange.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "5"})
+        (stream.width, stream.height), stream.pix_fmt = size, format_
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, range_
+        for image in moving(2, size[1], size[0]):
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(
+                stream.encode(picture.reformat(format=format_, dst_colorspace=matrix, dst_color_range=range_))
+            )
+        container.mux(stream.encode(None))
+    for small, frame in zip(fitted(iterate_pictures(path), 32), iterate_frames(path), strict=True):
+        height, width = small.luma.shape
+        assert min(height, width) == 32
+        write_video(tmp_path / "plain.mp4", [resized(frame.image, (width, height))], 25, crf=0)
+        plain = next(iterate_planes(tmp_path / "plain.mp4"))
+        for ours, theirs, within in zip(small, plain, (1.5, 3, 3), strict=True):
+            difference = ours.astype(int) - theirs
+            assert np.abs(difference).mean() < within
+            assert abs(difference.mean()) < 1.2
+
+
+def test_scaling_without_rgb_turns_a_phone_video_upright(tmp_path):
+    data = bytearray(write_clip(tmp_path / "flat.mp4", height=32, width=64).read_bytes())
+    matrix = data.index(b"tkhd") + 44
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "phone.mp4").write_bytes(data)
+    small = next(fitted(iterate_pictures(tmp_path / "phone.mp4"), 32))
+    assert small.luma.shape == (64, 32)
+    assert np.abs(as_rgb(small) - next(iterate_frames(tmp_path / "phone.mp4")).image).mean() < 2
+
+
+def test_planes_go_into_a_clip_and_come_out_as_rgb_does(tmp_path):
+    write_video(tmp_path / "rgb.mp4", moving(), 25)
+    again = list(iterate_planes(tmp_path / "rgb.mp4"))
+    write_video(tmp_path / "planes.mp4", again, 25)
+    assert np.abs(read_frames(tmp_path / "planes.mp4").astype(int) - read_frames(tmp_path / "rgb.mp4")).mean() < 3
+    with pytest.raises(CalseError, match="even"):
+        write_video(tmp_path / "odd.mp4", [Planes(*(plane[:-1] for plane in again[0]))], 25)
 
 
 def misbehave(how):

@@ -16,9 +16,10 @@ from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
 from calse.params import Params
 from calse.resume import resumable
-from calse.video.decode import Frame, iterate_frames, probe
+from calse.video.decode import Picture, iterate_pictures, probe, quarter_turns
 from calse.video.encode import encoder_version, write_video
-from calse.video.normalise import at_rate, fitted_size, resized
+from calse.video.normalise import at_rate, fitted
+from calse.video.planes import coded_values
 from calse.video.sandbox import Refused, map_sandboxed
 
 
@@ -90,14 +91,11 @@ def _check_unchanged(job: Job) -> None:
 
 def make_clip(job: Job) -> Clip:
     """Decode, resample, resize and encode one raw video. Raises CalseError saying what is wrong with the file."""
-    import cv2
-
-    cv2.setNumThreads(1)
     try:
         header = probe(job.raw)
         seen = _Seen()
-        frames = at_rate(seen.watch(iterate_frames(job.raw)), job.fps)
-        write_video(job.target, (_small(frame, job.short_side) for frame in frames), job.fps)
+        pictures = at_rate(seen.watch(iterate_pictures(job.raw)), job.fps)
+        write_video(job.target, fitted(pictures, job.short_side), job.fps)
     except StarvedError:
         raise
     except CalseError as error:
@@ -112,11 +110,6 @@ def make_clip(job: Job) -> Clip:
         "encoder": encoder_version(),
     }
     return _clip(job, seen.content(), compact_json(made))
-
-
-def _small(frame: Frame, short_side: int) -> np.ndarray:
-    height, width = frame.image.shape[:2]
-    return resized(frame.image, fitted_size(width, height, frame.pixel_aspect, short_side))
 
 
 def _clip(job: Job, content: str, made: str) -> Clip:
@@ -141,20 +134,24 @@ def _clip(job: Job, content: str, made: str) -> Clip:
 
 
 class _Seen:
-    """Counts and hashes the frames that pass by, so that each is decoded once."""
+    """Counts and hashes the pictures that pass by, so that each is decoded once; `shape` is upright."""
 
     def __init__(self) -> None:
-        self.frames, self.shape = 0, (0, 0, 3)
+        self.frames, self.shape = 0, (0, 0)
         self._digest = hashlib.sha256()
 
-    def watch(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            self.frames, self.shape = self.frames + 1, frame.image.shape
-            self._digest.update(frame.image.data)
-            yield frame
+    def watch(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        for picture in pictures:
+            coded = picture.coded
+            self.frames, self.shape = self.frames + 1, (coded.height, coded.width)
+            if quarter_turns(coded) % 2:
+                self.shape = self.shape[::-1]
+            for plane in coded_values(coded):
+                self._digest.update(np.ascontiguousarray(plane).data)
+            yield picture
 
     def content(self) -> str:
-        """Return the sha256 of the pixels and of the clip's shape."""
+        """Return the sha256 of the pixels as they are coded and of the clip's shape."""
         self._digest.update(repr((self.frames, *self.shape)).encode())
         return self._digest.hexdigest()
 

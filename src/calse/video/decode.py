@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from calse.errors import CalseError
+from calse.video.planes import Planes, planes_of
 
 if TYPE_CHECKING:
     import av
@@ -41,6 +42,15 @@ class Frame(NamedTuple):
     seconds: float
     duration: float
     image: np.ndarray
+    pixel_aspect: float
+
+
+class Picture(NamedTuple):
+    """One decoded picture as it is coded: its rotation tag is still to be followed; the aspect is the coded pixels'."""
+
+    seconds: float
+    duration: float
+    coded: "av.VideoFrame"
     pixel_aspect: float
 
 
@@ -74,7 +84,13 @@ def probe(path: Path) -> VideoInfo:
 
 
 def iterate_frames(path: Path) -> Iterator[Frame]:
-    """Decode a video frame by frame, in the order and at the times shown; the first is at 0 seconds.
+    """Decode a video to RGB, frame by frame, as `iterate_pictures` does."""
+    for seconds, duration, coded, pixel_aspect in iterate_pictures(path):
+        yield Frame(seconds, duration, *_upright(coded, pixel_aspect))
+
+
+def iterate_pictures(path: Path) -> Iterator[Picture]:
+    """Decode a video picture by picture, in the order and at the times shown; the first is at 0 seconds.
 
     Raises CalseError naming the file when it does not open, holds no picture, is damaged anywhere or ends early.
     """
@@ -88,15 +104,23 @@ def iterate_frames(path: Path) -> Iterator[Frame]:
             last, shown = max(last, seconds) if shown else seconds, shown + 1
             if frame.is_corrupt:
                 raise CalseError(f"{path}: frame {shown} is damaged")
-            _check_shape(path, frame.width, frame.height, float(stream.sample_aspect_ratio or 1))
+            pixel_aspect = float(stream.sample_aspect_ratio or 1)
+            _check_shape(path, frame.width, frame.height, pixel_aspect)
             duration = float(frame.duration * frame.time_base) if frame.duration else step
             if last - first + duration > HOURS * 3600:
                 raise CalseError(f"{path}: claims to last more than {HOURS} hours")
-            yield Frame(last - first, duration, *_upright(frame, float(stream.sample_aspect_ratio or 1)))
+            yield Picture(last - first, duration, frame, pixel_aspect)
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
     if shown < claim or not claim:
         _check_complete(path)
+
+
+def iterate_planes(path: Path) -> Iterator[Planes]:
+    """Decode a clip of ours, known by its hash, without RGB and without a copy. Raises CalseError naming the file."""
+    with _opened(path) as (container, stream):
+        for frame in container.decode(stream):
+            yield planes_of(frame.reformat(format="yuv420p"))
 
 
 def _check_shape(path: Path, width: int, height: int, pixel_aspect: float) -> None:
@@ -160,8 +184,13 @@ def _rate(stream: "av.VideoStream") -> float:
     return float(stream.average_rate or stream.guessed_rate or 25)
 
 
+def quarter_turns(frame: "av.VideoFrame") -> int:
+    """Return how many quarter turns, against the clock, its rotation tag asks for: 0 to 3."""
+    return int(frame.rotation) // 90 % 4
+
+
 def _upright(frame: "av.VideoFrame", pixel_aspect: float) -> tuple[np.ndarray, float]:
     """Return a frame as RGB and its pixel aspect, turned as its rotation tag asks (decord does so by itself)."""
-    turns = frame.rotation // 90 % 4
+    turns = quarter_turns(frame)
     image = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
     return image, 1 / pixel_aspect if turns % 2 else pixel_aspect

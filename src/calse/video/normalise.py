@@ -1,13 +1,17 @@
 """Bringing frames of any rate and size to one rate and one short side."""
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
-from calse.video.decode import Frame
+from calse.video.decode import Frame, Picture, quarter_turns
+from calse.video.planes import Planes, planes_of
+
+Timed = TypeVar("Timed", Frame, Picture)
 
 
-def at_rate(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
+def at_rate(frames: Iterable[Timed], fps: float) -> Iterator[Timed]:
     """Resample in time: the picture at `k / fps` seconds is the frame nearest in time, the earlier one of two.
 
     Nothing is blended; the length stays, to half a frame: `round(seconds * fps)` frames, at least one.
@@ -33,6 +37,35 @@ def fitted_size(width: int, height: int, pixel_aspect: float, short_side: int) -
 
 def _even(length: float) -> int:
     return max(2, 2 * round(length / 2))
+
+
+def fitted(pictures: Iterable[Picture], short_side: int) -> Iterator[Planes]:
+    """Bring pictures upright, to square pixels and one short side; a repeated one is scaled once.
+
+    By area when it shrinks, by Lanczos when it grows.
+    """
+    previous = small = None
+    for picture in pictures:
+        if small is None or picture is not previous:
+            previous, small = picture, _fitted(picture, short_side)
+        yield small
+
+
+def _fitted(picture: Picture, short_side: int) -> Planes:
+    from av.video.reformatter import ColorRange, Colorspace
+
+    coded = picture.coded
+    width, height = fitted_size(coded.width, coded.height, picture.pixel_aspect, short_side)
+    small = coded.reformat(
+        width,
+        height,
+        "yuv420p",
+        dst_colorspace=Colorspace.ITU601,
+        dst_color_range=ColorRange.MPEG,
+        interpolation="AREA" if width * height < coded.width * coded.height else "LANCZOS",
+        threads=1,
+    )
+    return Planes(*(np.rot90(plane, quarter_turns(coded)) for plane in planes_of(small)))
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,45 @@
+"""Pictures in the planes that H.264 keeps: what goes from one clip to another without a way through RGB.
+
+A colour sample lies in the middle of its four pixels, where all converters here put it.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import av
+
+
+class Planes(NamedTuple):
+    """Brightness `H x W`, blue and red difference `H/2 x W/2`: uint8, BT.601, limited range."""
+
+    luma: np.ndarray
+    blue: np.ndarray
+    red: np.ndarray
+
+
+BLACK = (16, 128, 128)  # of each plane
+
+
+def planes_of(frame: "av.VideoFrame") -> Planes:
+    """Return the planes of a yuv420p frame: views of its memory, which can be written."""
+    lines = [np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
+    return Planes(*(each[: plane.height, : plane.width] for each, plane in zip(lines, frame.planes, strict=True)))
+
+
+def frame_of(planes: Planes) -> "av.VideoFrame":
+    """Return a yuv420p frame that holds a copy of the planes."""
+    import av
+
+    frame = av.VideoFrame(planes.luma.shape[1], planes.luma.shape[0], "yuv420p")
+    for place, plane in zip(planes_of(frame), planes, strict=True):
+        place[:] = plane
+    return frame
+
+
+def coded_values(frame: "av.VideoFrame") -> tuple[np.ndarray, ...]:
+    """Return what a frame holds: its planes when they are of the usual kind, else its RGB."""
+    if frame.format.name in ("yuv420p", "yuvj420p"):
+        return planes_of(frame)
+    return (frame.to_ndarray(format="rgb24"),)
