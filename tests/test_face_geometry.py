@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from calse.faceswap.align import MEAN_FACE, MOUTH, MOUTH_CORNERS, alignment, invert, move, warp
 from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, detail_weights, face_mask, face_width, hand_mask
@@ -78,6 +79,15 @@ def test_the_mask_is_the_oval_and_erosion_and_feather_go_inwards():
     assert np.mean((soft > 0) & (soft < 1)) > 0.1
     assert soft.max() == 1
     assert face_width(points) == pytest.approx(WIDTH, rel=0.01)
+
+
+@pytest.mark.parametrize("right", [0, -30])
+def test_a_soft_mask_follows_the_distance_to_what_is_outside(right):
+    points = cartoon((0, 0, 0), [0.0])[1].landmarks[0] + np.array([right, 0, 0], np.float32)  # once over the edge
+    depth = distance_transform_edt(face_mask(points, NO_HANDS, SIDE, SIDE) > 0)
+    share = np.clip((depth / face_width(points) - 0.02) / 0.1, 0, 1)
+    expected = share * share * (3 - 2 * share)
+    assert np.allclose(face_mask(points, NO_HANDS, SIDE, SIDE, 0.02, 0.1), expected, atol=1e-4)
 
 
 def test_a_hand_is_cut_out_of_the_mask_and_covers_its_landmarks():

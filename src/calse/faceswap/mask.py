@@ -32,9 +32,13 @@ def face_mask(
     inside = np.where(hand_mask(hands, height, width), np.uint8(0), fill([landmarks[list(OVAL)]], height, width))
     if erode == 0 and feather == 0:
         return inside.astype(np.float32)
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - erode * face_width(landmarks)
+    left, top, across, down = cv2.boundingRect(inside)
+    window = np.s_[max(0, top - 1) : top + down + 1, max(0, left - 1) : left + across + 1]  # with the nearest outside
+    depth = cv2.distanceTransform(inside[window], cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - erode * face_width(landmarks)
     share = np.clip(depth / max(feather * face_width(landmarks), 1e-6), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)
+    mask = np.zeros((height, width), np.float32)
+    mask[window] = share * share * (3 - 2 * share)
+    return mask
 
 
 def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:
