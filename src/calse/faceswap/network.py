@@ -34,6 +34,7 @@ class SwapNetwork(nn.Module):
         self.decoder = nn.Sequential(*(Up(a, b) for a, b in itertools.pairwise(back)))
         self.head = nn.Conv2d(channels // 2, 4, 5, padding=2)
         self.apply(start)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, faces: Tensor) -> Tensor:
         """Return the codes `N x code` of faces `N x 3 x size x size` in 0..1."""
@@ -59,8 +60,6 @@ def start(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, SLOPE)
         nn.init.constant_(module.bias, 0)  # type: ignore[arg-type]
-    if isinstance(module, Up):
-        nn.init.zeros_(module.second.weight)
 
 
 class Down(nn.Module):
@@ -90,15 +89,12 @@ class Identity(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the side by sub-pixel convolution (Shi et al., 2016), then a residual block."""
+    """Twice the side by sub-pixel convolution (Shi et al., 2016)."""
 
     def __init__(self, channels: int, narrower: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, 4 * narrower, 3, padding=1)
-        self.first = nn.Conv2d(narrower, narrower, 3, padding=1)
-        self.second = nn.Conv2d(narrower, narrower, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """`N x channels x S x S` to `N x narrower x 2S x 2S`."""
-        x = F.leaky_relu(F.pixel_shuffle(self.conv(x), 2), SLOPE)
-        return F.leaky_relu(x + self.second(F.leaky_relu(self.first(x), SLOPE)), SLOPE)
+        return F.leaky_relu(F.pixel_shuffle(self.conv(x), 2), SLOPE)

@@ -28,8 +28,7 @@ class SwapTraining:
         self.precision, self.reason = choose_precision(settings.precision, self.device)
         torch.backends.cudnn.deterministic = True
         torch.manual_seed(stream_seed(settings.seed, 0))
-        network = SwapNetwork(settings.size, settings.channels, settings.code)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = SwapNetwork(settings.size, settings.channels, settings.code).to(self.device)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=settings.lr, betas=(0.9, 0.999), eps=1e-7, fused=True
         )
