@@ -43,7 +43,7 @@ class Lack:
 
 LACKS = (
     Lack("disk full", ("affine", "AF2"), "the disk is full", mounted("mount -t tmpfs -o size=40k none data/augmented")),
-    Lack("scratch full", ("omit", "SACU"), "the disk is full", mounted("mount -t tmpfs -o size=40k none .scratch")),
+    Lack("scratch full", ("omit", "SACU"), "the disk is full", mounted("mount -t tmpfs -o size=4k none .scratch")),
     Lack("data read-only", ("ingest", "SACU"), "read-only", mounted(READ_ONLY)),
     Lack("no permission to write", ("affine", "AF2"), "permission denied", closed="data/augmented", mode=0o500),
     Lack("no permission to keep models", ("train", "Baseline"), "permission denied", closed="models/i3d", mode=0o500),
@@ -55,14 +55,15 @@ LACKS = (
 )
 
 
-def starved() -> list[Case]:
+def starved() -> Iterator[Case]:
     """Make a toy study, then take something away from its commands, one after the other."""
     with tempfile.TemporaryDirectory() as temporary:
         whole = make_toy(Path(temporary) / "whole")
         git(whole)
         subprocess.run(["dvc", "repro", "-q"], cwd=whole, env=environment(), check=True, capture_output=True)
         study, expected = Study(whole, whole.with_name("starved")), digests(whole)
-        return [tried(lack, study, expected) for lack in LACKS]
+        for lack in LACKS:
+            yield tried(lack, study, expected)
 
 
 def tried(lack: Lack, study: Study, expected: dict[str, str]) -> Case:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,8 @@ def line_with(printed: str, *words: str) -> str:
     return next((line for line in lines if any(word in line for word in words)), "nothing")
 
 
-def together() -> list[Case]:
-    """Make a toy study, then try everything on copies of it."""
+def together() -> Iterator[Case]:
+    """Make a toy study, then try everything on copies of it, one after the other."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         whole = make_toy(folder / "whole")
@@ -79,7 +79,8 @@ def together() -> list[Case]:
         alone.run("dvc", "repro")
         expected = digests(alone.root)
         tries = (two_repros, queue_beside_repro, two_trainings, cache_elsewhere, store_locked, store_deleted)
-        return [attempt(Study(whole, folder / attempt.__name__), expected) for attempt in tries]
+        for attempt in tries:
+            yield attempt(Study(whole, folder / attempt.__name__), expected)
 
 
 def different(study: Study, expected: dict[str, str], below: str = "") -> list[str]:
@@ -176,9 +177,12 @@ def _trained(name: str, study: Study, expected: dict[str, str], disturb: Callabl
     return Case(name, said, faults + different(study, expected, "models/i3d/Baseline"))
 
 
-def print_cases(cases: list[Case]) -> None:
-    """Print what was tried, what was said, and every fault."""
+def print_cases(cases: Iterable[Case]) -> bool:
+    """Print what was tried, what was said, and every fault, as it comes; return whether everything held."""
+    held = True
     for case in cases:
-        print(f"{'held' if not case.faults else 'FAULT':<6} {case.name:<34} {case.said[:160]}")
+        held = held and not case.faults
+        print(f"{'held' if not case.faults else 'FAULT':<6} {case.name:<44} {case.said[:160]}", flush=True)
         for fault in case.faults:
-            print(f"         {fault}")
+            print(f"         {fault}", flush=True)
+    return held
