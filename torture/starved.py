@@ -49,8 +49,8 @@ LACKS = (
     Lack("no permission to keep models", ("train", "Baseline"), "permission denied", closed="models/i3d", mode=0o500),
     Lack("no permission to read clips", ("faces", "SACU"), "permission denied", closed="data/clips/SACU"),
     Lack("no permission to read params", ("split", "Baseline"), "permission denied", closed="params.yaml"),
-    Lack("1.5 GB of memory", ("swap", "DF-1"), "memory", memory(1500)),
-    Lack("1.5 GB of memory", ("train", "Baseline"), "memory", memory(1500)),
+    Lack("2.5 GB of memory", ("swap", "DF-1"), "memory", memory(2500)),
+    Lack("2.5 GB of memory", ("train", "Baseline"), "memory", memory(2500)),
     Lack("0.6 GB of memory", ("affine", "AF2"), "memory", memory(600)),
 )
 
