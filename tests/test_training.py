@@ -24,7 +24,7 @@ from calse.recognition.evaluate import evaluate, predict_run
 from calse.recognition.fit import Training, fit
 from calse.recognition.jobs import Job, jobs_of
 from calse.recognition.observer import Run
-from calse.recognition.train import train
+from calse.recognition.train import slots, train
 from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
 from toys import WAYS, make_repository, toy_params
@@ -150,10 +150,18 @@ def test_the_seed_decides_every_byte_and_workers_none():
     once, again, other = (fitted(name, seeds=[seed], flip=0.5) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert once == again
     assert once[0] != other[0]
-    job, heard = jobs("d", seeds=[1], flip=0.5)[0], []
-    run_side_by_side([job], 2, lambda kind, *_: heard.append(kind))
-    assert results(job) == once, "a process of its own gives the same bytes"
-    assert heard == ["started", "epoch", "epoch", "finished"]
+    two, heard = jobs("d", seeds=[1], flip=0.5), []
+    run_side_by_side(two, 2, lambda kind, run, *_: heard.append((run, kind)))
+    assert results(two[0]) == once, "a process of its own gives the same bytes, also beside another"
+    for job in two:
+        assert [kind for run, kind in heard if run == job.run] == ["started", "epoch", "epoch", "finished"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="an accelerator has one training at a time")
+@pytest.mark.parametrize(("workers", "trainings"), [("1", 1), ("2", 2), ("16", 9)])
+def test_one_training_more_than_the_cores_carry_fills_the_waits_of_the_others(monkeypatch, workers, trainings):
+    monkeypatch.setenv("CALSE_WORKERS", workers)
+    assert slots(toy_params(threads=2)) == trainings
 
 
 def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():

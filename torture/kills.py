@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ DVC = "dvc itself"
 STAGES = ("synthesise", "ingest", "validate", "affine", "faces", "swap-train", "swap", "omit", "split", "train")
 PLACES = (*STAGES, "evaluate", "report", DVC)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+WORKER = re.compile("spawn_main|forkserver")
 VICTIMS = ("dvc", "stage", "worker", "group")
 BETWEEN = 1 / 6  # how often dvc is hit where no stage runs: it is there many times
 PATIENCE = 60.0  # seconds until everything must be gone after a kill
@@ -108,7 +110,7 @@ class Executioner:
     def _strike(self, root: Path, running: subprocess.Popen[str], stage: Stage, blow: Blow) -> bool:
         """Let a blow fall; everything must be gone soon after."""
         victim = "dvc" if stage.place == DVC and blow.victim != "group" else blow.victim
-        workers = [pid for pid, command in processes_in(root).items() if "spawn_main" in command]
+        workers = [pid for pid, command in processes_in(root).items() if WORKER.search(command)]
         victim = "stage" if victim == "worker" and not workers else victim
         process = {"dvc": running.pid, "stage": stage.process, "group": -running.pid}
         try:

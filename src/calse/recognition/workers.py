@@ -67,7 +67,10 @@ def _receive(connection: Connection, running: dict[Connection, Worker], tell: Ca
         return
     if kind == "failed":
         raise CalseError(f"{run}: {details[0]}")
-    tell(kind, run, *details)
+    if kind == "waiting":
+        print(f"{run}: another process trains it; waiting", file=sys.stderr)
+    else:
+        tell(kind, run, *details)
 
 
 def _train(job: Job, connection: Connection) -> None:
@@ -76,7 +79,7 @@ def _train(job: Job, connection: Connection) -> None:
     try:
         from calse.recognition.fit import fit
 
-        with locked(job.lock, waiting=lambda: print(f"{job.run}: another process trains it; waiting", file=sys.stderr)):
+        with locked(job.lock, waiting=lambda: connection.send(("waiting",))):
             fit(job, lambda *message: connection.send(message))
         connection.send(("finished",))
     except CalseError as error:

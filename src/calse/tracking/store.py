@@ -65,17 +65,22 @@ def _hint() -> str:
     return f"if {FOLDER}/ is damaged, delete it: `calse track sync` rebuilds it"
 
 
+def import_client() -> Any:
+    """Import MLflow, which takes seconds, and return its client's class."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a training waits for a lost server once
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    return MlflowClient
+
+
 class Store:
     """An MLflow experiment of the store, made when missing; use it under `locked_store`."""
 
     def __init__(self, experiment: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a training waits for a lost server once
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-        self.client: Any = MlflowClient(store_uri())
+        self.client: Any = import_client()(store_uri())
         found = self.client.get_experiment_by_name(experiment)
         self.experiment = found.experiment_id if found else self._create(experiment)
 

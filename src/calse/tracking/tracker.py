@@ -2,6 +2,9 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from threading import Thread
 from typing import IO, Any
 
 from calse.errors import CalseError
@@ -11,7 +14,7 @@ from calse.recognition.observer import Run
 from calse.tracking.alive import forget, hold, is_alive, is_dead
 from calse.tracking.lock import code_of
 from calse.tracking.records import Facts, metrics, training_facts, training_record
-from calse.tracking.store import EXPERIMENT, Store, locked_store, pipeline_name
+from calse.tracking.store import EXPERIMENT, Store, import_client, locked_store, pipeline_name
 from calse.tracking.trees import Workspace, md5_of
 
 
@@ -22,11 +25,12 @@ class Tracker:
     """
 
     def __init__(self, params: Params, layout: Layout) -> None:
-        """Nothing is opened until the first run starts."""
+        """Nothing is opened until the first run starts; MLflow is imported meanwhile, while a core is idle."""
         self.params, self.layout, self.tree = params, layout, Workspace(layout.root)
         self.store: Store | None = None
         self.open: dict[Run, tuple[str, IO[str]]] = {}
         self.broken = False
+        Thread(target=_import_ahead).start()
 
     def started(self, run: Run, info: dict[str, Any]) -> None:
         """Open the run with its parameters, tags and data set."""
@@ -88,3 +92,9 @@ class Tracker:
         except CalseError as error:
             self.broken = True
             print(f"warning: {error}; the training goes on, `calse track sync` catches up", file=sys.stderr)
+
+
+def _import_ahead() -> None:
+    with suppress(Exception):  # it comes again, and is told, when the store is opened
+        import_client()
+        import_module("mlflow.store.tracking.sqlalchemy_store")
