@@ -114,6 +114,19 @@ def test_another_input_or_other_code_is_made_anew(monkeypatch):
     assert calls == ["one", "two", "one"]
 
 
+def test_what_is_no_longer_as_it_was_made_is_made_anew():
+    unfinished([Job("one", Path("a"))])
+    (kept,) = Path(".scratch/finished/stage").rglob("one")
+    kept.unlink()
+    kept.touch()
+    unfinished([Job("one", Path("b"))])
+    (record,) = Path(".scratch/finished/stage").rglob("record.json")
+    record.write_text("")
+    unfinished([Job("one", Path("c"))])
+    assert calls == ["one"] * 3
+    assert Path("b/one").read_text() == Path("c/one").read_text() == "ONE"
+
+
 def test_the_same_stage_at_the_same_time_goes_without():
     Path("a").mkdir()
     with resumable(shout, "stage") as first, resumable(shout, "stage") as second:

@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from calse.files import folder_written_aside, locked, shortage_named
+from calse.files import folder_written_aside, locked, sha256_of, shortage_named
 from calse.layout import scratch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-RESULT = "result.json"
+RECORD = "record.json"
 
 
 @contextmanager
@@ -52,17 +52,28 @@ class Resumable(Generic[Item, Result]):
         """Make an item's files and result, or take those that are there."""
         key = repr((self.code, type(item).__qualname__, replace(item, folder=Path())))
         made = self.folder / hashlib.sha256(key.encode()).hexdigest() / "made"
-        if not made.is_dir():
-            with folder_written_aside(made) as aside:
-                result = self.function(replace(item, folder=aside))
-                text = json.dumps(_type_of_result(self.function).dump_python(result))
-                (aside / RESULT).write_text(text, encoding="utf-8")
+        record = _read(made) or self._make(item, made)
         with shortage_named(item.folder):
-            for file in made.iterdir():
-                if file.name != RESULT:
-                    _link(file, item.folder / file.name)
-        text = (made / RESULT).read_text(encoding="utf-8")
-        return _type_of_result(self.function).validate_python(json.loads(text))  # type: ignore[no-any-return]
+            for name in record["files"]:
+                _link(made / name, item.folder / name)
+        return _type_of_result(self.function).validate_python(record["result"])  # type: ignore[no-any-return]
+
+    def _make(self, item: Any, made: Path) -> dict[str, Any]:
+        with folder_written_aside(made) as aside:
+            result = _type_of_result(self.function).dump_python(self.function(replace(item, folder=aside)))
+            record = {"files": {file.name: sha256_of(file) for file in aside.iterdir()}, "result": result}
+            (aside / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        return record
+
+
+def _read(made: Path) -> dict[str, Any] | None:
+    """Return what is kept of an item; nothing when it is not there or not as it was made, as after a power cut."""
+    try:
+        record: dict[str, Any] = json.loads((made / RECORD).read_text(encoding="utf-8"))
+        whole = all(sha256_of(made / name) == digest for name, digest in record["files"].items())
+    except (OSError, ValueError):
+        return None
+    return record if whole else None
 
 
 @cache
