@@ -1,3 +1,4 @@
+import ctypes
 import errno
 import os
 import resource
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from calse.corpus.importing import import_folder
-from calse.errors import StarvedError
-from calse.files import folder_written_aside, write_text, written_aside
+from calse.errors import StarvedError, lacks_memory
+from calse.files import folder_written_aside, written_aside
 from calse.layout import Layout
 from torture.garbage import ground_of_good_videos
 from videos import write_clip
@@ -56,11 +57,51 @@ def test_other_errors_stay_what_they_are(tmp_path):
         raise IsADirectoryError(errno.EISDIR, "x")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_named(tmp_path):
-    (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(StarvedError, match="permission denied"):
-        write_text(tmp_path / "closed/a.csv", "x")
+def like_anybody():
+    """Let a child process of root go without the rights to write and read everything; others never had them."""
+    for right in (1, 2, 3):
+        ctypes.CDLL(None).prctl(24, right, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root goes without its rights on Linux only")
+@pytest.mark.parametrize(
+    ("closed", "mode", "says"),
+    [
+        ("data/clips", 0o500, "error: data/clips/RAW: permission denied; allow it, then run the same command again"),
+        ("data/raw/garbage/RAW/0.mp4", 0, "error: data/raw/garbage/RAW/0.mp4: permission denied"),
+        ("params.yaml", 0, "error: params.yaml: permission denied"),
+        (".scratch", 0o500, "error: {root}/.scratch/finished: permission denied; allow it"),
+    ],
+)
+def test_what_may_not_be_read_or_written_is_named_in_one_line(tmp_path, closed, mode, says):
+    root = ground_of_good_videos(tmp_path)
+    for folder in ("data/clips", ".scratch"):
+        (root / folder).mkdir()
+    (root / closed).chmod(mode)
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "DVC_ROOT": str(root)}
+    command = [sys.executable, "-m", "calse", "ingest", "RAW"]
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, preexec_fn=like_anybody, check=False
+    )
+    (root / closed).chmod(0o700)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(says.format(root=root))
+    assert "Traceback" not in done.stderr
+    assert not list((root / "data/clips").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "lacking"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 616562688 bytes"), True),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), True),
+        (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),
+        (RuntimeError("shapes differ"), False),
+    ],
+)
+def test_every_librarys_word_for_too_little_memory_is_understood(error, lacking):
+    assert lacks_memory(error) == lacking
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
