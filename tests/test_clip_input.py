@@ -97,6 +97,23 @@ def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
     assert gains.std(dim=1).min() > 0, "channels differ"
 
 
+@pytest.mark.parametrize("sampling", ["uniform", "consecutive"])
+@pytest.mark.parametrize("available", [5, 9, 12])
+def test_views_hold_the_clips_own_pixels_and_leave_the_clip_alone(sampling: str, available: int, tmp_path: Path):
+    """Against plain indexing, to the bit, on a map that cannot be written."""
+    np.save(tmp_path / "clip.npy", ramp()[:available])
+    clip, train = open_frames(tmp_path / "clip.npy"), toy_params(sampling=sampling, flip=0.5).train
+    turned = set()
+    for seed in range(8):
+        frames, rng = view_of(clip, train, np.random.default_rng(seed)).frames, np.random.default_rng(seed)
+        chosen = sample_frames(available, 9, sampling, rng)
+        top, left = crop_corner(40, 36, 32, rng)
+        expected = ramp()[:available][chosen][:, top : top + 32, left : left + 32]
+        turned.add(flipped := rng.random() < 0.5)
+        np.testing.assert_array_equal(frames, expected[:, :, ::-1] if flipped else expected)
+    assert turned == {True, False}
+
+
 def test_the_short_side_leaves_room_for_crops():
     assert (short_side(224), short_side(64)) == (256, 74)
     assert shrink(np.zeros((2, 60, 80, 3), np.uint8), 30).shape == (2, 30, 40, 3)

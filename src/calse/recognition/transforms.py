@@ -25,7 +25,7 @@ def network_input(views: list[View], train: Train, device: torch.device) -> Tens
     """
     frames = stacked([view.frames for view in views], device)
     gains = stacked([view.gains for view in views], device)
-    batch = (frames.float() * gains[:, None, None, None]).clamp_(0, 255).div_(127.5).sub_(1)
+    batch = frames.float().mul_(gains[:, None, None, None]).clamp_(0, 255).div_(127.5).sub_(1)
     if train.input == "motion":
         batch -= batch.mean(dim=1, keepdim=True)
         batch /= batch.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt_().clamp_(min=1e-3)
@@ -39,8 +39,9 @@ def network_input(views: list[View], train: Train, device: torch.device) -> Tens
 
 def stacked(parts: list[Frames], device: torch.device) -> Tensor:
     """Return equal parts as one tensor on the device; the host does not wait for what it sends there."""
-    if all(isinstance(part, np.ndarray) for part in parts):
-        return sent(np.stack(parts), device)
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts):
+        return sent(np.stack(arrays) if arrays[1:] else arrays[0][None], device)
     return torch.stack([part if isinstance(part, Tensor) else sent(part, device) for part in parts])
 
 
