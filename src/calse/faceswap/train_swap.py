@@ -32,10 +32,7 @@ def swap_train(params: Params, layout: Layout, donor: str) -> None:
     sides = clips_of_sides(params, layout, donor)
     info = _describe(params, layout, donor, sides)
     folder = scratch() / "swap-train" / f"{info['fingerprint']}-{_code()}"
-    faces = [
-        cut_faces(clips, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor} {name}")
-        for clips, name in zip(sides, ("signers", "donor"), strict=True)
-    ]
+    faces = cut_faces(sides, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor}")
     training = SwapTraining(params.swap_train, faces[0], faces[1])
     info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
     _run(training, folder / "state.pt", scratch() / "previews" / donor, donor)

@@ -1,5 +1,6 @@
 """Training faces: every face of a person's clips, aligned once, with its mask and weights, on disk."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,18 +60,21 @@ class FaceSet:
 
 
 def cut_faces(
-    clips: list[Clip], folder: Path, settings: SwapTrain, margin: float, layout: Layout, description: str
-) -> FaceSet:
-    """Cut out the faces of clips into a folder, those that are not there yet, and open them.
+    sides: Iterable[list[Clip]], folder: Path, settings: SwapTrain, margin: float, layout: Layout, description: str
+) -> list[FaceSet]:
+    """Cut out the faces of each side's clips into a folder, those that are not there yet, and open them.
 
-    Raises CalseError when a clip or its track is missing or changed, or no clip has a face.
+    Raises CalseError when a clip or its track is missing or changed, or no clip of a side has a face.
     """
-    side = round(settings.size * margin)
-    cuttings = [Cutting(clip, folder / f"{clip.clip}.npy", side, margin, settings, layout) for clip in clips]
-    missing = [cutting for cutting in cuttings if not cutting.path.is_file()]
+    pixels = round(settings.size * margin)
+    cuttings = [
+        [Cutting(clip, folder / f"{clip.clip}.npy", pixels, margin, settings, layout) for clip in clips]
+        for clips in sides
+    ]
+    missing = [cutting for side in cuttings for cutting in side if not cutting.path.is_file()]
     if missing:
         map_parallel(_cut_clip, missing, description)
-    return FaceSet(clips, [cutting.path for cutting in cuttings])
+    return [FaceSet([cutting.clip for cutting in side], [cutting.path for cutting in side]) for side in cuttings]
 
 
 def track_of(clip: Clip, layout: Layout, frames: NDArray[np.uint8]) -> FaceTrack:
