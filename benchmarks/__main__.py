@@ -59,7 +59,7 @@ def growth(
     tiny: Annotated[bool, typer.Option("--tiny", help="few, tiny clips")] = False,
     folder: Folder = HERE,
 ) -> None:
-    """Run stages on 1x, 4x and 16x clips; write growth.csv."""
+    """Run stages on 1x, 4x and 16x clips; write growth.csv and growth.png."""
     from benchmarks.growth import grow
 
     grow(2 if tiny else base, tiny, folder / "growth.csv")

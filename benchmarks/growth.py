@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.machine import describe_machine
 from benchmarks.material import ROOT, filmed, with_face_models, write_clip
+from benchmarks.picture import draw_growth
 from calse.clips import Clip, write_manifest, write_rows
 from calse.faceswap.checkpoint import save_model
 from calse.faceswap.network import SwapNetwork
@@ -54,7 +55,7 @@ class Usage(NamedTuple):
 
 
 def grow(base: int, tiny: bool, path: Path) -> None:
-    """Measure every stage at three sizes and write the table."""
+    """Measure every stage at three sizes; write the table and its picture beside it."""
     counts = [base * STEP**power for power in range(3)]
     measured: dict[str, list[Usage]] = {stage: [] for stage in STAGES}
     for count in counts:
@@ -65,6 +66,7 @@ def grow(base: int, tiny: bool, path: Path) -> None:
                 print(f"{stage}, {count} clips: {measured[stage][-1]}", flush=True)
     rows = [row_of(stage, counts, usages) for stage, usages in measured.items()]
     write_rows(path, COLUMNS, rows)
+    draw_growth(rows, path.with_suffix(".png"))
     for row in rows:
         print(f"{row['stage']}: exponent {row['exponent']}, memory x {row['memory_16x_over_1x']}")
 

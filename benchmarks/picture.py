@@ -1,6 +1,7 @@
-"""The figures that have a target, each with its spread, on one scale: how many times the target was reached."""
+"""Pictures: the figures that have a target, on one scale of how many times it was reached; how stages grow."""
 
 from pathlib import Path
+from typing import Any
 
 from benchmarks.results import Row
 
@@ -55,3 +56,28 @@ def draw(rows: list[Row], path: Path) -> None:
 def within(tick: float, spread: tuple[float, float, float]) -> bool:
     """Say whether a tick lies near a spread: within a factor of two of its ends."""
     return spread[1] / 2 <= tick <= spread[2] * 2 or tick == 1
+
+
+def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw each stage's CPU seconds and peak memory over the number of clips, both axes logarithmic."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    for row in rows:
+        clips = [int(value) for value in row["clips"].split("/")]
+        labels = (f"{row['stage']}: exponent {row['exponent']}", f"{row['stage']}: x {row['memory_16x_over_1x']}")
+        for axes, column, label in zip(panels, ("cpu_seconds", "peak_mb"), labels, strict=True):
+            axes.plot(clips, [float(value) for value in row[column].split("/")], "o-", label=label)
+            axes.set_xticks(clips, [str(value) for value in clips])
+    for axes, title in zip(panels, ("CPU seconds, start included", "peak memory, MB"), strict=True):
+        axes.set(xscale="log", yscale="log", xlabel="clips")
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.suptitle("; ".join(sorted({row["machine"] for row in rows})), fontsize=8)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from benchmarks.__main__ import compare
-from benchmarks.growth import exponent
+from benchmarks.growth import Usage, exponent, row_of
 from benchmarks.material import preset, training_on
 from benchmarks.peers.i3d import PublishedI3D, published_loss
 from benchmarks.peers.loader import published_clip
 from benchmarks.peers.swap import PlainSwap
 from benchmarks.peers.video import decode_and_encode, published_affine
-from benchmarks.picture import attained, draw
+from benchmarks.picture import attained, draw, draw_growth
 from benchmarks.race import Race, Setting, fact, measured, ratio, run_race, run_round
 from benchmarks.repro import BETWEEN, budget, table
 from benchmarks.results import add_rows, rows_of
@@ -64,6 +64,13 @@ def test_a_side_is_timed_by_the_races_clock_and_may_tell_more():
 def test_the_exponent_does_not_depend_on_the_fixed_part(power: float):
     times = [7 + 0.3 * clips**power for clips in (8, 32, 128)]
     assert exponent(*times) == pytest.approx(power)
+
+
+def test_a_stages_growth_is_a_line_of_the_table_and_of_the_picture(tmp_path: Path):
+    row = row_of("ingest", [8, 32, 128], [Usage(1 + 0.1 * clips, 90) for clips in (8, 32, 128)])
+    assert (row["clips"], row["exponent"], row["memory_16x_over_1x"]) == ("8/32/128", "1.00", "1.00")
+    draw_growth([row], tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_does_not_grow_has_no_exponent():
