@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import cast
+from typing import Any, cast
 
 from calse.errors import CalseError, lacks_memory
 from calse.files import locked
@@ -41,7 +41,7 @@ def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None])
 
 def _start(job: Job) -> tuple[Connection, Worker]:
     """Fork a worker from a server that has imported torch and never used it: only then does torch survive a fork."""
-    context = multiprocessing.get_context("forkserver")
+    context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     context.set_forkserver_preload(["calse.recognition.fit"])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_train, args=(job, theirs), daemon=True)
