@@ -59,13 +59,17 @@ def within(tick: float, spread: tuple[float, float, float]) -> bool:
 
 
 def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw each stage's CPU seconds and peak memory over the number of clips, both axes logarithmic."""
+    """Draw each stage's CPU seconds, both axes logarithmic, and its peak memory over the number of clips."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    for axes in panels:
+        axes.set_xscale("log")
+    panels[0].set_yscale("log")
+    panels[0].yaxis.set_major_formatter("{x:g}")
     for row in rows:
         clips = [int(value) for value in row["clips"].split("/")]
         labels = (f"{row['stage']}: exponent {row['exponent']}", f"{row['stage']}: x {row['memory_16x_over_1x']}")
@@ -73,11 +77,12 @@ def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
             axes.plot(clips, [float(value) for value in row[column].split("/")], "o-", label=label)
             axes.set_xticks(clips, [str(value) for value in clips])
     for axes, title in zip(panels, ("CPU seconds, start included", "peak memory, MB"), strict=True):
-        axes.set(xscale="log", yscale="log", xlabel="clips")
+        axes.set_xlabel("clips")
         axes.set_title(title, fontsize=10, loc="left")
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
+    panels[1].set_ylim(bottom=0)
     figure.suptitle("; ".join(sorted({row["machine"] for row in rows})), fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
