@@ -57,8 +57,14 @@ def swap_step(setting: Setting) -> Race:
     ours = swap_training(setting.folder, settings)
     plain = PlainSwap(ours)
     name = f"swap training, {settings.size} px, batch {settings.batch}"
+
+    def as_the_stage() -> None:
+        torch.set_num_threads(max(1, settings.threads // 2))
+        ours.step()
+        torch.set_num_threads(settings.threads)
+
     return Race(
-        sides={"ours": ours.step, "plain": plain.step},
+        sides={"ours": as_the_stage, "plain": plain.step},
         figures=[
             ratio(f"{name}: plain fp32 / ours in {ours.precision}", "plain", "ours", 2),
             Figure(f"{name}: iterations a second", "/s", lambda times: 1 / times["ours"]),
