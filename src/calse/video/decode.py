@@ -120,7 +120,7 @@ def iterate_planes(path: Path) -> Iterator[Planes]:
     """Decode a clip of ours, known by its hash, without RGB and without a copy. Raises CalseError naming the file."""
     with _opened(path) as (container, stream):
         for frame in container.decode(stream):
-            yield planes_of(frame.reformat(format="yuv420p"))
+            yield planes_of(frame)
 
 
 def _check_shape(path: Path, width: int, height: int, pixel_aspect: float) -> None:

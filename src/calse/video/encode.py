@@ -21,7 +21,7 @@ CRF = 21
 SPEED = {
     "preset": "superfast",
     "tune": "psnr",
-    "x264-params": "mbtree=1:rc-lookahead=10:b-adapt=0:weightp=0:scenecut=0",
+    "x264-params": "mbtree=1:rc-lookahead=20:bframes=5:b-adapt=0:weightp=0:scenecut=0",
 }
 _BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}
 # In H.273's numbers smpte170m and "tv": what decoders take RGB from when nothing is said, so that all of them agree.
