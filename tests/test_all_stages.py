@@ -37,8 +37,36 @@ SMALL = {
     "affine": {"AF1": None},
     "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None},
 }
-# What pictures, videos and arrays of them begin with.
-PICTURES = (b"\x89PNG\r", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"GIF8", b"WEBPVP8", b"ftypisom", b"\x93NUMPY")
+# What pictures, videos, arrays and archives of them begin with, and how that looks as base64.
+RARE = (b"\x89PNG\r", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"WEBPVP8", b"ftypisom", b"\x93NUMPY", b"\x1aE\xdf\xa3")
+PICTURES = (
+    *RARE,
+    b"\xff\xd8\xff",
+    b"ftyp",
+    b"GIF8",
+    b"RIFF",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"%PDF",
+    b"PK\3\4",
+    b"\x1f\x8b",
+)
+PICTURES += (b"\x80\x04\x95", b"\x80\x05\x95", b'{"__metadata__')
+TEXTS = (
+    b"base64,",
+    b"data:image",
+    b"data:video",
+    b"iVBORw0KGgo",
+    b"/9j/4",
+    b"R0lGOD",
+    b"UklGR",
+    b"GZ0eX",
+    b"k05VTVBZ",
+    b"UEsDB",
+)
+LONG = re.compile(rb"[A-Za-z0-9+/=_-]{2000}|(?:[\d.]+[\s,\[\]]+){1000}")  # text that is no text, numbers in masses
+OWN = {"metrics/report/table.png", "metrics/report/curves.png"}
 RECIPES = ("Baseline", "DF1", "AF2")
 CALSE = ("env", "PYTHONPATH=src", "python", "-m", "calse")
 
@@ -232,21 +260,32 @@ def test_an_imported_source_that_is_not_to_be_shared_stays_here(repository, tmp_
     repository.change({"corpus": {"name": "synthetic"}})
 
 
-def test_nothing_that_git_or_mlflow_keeps_shows_a_frame(repository):
-    """Every picture but the tables' own, of every format, by its first bytes and in texts as base64."""
-    kept = repository.run("git", "ls-files", "--others", "--cached", "--exclude-standard", "-z")[1].split("\0")
-    files = [repository.root / name for name in kept if name and not name.startswith(("src/", "presets/"))]
-    files += [path for path in (repository.root / "mlruns").rglob("*") if path.is_file()]
-    assert any(path.suffix == ".csv" for path in files)
-    assert any(path.name == "mlflow.db" for path in files)
-    assert repository.root / "data/raw/mine/SACU.dvc" in files
-    for path in files:
-        data = path.read_bytes()
-        if path.relative_to(repository.root).parts[:2] != ("metrics", "report") or path.suffix not in (".png", ".svg"):
-            pictures = [mark for mark in PICTURES if mark in (data[:16] if path.suffix != ".db" else data)]
-            assert not pictures, path
-        for text in (b"base64,", b"data:image", b"data:video", b"iVBORw0KGgo", b"/9j/4AA"):
-            assert text not in data, path
+def kept_by_git(repository):
+    """Every file in every commit, stash and experiment, and those that the next commit would take."""
+    for line in repository.run("git", "rev-list", "--objects", "--all")[1].splitlines():
+        digest, _, name = line.partition(" ")
+        if name and repository.run("git", "cat-file", "-t", digest)[1] == "blob\n":
+            yield name, subprocess.check_output(["git", "cat-file", "blob", digest], cwd=repository.root)
+    for name in repository.run("git", "ls-files", "--others", "--exclude-standard", "-z")[1].split("\0"):
+        if name:
+            yield name, (repository.root / name).read_bytes()
+
+
+def test_nothing_that_git_mlflow_or_a_log_keeps_shows_a_frame(repository):
+    """Whatever its name and format: as a file of its own, inside a database, as text or as numbers."""
+    kept = [(name, data) for name, data in kept_by_git(repository) if not name.startswith(("src/", "presets/"))]
+    others = [path for path in (repository.root / "mlruns").rglob("*") if path.is_file()]
+    others += [path for path in (repository.root / ".dvc/tmp").rglob("*") if path.suffix in (".log", ".out")]
+    kept += [(path.relative_to(repository.root).as_posix(), path.read_bytes()) for path in others]
+    names = {name for name, _ in kept}
+    assert {"mlruns/mlflow.db", "dvc.lock", "data/raw/mine/SACU.dvc", "metrics/report/table.csv"} <= names
+    assert len(names) > 50
+    for name, data in kept:
+        marks = [mark for mark in RARE if mark in data] if name.endswith(".db") else []
+        marks += [mark for mark in PICTURES if data.startswith(mark) or mark in data[4:12]]
+        assert not marks or name in OWN, (name, marks)
+        assert not [text for text in TEXTS if text in data], name
+        assert not LONG.search(data), name
 
 
 def test_a_failing_gate_stops_before_anything_trains_and_says_which_gloss(repository):
