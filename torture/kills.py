@@ -24,6 +24,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WORKER = re.compile("spawn_main|forkserver")
 VICTIMS = ("dvc", "stage", "worker", "group")
 BETWEEN = 1 / 6  # how often dvc is hit where no stage runs: it is there many times
+LATE = 0.9  # share of a stage's usual time after which no blow waits any longer
 PATIENCE = 60.0  # seconds until everything must be gone after a kill
 MOST_FAULTS = 10
 
@@ -95,13 +96,19 @@ class Executioner:
                 if stage.place != DVC:
                     self.usual[stage.place] = now.since - stage.since
                 stage, blow = now, self._next(now.place)
-            elif blow and time.monotonic() >= stage.since + blow.share * self.usual[stage.place]:
+            elif blow and self._due(root, stage, blow):
                 if self._strike(root, running, stage, blow):
                     self.plan[stage.place].remove(blow)
                     return True
                 blow = None
             time.sleep(0.02)
         return False
+
+    def _due(self, root: Path, stage: Stage, blow: Blow) -> bool:
+        """Say whether a blow's moment has come; one for a worker waits for workers, though not for ever."""
+        share = (time.monotonic() - stage.since) / self.usual[stage.place]
+        waits = blow.victim == "worker" and stage.place != DVC and share < LATE and not workers_in(root)
+        return share >= blow.share and not waits
 
     def _next(self, place: str) -> Blow | None:
         left = not self.done and (place != DVC or self.rng.random() < BETWEEN)
@@ -110,7 +117,7 @@ class Executioner:
     def _strike(self, root: Path, running: subprocess.Popen[str], stage: Stage, blow: Blow) -> bool:
         """Let a blow fall; everything must be gone soon after."""
         victim = "dvc" if stage.place == DVC and blow.victim != "group" else blow.victim
-        workers = [pid for pid, command in processes_in(root).items() if WORKER.search(command)]
+        workers = workers_in(root)
         victim = "stage" if victim == "worker" and not workers else victim
         process = {"dvc": running.pid, "stage": stage.process, "group": -running.pid}
         try:
@@ -129,6 +136,11 @@ class Executioner:
                 os.kill(pid, signal.SIGKILL)
         running.wait()
         return True
+
+
+def workers_in(root: Path) -> list[int]:
+    """Return the processes that a stage has started for its work."""
+    return [pid for pid, command in processes_in(root).items() if WORKER.search(command)]
 
 
 def stage_of(root: Path, running: subprocess.Popen[str], former: Stage) -> Stage:
