@@ -16,8 +16,9 @@ from calse.recognition.evaluate import BEST, predict
 from calse.recognition.frames_cache import short_side, shrink
 from calse.recognition.metrics import best_first
 from calse.recognition.views import sample_frames
-from calse.video.decode import iterate_frames
-from calse.video.normalise import at_rate, fitted_size, resized
+from calse.video.decode import iterate_pictures
+from calse.video.normalise import at_rate, fitted
+from calse.video.planes import rgb_of
 from calse.video.sandbox import Refused, map_sandboxed
 
 
@@ -73,14 +74,13 @@ def chosen_frames(wanted: Wanted) -> np.ndarray:
     """
     train = wanted.train
     try:
-        count = sum(1 for _ in at_rate(iterate_frames(wanted.video), wanted.fps))
+        count = sum(1 for _ in at_rate(iterate_pictures(wanted.video), wanted.fps))
         places = sample_frames(count, train.frames, train.sampling, None).tolist()
         kept = {}
-        for place, frame in enumerate(at_rate(iterate_frames(wanted.video), wanted.fps)):
+        for place, picture in enumerate(at_rate(iterate_pictures(wanted.video), wanted.fps)):
             if place in places:
-                height, width = frame.image.shape[:2]
-                size = fitted_size(width, height, frame.pixel_aspect, wanted.short_side)
-                kept[place] = shrink(resized(frame.image, size)[None], short_side(train.size))[0]
+                image = rgb_of(next(fitted([picture], wanted.short_side)))
+                kept[place] = shrink(image[None], short_side(train.size))[0]
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{wanted.video}: ")) from None
     return np.stack([kept[place] for place in places])

@@ -38,6 +38,11 @@ def frame_of(planes: Planes) -> "av.VideoFrame":
     return frame
 
 
+def rgb_of(planes: Planes) -> np.ndarray:
+    """Return a picture as `H x W x 3 uint8` RGB, as decoders of our clips do."""
+    return np.asarray(frame_of(planes).to_ndarray(format="rgb24"))
+
+
 def coded_values(frame: "av.VideoFrame") -> tuple[np.ndarray, ...]:
     """Return what a frame holds: its planes when they are of the usual kind, else its RGB."""
     if frame.format.name in ("yuv420p", "yuvj420p"):
