@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import av
 
 CRF = 21
-# Against `veryfast` at crf 18: half the time and fewer bytes; where something moves, a higher PSNR (of synthetic and
-# filmed signers). `tune psnr` spends no bits on smooth areas, the lookahead none on what stays.
+# Against `veryfast` at crf 18: half the time, about the same PSNR and no more bytes (synthetic and filmed signers).
+# `tune psnr` spends no bits on smooth areas, the lookahead none on what stays.
 SPEED = {
     "preset": "superfast",
     "tune": "psnr",
