@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from calse.recognition.frames_cache import open_frames
 from calse.recognition.views import Frames
@@ -27,16 +27,16 @@ class Resident:
     def __init__(self, device: torch.device, memory: Callable[[], tuple[int, int]] | None = None) -> None:
         self.device, self.may_stay = device, False
         self._memory = memory or (cuda_memory if device.type == "cuda" else None)
-        self._open: dict[Path, Frames] = {}
+        self._kept: dict[Path, Tensor] = {}
 
     def open(self, path: Path) -> Frames:
         """Return a clip, where it is fastest to read. Raises OSError or ValueError when it is not there in full."""
-        if path not in self._open:
-            self._open[path] = open_frames(path)  # kept open: its pages need not be mapped again in every epoch
-        frames = self._open[path]
-        if isinstance(frames, np.ndarray) and self._fits(frames.nbytes):
-            frames = self._open[path] = torch.tensor(frames, device=self.device)
-        return frames
+        if path in self._kept:
+            return self._kept[path]
+        frames = open_frames(path)  # anew for each view: maps that stay open add up to the corpus
+        if self._fits(frames.nbytes):
+            self._kept[path] = torch.tensor(frames, device=self.device)
+        return self._kept.get(path, frames)
 
     def _fits(self, size: int) -> bool:
         if not (self.may_stay and self._memory):
