@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 @app.command()
 def garbage() -> None:
-    """Send some 800 damaged and hostile videos through import and ingest."""
+    """Send some 800 damaged and hostile videos through import, ingest and predict."""
     from torture.garbage import garbage, print_table
 
     outcomes = garbage()
