@@ -10,7 +10,7 @@ import pytest
 from calse.errors import CalseError
 from calse.files import folder_for_now, folder_written_aside, locked, written_aside
 from calse.parallel import map_parallel
-from calse.unlock import remove_torn_lock
+from calse.unlock import unlock
 
 STAGE = """
 import os, signal, sys, time
@@ -221,5 +221,35 @@ def test_only_a_torn_lock_is_removed(tmp_path, text, torn):
     path.parent.mkdir(parents=True)
     if text is not None:
         path.write_text(text)
-    assert remove_torn_lock(tmp_path) == torn
+    assert bool(unlock(tmp_path)) == torn
     assert path.exists() == (text == "{}")
+
+
+LOCK = """schema: '2.0'
+stages:
+  one:
+    cmd: make one
+    outs:
+    - path: one
+      hash: md5
+      md5: 0ce9ed59dae06a7f9ee56e150bd61996
+      size: 6942
+  two:
+    cmd: make two
+"""
+
+
+@pytest.mark.parametrize("end", [end for end in range(1, len(LOCK)) if LOCK[end - 1] != "\n"][::6])
+def test_a_torn_record_of_stages_is_cut_to_the_whole_ones(tmp_path, end, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    path = tmp_path / "dvc.lock"
+    path.write_text(LOCK[:end])
+    unlock(tmp_path)
+    whole = LOCK[: LOCK.index("  two")] if end > LOCK.index("  two") else ""
+    assert (path.read_text() if path.exists() else "") == whole
+
+
+def test_a_whole_record_of_stages_is_left_alone(tmp_path):
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    assert unlock(tmp_path) == []
+    assert (tmp_path / "dvc.lock").read_text() == LOCK

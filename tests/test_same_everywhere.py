@@ -14,11 +14,14 @@ from toys import make_repository
 # grow little: other instructions moved these losses by up to 0.2 %, another seed moves them by more than TOLERANCE.
 # With a real learning rate the same instructions moved the losses of so small a training by up to 20 %: a result is
 # repeated to the bit on the same machine only.
-LOSSES, TOLERANCE = (1.0645, 1.1382, 1.0792), 0.01
+LOSSES, TOLERANCE = (1.1059, 1.0272, 1.0444), 0.01
 OTHER_INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 TRAINING = """
 import json, multiprocessing, sys
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 def train(connection, seed):
     from calse.files import sha256_of
@@ -26,11 +29,14 @@ def train(connection, seed):
     from calse.recognition.fit import fit
     from calse.recognition.jobs import jobs_of
     from calse.splits import read_split
-    from toys import toy_params
+    from toys import WAYS, moving_square, toy_params
 
     params = toy_params(epochs=3, lr=1e-5, seeds=[seed])
     job = jobs_of(params, Layout(), read_split(Layout().split("Baseline")), "Baseline", Path("m"), Path("m"))[0]
-    epochs = []
+    frames = [Path(f"{clip}.npy") for clip in range(len(job.labels))]
+    for file, label in zip(frames, job.labels):  # as drawn: no codec of another version comes between
+        np.save(file, moving_square(WAYS[job.info["classes"][label]], [int(file.stem)]))
+    job, epochs = replace(job, frames=frames), []
     fit(job, lambda kind, *details: epochs.append(details[1]["loss"]) if kind == "epoch" else None)
     next(job.states.glob("*.pt")).unlink()
     connection.send((epochs, sha256_of(job.checkpoint)))

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calse.unlock import remove_torn_lock
+from calse.unlock import unlock
 from torture.survival import faults_of, git, started
 from torture.toy import digests, make_toy, processes_in
 
@@ -54,7 +54,7 @@ class Tally:
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
     victims: Counter[str] = field(default_factory=Counter)
     pipelines: int = 0
-    torn_locks: int = 0
+    torn_files: int = 0
     compared: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -191,7 +191,7 @@ def killed_until_done(root: Path, executioner: Executioner) -> None:
     """Start the study and kill it, again and again, until one start comes to the end."""
     tally = executioner.tally
     while True:
-        tally.torn_locks += remove_torn_lock(root)
+        tally.torn_files += len(unlock(root))
         with started(root) as running:
             if executioner.watch(root, running):
                 continue
@@ -209,7 +209,7 @@ def print_tally(tally: Tally) -> None:
         print(f"{place:<14}" + "".join(f"{tally.kills[place, number.name]:>9}" for number in SIGNALS))
     print("hit: " + ", ".join(f"{victim} {count}" for victim, count in tally.victims.most_common()))
     print(f"{sum(tally.kills.values())} kills over {tally.pipelines} pipelines, {tally.compared} files compared")
-    print(f"torn lock files of dvc mended: {tally.torn_locks}")
+    print(f"torn files of dvc mended: {tally.torn_files}")
     print(f"faults: {len(tally.faults)}")
     for fault in tally.faults:
         print(f"  {fault}")

@@ -95,11 +95,10 @@ def predict(
 
 @tools.command()
 def unlock() -> None:
-    """Remove DVC's lock file when a killed dvc left half of it; `make repro` does this first."""
-    from calse.unlock import remove_torn_lock
+    """Mend DVC's own files where a killed dvc left half of one; `make repro` does this first."""
+    from calse.unlock import unlock
 
-    if remove_torn_lock():
-        print("removed .dvc/tmp/rwlock: a killed dvc had left half of it")
+    print(*unlock(), sep="\n", end="")
 
 
 @tools.command()

@@ -1,23 +1,37 @@
-"""DVC writes its read-write lock in place: a kill in that moment leaves half a file, at which every later dvc stops."""
+"""DVC writes two of its files in place: a kill in that moment leaves half of one, at which every later dvc stops."""
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from calse.files import written_aside
 
 
-def remove_torn_lock(root: Path = Path()) -> bool:
-    """Remove DVC's lock file when it is torn and stays so; return whether it was. A whole one is DVC's own affair."""
-    path = root / ".dvc/tmp/rwlock"
-    if not _is_torn(path):
+def unlock(root: Path = Path()) -> list[str]:
+    """Mend DVC's files where a killed dvc left half of one; return what was done, a line each."""
+    done = []
+    if _stays(_is_torn_lock, root / ".dvc/tmp/rwlock"):
+        (root / ".dvc/tmp/rwlock").unlink(missing_ok=True)
+        done.append("removed .dvc/tmp/rwlock: a killed dvc had left half of it")
+    if _stays(_is_torn_record, root / "dvc.lock"):
+        kept = _cut_to_whole_stages(root / "dvc.lock")
+        done.append(
+            f"cut dvc.lock to its {kept} whole stages: a killed dvc had left half of it; the rest is in its cache"
+        )
+    return done
+
+
+def _stays(torn: Callable[[Path], bool], path: Path) -> bool:
+    """Say whether a file is torn and stays so: a living dvc finishes its line in less than a second."""
+    if not torn(path):
         return False
-    time.sleep(1)  # a living dvc finishes its line in less
-    if not _is_torn(path):
-        return False
-    path.unlink(missing_ok=True)
-    return True
+    time.sleep(1)
+    return torn(path)
 
 
-def _is_torn(path: Path) -> bool:
+def _is_torn_lock(path: Path) -> bool:
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -25,3 +39,35 @@ def _is_torn(path: Path) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _is_torn_record(path: Path) -> bool:
+    return path.is_file() and _whole_stages(path.read_text(encoding="utf-8")) is None
+
+
+def _whole_stages(text: str) -> int | None:
+    """Return how many stages a dvc.lock holds; None when DVC would stop at it, or its last line has no end."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        tree: Any = YAML(typ="safe").load(text)
+        commands = [stage["cmd"] for stage in tree["stages"].values()]
+    except (YAMLError, LookupError, AttributeError, TypeError):
+        return None
+    return len(commands) if tree.get("schema") and text.endswith("\n") else None
+
+
+def _cut_to_whole_stages(path: Path) -> int:
+    """Leave off the last stages of a torn dvc.lock until it is whole; return how many are left."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if line[:2] == "  " and line[2:3].strip()]
+    for start in reversed(starts[1:]):
+        text = "".join(lines[:start])
+        kept = _whole_stages(text)
+        if kept:
+            with written_aside(path) as aside:
+                aside.write_text(text, encoding="utf-8")
+            return kept
+    path.unlink()
+    return 0
