@@ -98,7 +98,8 @@ def unlock() -> None:
     """Mend DVC's own files where a killed dvc left half of one; `make repro` does this first."""
     from calse.unlock import unlock
 
-    print(*unlock(), sep="\n", end="")
+    for done in unlock():
+        print(done)
 
 
 @tools.command()
