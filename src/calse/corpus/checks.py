@@ -96,9 +96,11 @@ def checks_for(source: Source, limits: Validate, glossary: list[str]) -> Iterato
     """List what is expected of a source: critical where training would be wrong, a warning where it may suffer."""
 
     def clip(text: str, severity: Severity, kind: str, **settings: Any) -> Check:
+        """Return a check of the clips."""
         return Check(text, severity, "clips", kind, ("clip", "gloss"), settings)
 
     def limit(column: str, low: float, high: float) -> Check:
+        """Return a warning about a column outside its limits."""
         text = f"{column}: {low:g} to {high:g}"
         return clip(text, "warning", "ColumnValuesToBeBetween", column=column, min_value=low, max_value=high)
 

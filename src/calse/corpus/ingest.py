@@ -141,6 +141,7 @@ class _Seen:
         self._digest = hashlib.sha256()
 
     def watch(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        """Yield the pictures as they come."""
         for picture in pictures:
             coded = picture.coded
             self.frames, self.shape = self.frames + 1, (coded.height, coded.width)

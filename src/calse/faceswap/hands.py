@@ -118,6 +118,7 @@ def _region(frame: NDArray[np.uint8], landmarks: Floats, reach: float) -> tuple[
     height, width = frame.shape[:2]
 
     def limits(middle: float, most: int) -> slice:
+        """Return the part of an axis, cut to the frame and never empty."""
         start = min(max(0, round(middle - square.side / 2)), most - 1)
         return slice(start, max(start + 1, min(most, round(middle + square.side / 2))))
 

@@ -159,6 +159,7 @@ class I3D(nn.Module):
         self.recompute = recompute
 
         def scaled(channels: int) -> int:
+            """Return so many channels times the width."""
             return max(1, round(channels * width))
 
         self.Conv3d_1a_7x7 = Unit(in_channels, scaled(64), 7, 2, bn_momentum=bn_momentum)

@@ -54,6 +54,7 @@ def map_sandboxed(
         free.put(cell)
 
     def run(item: Item) -> Result | Refused:
+        """Apply the function in a free process."""
         cell = free.get()
         try:
             return cell.run(item)
@@ -83,6 +84,7 @@ class _Cell(Generic[Item, Result]):
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def run(self, item: Item) -> Result | Refused:
+        """Return the answer of the process, or why there is none."""
         if self._process is None or not self._process.is_alive():
             self._start()
         try:

@@ -57,6 +57,7 @@ def record(recording: Recording) -> dict[str, Any]:
     truths: list[Truth] = []
 
     def frames() -> Iterator[np.ndarray]:
+        """Yield the pictures; what is true of each goes into `truths`."""
         rng = rng_of(recording.clip, recording.seed)
         for frame, truth in film(recording.studio, recording.gloss, recording.short_side, rng):
             truths.append(truth)
