@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from benchmarks.race import Race, Setting
-from benchmarks.works import clips, faces, pipeline, recognition
+from benchmarks.works import clips, faces, limits, pipeline, recognition
 
 WORKS: dict[str, Callable[[Setting], Race]] = {
+    "machine": limits.machine,
     "i3d-112": recognition.i3d_112,
     "i3d-224": recognition.i3d_224,
     "i3d-small": recognition.i3d_small,
