@@ -13,7 +13,7 @@ from calse.recognition import frames_cache
 from calse.recognition.frames_cache import cached_frames, open_frames, short_side, shrink
 from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input
-from calse.recognition.views import crop_corner, sample_frames, view_of
+from calse.recognition.views import batch_of, crop_corner, sample_frames
 from calse.splits import read_split
 from calse.video.decode import read_frames
 from toys import make_repository, toy_params
@@ -56,7 +56,7 @@ def ramp() -> np.ndarray:
 
 def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():
     train, clip = toy_params(input="rgb").train, ramp()
-    batch = network_input([view_of(clip, train)], train, CPU)
+    batch = network_input(batch_of([clip], train), train, CPU)
     frames = (np.arange(9) + 0.5) * 12 // 9
     expected = clip[frames.astype(int), 4:36, 2:34].transpose(3, 0, 1, 2) / 127.5 - 1
     np.testing.assert_allclose(batch[0], expected, atol=1e-6)
@@ -65,15 +65,14 @@ def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():
 
 def test_bgr_turns_the_channels_round():
     rgb, bgr = toy_params(input="rgb").train, toy_params(input="rgb", channel_order="bgr").train
-    view = view_of(ramp(), rgb)
-    assert torch.equal(network_input([view], bgr, CPU), network_input([view], rgb, CPU).flip(1))
+    batch = batch_of([ramp()], rgb)
+    assert torch.equal(network_input(batch, bgr, CPU), network_input(batch, rgb, CPU).flip(1))
 
 
 def test_motion_input_has_no_still_part_and_unit_variance():
     train = toy_params(input="motion").train
     still = np.repeat(ramp()[:1], 12, axis=0)
-    views = [view_of(ramp(), train), view_of(still, train)]
-    moving, nothing = network_input(views, train, CPU)
+    moving, nothing = network_input(batch_of([ramp(), still], train), train, CPU)
     assert moving.mean(dim=1).abs().max() < 1e-4
     assert moving.square().mean().item() == pytest.approx(1, abs=1e-4)
     assert nothing.abs().max() < 1e-2, "a still clip is nothing, not amplified noise"
@@ -82,13 +81,13 @@ def test_motion_input_has_no_still_part_and_unit_variance():
 def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
     clip, plain = np.full((12, 36, 36, 3), 100, np.uint8), toy_params(flip=1, brightness=0).train
     clip[:, :, :18] = 50
-    flipped = view_of(clip, plain, np.random.default_rng(0)).frames
+    flipped = batch_of([clip], plain, [np.random.default_rng(0)]).frames[0]
     assert (flipped[:, :, 0] == 100).all()
     assert (flipped[:, :, -1] == 50).all()
     bright = toy_params(input="rgb", brightness=0.2, flip=0).train
     values = []
     for seed in range(50):
-        batch = network_input([view_of(clip, bright, np.random.default_rng(seed))], bright, CPU)
+        batch = network_input(batch_of([clip], bright, [np.random.default_rng(seed)]), bright, CPU)
         values.append((batch[0, :, 0, 0, -1] + 1) * 127.5)
     gains = torch.stack(values) / 100
     assert (gains.min() > 0.8) & (gains.max() < 1.2)
@@ -99,19 +98,24 @@ def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
 
 @pytest.mark.parametrize("sampling", ["uniform", "consecutive"])
 @pytest.mark.parametrize("available", [5, 9, 12])
-def test_views_hold_the_clips_own_pixels_and_leave_the_clip_alone(sampling: str, available: int, tmp_path: Path):
-    """Against plain indexing, to the bit, on a map that cannot be written."""
+def test_a_batch_holds_the_clips_own_pixels_and_leaves_the_clips_alone(sampling: str, available: int, tmp_path: Path):
+    """Against plain indexing, to the bit, on a map that cannot be written, in room that held another batch."""
     np.save(tmp_path / "clip.npy", ramp()[:available])
     clip, train = open_frames(tmp_path / "clip.npy"), toy_params(sampling=sampling, flip=0.5).train
+    room = np.full((10, 9, 32, 32, 3), 77, np.uint8)
+    batch = batch_of([clip] * 8, train, [np.random.default_rng(seed) for seed in range(8)], room)
     turned = set()
-    for seed in range(8):
-        frames, rng = view_of(clip, train, np.random.default_rng(seed)).frames, np.random.default_rng(seed)
+    for seed, frames in enumerate(batch.frames):
+        rng = np.random.default_rng(seed)
         chosen = sample_frames(available, 9, sampling, rng)
         top, left = crop_corner(40, 36, 32, rng)
         expected = ramp()[:available][chosen][:, top : top + 32, left : left + 32]
         turned.add(flipped := rng.random() < 0.5)
         np.testing.assert_array_equal(frames, expected[:, :, ::-1] if flipped else expected)
     assert turned == {True, False}
+    assert isinstance(batch.frames, np.ndarray)
+    assert np.shares_memory(batch.frames, room), "no further copy"
+    assert (room[8:] == 77).all()
 
 
 def test_the_short_side_leaves_room_for_crops():
@@ -192,8 +196,9 @@ def test_a_clip_on_the_device_is_seen_as_the_one_in_memory(flip: int, tmp_path: 
     assert isinstance(kept, torch.Tensor)
     assert clips.open(tmp_path / "clip.npy") is kept, "copied once"
     train = toy_params(flip=flip, brightness=0.3).train
-    views = [view_of(clip, train, np.random.default_rng(3)) for clip in (mapped, kept)]
-    one, other = (network_input([view, views[0]], train, CPU) for view in views)
+    rngs = [[np.random.default_rng(3), np.random.default_rng(4)] for _ in range(2)]
+    one = network_input(batch_of([mapped, mapped], train, rngs[0]), train, CPU)
+    other = network_input(batch_of([kept, mapped], train, rngs[1]), train, CPU)
     assert torch.equal(one, other)
 
 

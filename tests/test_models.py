@@ -15,7 +15,7 @@ from calse.recognition.models import HEADS, build_model
 from calse.recognition.precision import convolution_inputs, weight_gradient
 from calse.recognition.pretrained import load_pretrained
 from calse.recognition.transforms import RGB_STATISTICS, network_input
-from calse.recognition.views import view_of
+from calse.recognition.views import batch_of
 from calse.splits import read_split
 from test_clip_input import ramp
 from toys import make_repository, toy_params
@@ -45,8 +45,8 @@ def test_it_trains_at_its_smallest_size(name: str, repository: Layout, monkeypat
     split = read_split(repository.split("Baseline"))
     training = Training(jobs_of(smallest(name), Layout(), split, "Baseline", Path("models"), Path("curves"))[0])
     training.model.train()
-    views, labels = [training._view(1, clip) for clip in range(3)], torch.tensor([0, 1, 2])
-    losses = [float(training._step(views, labels, 1e-4)[0]) for _ in range(4)]
+    batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2])
+    losses = [float(training._step(batch, labels, 1e-4)[0]) for _ in range(4)]
     assert losses[-1] < losses[0]
     assert all(weight.grad is not None for weight in training.model.parameters())
     assert training.info["params"]["model"] == name
@@ -104,9 +104,9 @@ def test_dropout_and_batch_statistics_are_the_parameters(name: str):
 
 def test_rgb_is_standardised_as_torchvision_does():
     train = toy_params(model="r2plus1d_18", width=1.0, input="rgb").train
-    batch = network_input([view_of(ramp(), train)], train, torch.device("cpu"))
+    batch = network_input(batch_of([ramp()], train), train, torch.device("cpu"))
     plain = toy_params(input="rgb").train
-    frames = (network_input([view_of(ramp(), plain)], plain, torch.device("cpu"))[0] + 1) / 2
+    frames = (network_input(batch_of([ramp()], plain), plain, torch.device("cpu"))[0] + 1) / 2
     preset = video.R2Plus1D_18_Weights.KINETICS400_V1.transforms(crop_size=(32, 32), resize_size=(32, 32))
     torch.testing.assert_close(batch[0], preset(frames.transpose(0, 1)), atol=1e-4, rtol=1e-4)
 

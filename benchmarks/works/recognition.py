@@ -27,9 +27,9 @@ from calse.recognition.frames_cache import open_frames, short_side, shrink
 from calse.recognition.i3d import I3D
 from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input
-from calse.recognition.views import view_of
+from calse.recognition.views import batch_of
 
-VIEWS = 8  # of a clip in a round: flipped or not, as training draws it
+CLIPS = 8  # a batch, each clip cropped and flipped as training draws it
 
 
 def i3d_112(setting: Setting) -> Race:
@@ -76,8 +76,8 @@ def step_race(setting: Setting, params: Params, name: str, target: float, share:
     ours = training_on(setting.folder, params, train.batch)
     ours.job.states.mkdir()
     plain, epochs = plain_step(train), itertools.count(1)
-    views = [view_of(open_frames(path), train) for path in ours.job.frames]
-    clips, labels = network_input(views, train, torch.device("cpu")).contiguous(), torch.tensor(ours.job.labels)
+    batch = batch_of([open_frames(path) for path in ours.job.frames], train)
+    clips, labels = network_input(batch, train, torch.device("cpu")).contiguous(), torch.tensor(ours.job.labels)
     gemm = Gemm(torch.bfloat16 if ours.precision.name == "bf16" else torch.float32, 256 if setting.tiny else 2048)
     flops = train.batch * flops_of(train)
 
@@ -109,24 +109,24 @@ def flops_of(train: Train) -> float:
 
 
 def loader(setting: Setting) -> Race:
-    """From a clip to its bytes in memory, from the second epoch on; the published loader reads the original video.
+    """From clips to one uint8 batch in memory, from the second epoch on; the published loader reads the original video.
 
-    What the bytes still need, brightness and standardising, is the first of the step's arithmetic, on the device that
+    What the batch still needs, brightness and standardising, is the first of the step's arithmetic, on the device that
     trains; that, too, on the CPU is the second figure.
     """
-    train, video, kept = clip_to_load(setting)
+    train, video, kept = clips_to_load(setting)
     rng, clips = np.random.default_rng(0), Resident(torch.device("cpu"))
-    copy = Copy(VIEWS * train.frames * train.size**2 * 3)
+    room = np.ones((CLIPS, train.frames, train.size, train.size, 3), np.uint8)
     name = f"clip to batch, {train.frames} x {train.size}"
     return Race(
         sides={
-            "ours": lambda: [view_of(clips.open(kept), train, rng) for _ in range(VIEWS)],
-            "floats": lambda: loaded(kept, train),
+            "ours": lambda: batch_of([clips.open(path) for path in kept], train, [rng] * CLIPS, room),
+            "floats": lambda: loaded(kept[0], train),
             "published": lambda: published_clip(video, rng, train.frames, train.size),
-            "copy": copy,
+            "copy": Copy(room.nbytes),
         },
         figures=[
-            Figure(f"{name}: CPU, published loader / ours", "x", lambda t: VIEWS * t["published"] / t["ours"], 100),
+            Figure(f"{name}: CPU, published loader / ours", "x", lambda t: CLIPS * t["published"] / t["ours"], 100),
             ratio(f"{name}: CPU, published loader / ours, float arithmetic included", "published", "floats"),
             ratio(f"{name}: CPU, ours / a copy of its bytes", "ours", "copy"),
         ],
@@ -136,8 +136,7 @@ def loader(setting: Setting) -> Race:
 
 def loader_workers(setting: Setting) -> Race:
     """Clips loaded in one and in two threads; and what the demo's steps wait for theirs."""
-    train, _, kept = clip_to_load(setting)
-    files = [kept] * (2 if setting.tiny else 8)
+    train, _, files = clips_to_load(setting)
     one, two = (setting.cleanup.enter_context(ThreadPoolExecutor(workers)) for workers in (1, 2))
     params = demo(setting)
     waits = waiting_race(training_on(setting.folder, params, 6 * params.train.batch))
@@ -151,19 +150,20 @@ def loader_workers(setting: Setting) -> Race:
     )
 
 
-def clip_to_load(setting: Setting) -> tuple[Train, Path, Path]:
-    """Write a clip as the 640 x 360 video that it was and as the frames that are kept of it; return settings, both."""
+def clips_to_load(setting: Setting) -> tuple[Train, Path, list[Path]]:
+    """Write a 640 x 360 video, and files of the frames that are kept of it; return settings, video and files."""
     frames, size = (9, 32) if setting.tiny else (64, 224)
     train, layout = preset("calse-100", frames=frames, size=size).train, Layout(setting.folder)
     pictures = filmed(frames + 11, 64 if setting.tiny else 360, 16 / 9)
-    kept = setting.folder / "kept.npy"
-    np.save(kept, shrink(pictures, short_side(size)))
+    kept = [setting.folder / f"kept-{number}.npy" for number in range(CLIPS)]
+    for path in kept:
+        np.save(path, shrink(pictures, short_side(size)))
     return train, layout.root / write_clip(layout, "original", pictures).path, kept
 
 
 def loaded(kept: Path, train: Train) -> Tensor:
     """Return a training tensor of a kept clip."""
-    return network_input([view_of(open_frames(kept), train, np.random.default_rng(1))], train, torch.device("cpu"))
+    return network_input(batch_of([open_frames(kept)], train, [np.random.default_rng(1)]), train, torch.device("cpu"))
 
 
 def waiting_race(training: Training) -> Race:

@@ -14,7 +14,7 @@ from calse.recognition.frames_cache import cached_frames, open_frames
 from calse.recognition.jobs import checkpoint_path, runs_of
 from calse.recognition.metrics import best_first, confusion, rank_of, summary
 from calse.recognition.observer import Run
-from calse.recognition.views import view_of
+from calse.recognition.views import batch_of
 from calse.splits import Split, read_split
 
 BEST = 10
@@ -101,9 +101,9 @@ def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[t
     results: list[tuple[np.ndarray, np.ndarray]] = []
     size = train.micro_batch or train.batch
     for start in range(0, len(clips), size):
-        views = [view_of(clip, train) for clip in clips[start : start + size]]
+        batch = batch_of(clips[start : start + size], train)
         with torch.inference_mode():
-            scores = clip_scores(model(network_input(views, train, device)), train.loss)
+            scores = clip_scores(model(network_input(batch, train, device)), train.loss)
             chances = probabilities(scores, train.loss)
         results += zip(scores.cpu().numpy(), chances.cpu().numpy(), strict=True)
     return results

@@ -1,6 +1,7 @@
 """One training, from seed to checkpoint. Its random numbers depend on seed, epoch and clip alone."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from calse.recognition.precision import choose_precision
 from calse.recognition.pretrained import load_pretrained
 from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input
-from calse.recognition.views import View, view_of
+from calse.recognition.views import Batch, batch_of
 
 Tell = Callable[..., None]
 
@@ -66,6 +67,8 @@ class Training:
             self.train.precision, self.model, self.train.frames, self.train.size, self.device
         )
         self.clips = Resident(self.device)
+        shape = (self.train.batch, self.train.frames, self.train.size, self.train.size, 3)
+        self._rooms = itertools.cycle(np.empty((2, *shape), np.uint8))  # one is trained on, one is filled
         self.history: list[dict[str, float]] = []
         self.info: dict[str, Any] = job.info | {
             "device": self.device.type,
@@ -88,8 +91,8 @@ class Training:
         parts = [order[start : start + self.train.batch] for start in range(0, len(order), self.train.batch)]
         done, totals = (epoch - 1) * len(parts), torch.zeros(3, dtype=torch.float64, device=self.device)
         parts = parts[: self.job.steps - done]
-        views = prepared_ahead(lambda part: [self._view(epoch, int(clip)) for clip in part], parts)
-        for number, (part, batch) in enumerate(zip(parts, views, strict=True)):
+        batches = prepared_ahead(lambda part: self._batch(epoch, part.tolist()), parts)
+        for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
             rate = learning_rate(self.train, done + number, self.job.steps)
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
             totals += self._step(batch, labels, rate)
@@ -100,29 +103,30 @@ class Training:
         means = {"loss": round(loss / seen, 6), "accuracy": round(hits / seen, 6)}
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
-    def _view(self, epoch: int, clip: int) -> View:
-        rng = np.random.default_rng([stream_seed(self.train_seed, epoch), clip])
-        return view_of(self.clips.open(self.job.frames[clip]), self.train, rng)
+    def _batch(self, epoch: int, part: list[int]) -> Batch:
+        clips = [self.clips.open(self.job.frames[clip]) for clip in part]
+        rngs = [np.random.default_rng([stream_seed(self.train_seed, epoch), clip]) for clip in part]
+        return batch_of(clips, self.train, rngs, next(self._rooms))
 
-    def _step(self, views: list[View], labels: Tensor, rate: float) -> Tensor:
+    def _step(self, batch: Batch, labels: Tensor, rate: float) -> Tensor:
         """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""
         self.optimiser.clear()
-        size = self.train.micro_batch or len(views)
+        size = self.train.micro_batch or len(labels)
         loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for start in range(0, len(views), size):
+        for start in range(0, len(labels), size):
             truth = labels[start : start + size]
-            part_loss, scores = self._forward(views[start : start + size], truth)
-            part_loss = part_loss * (len(truth) / len(views))
+            part_loss, scores = self._forward(batch.part(start, size), truth)
+            part_loss = part_loss * (len(truth) / len(labels))
             torch.autograd.backward(part_loss)
             loss += part_loss.detach()
             hits += (scores.argmax(dim=1) == truth).sum()
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         self.optimiser.step(rate)
-        return torch.stack([loss * len(views), hits, norm])
+        return torch.stack([loss * len(labels), hits, norm])
 
-    def _forward(self, views: list[View], labels: Tensor) -> tuple[Tensor, Tensor]:
-        clips = network_input(views, self.train, self.device)
+    def _forward(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
+        clips = network_input(batch, self.train, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.name == "bf16"):
             logits = self.model(clips)
         loss = training_loss(logits, labels, self.train.loss, self.train.frames, self.train.label_smoothing)
@@ -161,8 +165,11 @@ def stream_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed % 2**64, epoch]).generate_state(1, np.uint32)[0])
 
 
-def prepared_ahead(prepare: Callable[[Any], list[View]], parts: Iterable[Any]) -> Iterator[list[View]]:
-    """Yield `prepare(part)` of each part in turn, the next one already under way in a second thread."""
+def prepared_ahead(prepare: Callable[[Any], Batch], parts: Iterable[Any]) -> Iterator[Batch]:
+    """Yield `prepare(part)` of each part in turn, the next one already under way in a second thread.
+
+    No more than two are alive at once: the last one yielded is done with when the next is asked for.
+    """
     with ThreadPoolExecutor(1) as thread:
         waiting = None
         for part in parts:

@@ -4,8 +4,9 @@ Draws are numpy's everywhere; pixels are taken where the clip lies, in memory or
 difference: None means evaluation, where nothing is drawn.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,12 +19,28 @@ if TYPE_CHECKING:
 Frames: TypeAlias = "np.ndarray | Tensor"
 
 
-@dataclass(frozen=True)
-class View:
-    """A clip as it will be seen: frames T x S x S x 3 uint8 RGB, and the gain of each colour channel."""
+class View(NamedTuple):
+    """What is seen of a clip: which frames `T`, which square of them, turned left to right or not, a gain a channel."""
 
-    frames: Frames
+    frames: np.ndarray
+    square: tuple[slice, slice]
+    mirrored: bool
     gains: np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips as a network will see them: frames N x T x S x S x 3 uint8 RGB, and the gains N x 3 of their channels.
+
+    Frames are one array, or a list of N when some lie on an accelerator.
+    """
+
+    frames: np.ndarray | list[Frames]
+    gains: np.ndarray
+
+    def part(self, start: int, size: int) -> "Batch":
+        """Return up to `size` clips from `start` on."""
+        return Batch(self.frames[start : start + size], self.gains[start : start + size])
 
 
 def sample_frames(available: int, wanted: int, sampling: str, rng: np.random.Generator | None) -> np.ndarray:
@@ -48,30 +65,42 @@ def crop_corner(height: int, width: int, size: int, rng: np.random.Generator | N
     return (height - size) // 2, (width - size) // 2
 
 
-def view_of(clip: Frames, train: Train, rng: np.random.Generator | None = None) -> View:
-    """Choose frames, crop and, in training, flip and brightness for a clip T x H x W x 3 uint8 RGB."""
-    chosen = sample_frames(len(clip), train.frames, train.sampling, rng)
-    top, left = crop_corner(clip.shape[1], clip.shape[2], train.size, rng)
-    frames = cut(clip, chosen, (slice(top, top + train.size), slice(left, left + train.size)))
-    gains = np.ones(3, np.float32)
+def draw_view(shape: Sequence[int], train: Train, rng: np.random.Generator | None) -> View:
+    """Choose frames, crop and, in training, flip and brightness for a clip T x H x W x 3."""
+    frames = sample_frames(shape[0], train.frames, train.sampling, rng)
+    top, left = crop_corner(shape[1], shape[2], train.size, rng)
+    mirrored, gains = False, np.ones(3, np.float32)
     if rng:
-        if rng.random() < train.flip:
-            frames = mirrored(frames)
+        mirrored = rng.random() < train.flip
         gains += rng.uniform(-train.brightness, train.brightness, 3).astype(np.float32)
-    return View(frames, gains)
+    return View(frames, (slice(top, top + train.size), slice(left, left + train.size)), mirrored, gains)
 
 
-def cut(clip: Frames, chosen: np.ndarray, square: tuple[slice, slice]) -> Frames:
-    """Return a copy of the chosen frames' square; a stretch is copied in one go."""
-    if isinstance(clip, np.ndarray) and chosen[-1] - chosen[0] == len(chosen) - 1:
-        return clip[chosen[0] : chosen[-1] + 1, *square].copy()
-    return clip[chosen, *square]
+def batch_of(
+    clips: Sequence[Frames],
+    train: Train,
+    rngs: Sequence[np.random.Generator | None] = (),
+    room: np.ndarray | None = None,
+) -> Batch:
+    """Return what is seen of clips T x H x W x 3 uint8 RGB, each drawn with its own `rng`; without, as evaluation does.
+
+    In memory one copy is made, into `room` (at least N x T x S x S x 3 uint8) when there is some to use again.
+    """
+    views = [draw_view(clip.shape, train, rng) for clip, rng in zip(clips, rngs or [None] * len(clips), strict=True)]
+    shape = (len(clips), train.frames, train.size, train.size, 3)
+    room = np.empty(shape, np.uint8) if room is None else room[: len(clips)]
+    frames = [seen(clip, view, place) for clip, view, place in zip(clips, views, room, strict=True)]
+    in_memory = all(isinstance(clip, np.ndarray) for clip in clips)
+    return Batch(room if in_memory else frames, np.stack([view.gains for view in views]))
 
 
-def mirrored(frames: Frames) -> Frames:
-    """Return T x H x W x 3 uint8 turned left to right, an array in place (a reversed copy takes ten times as long)."""
-    if not isinstance(frames, np.ndarray):
-        return frames.flip(2)
-    for frame in frames:
-        cv2.flip(frame, 1, dst=frame)
-    return frames
+def seen(clip: Frames, view: View, place: np.ndarray) -> Frames:
+    """Return a view's frames: of an array as a copy in `place`, of a tensor where that lies."""
+    if not isinstance(clip, np.ndarray):
+        frames = clip[view.frames, *view.square]
+        return frames.flip(2) if view.mirrored else frames
+    for target, number in zip(place, view.frames.tolist(), strict=True):
+        target[:] = clip[number][view.square]
+        if view.mirrored:
+            cv2.flip(target, 1, dst=target)  # in place, still in the processor's cache: out of the clip it takes longer
+    return place
