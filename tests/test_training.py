@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -21,11 +22,12 @@ from calse.layout import Layout
 from calse.recognition import I3D
 from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import evaluate, predict_run
-from calse.recognition.fit import Training, fit
+from calse.recognition.fit import Training, fit, prepared_ahead
 from calse.recognition.jobs import Job, jobs_of
 from calse.recognition.observer import Run
 from calse.recognition.train import slots, train
 from calse.recognition.workers import run_side_by_side
+from calse.recognition.views import Batch
 from calse.splits import read_split
 from toys import WAYS, make_repository, toy_params
 
@@ -257,10 +259,26 @@ def is_running(process: int) -> bool:
     return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
+def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_room_of_the_one_before():
+    training, alone = (Training(jobs("rooms", batch=2)[0]) for _ in range(2))
+    parts, made = [[0, 1], [2, 3], [4, 5], [6]], Queue[None]()
+
+    def prepare(part: list[int]) -> Batch:
+        batch = training._batch(1, part)
+        made.put(None)
+        return batch
+
+    batches = prepared_ahead(prepare, parts)
+    for part, batch, more in zip(parts, batches, (2, 1, 1, 0), strict=True):
+        for _ in range(more):
+            made.get(timeout=30)  # the next one is there
+        assert np.array_equal(batch.frames, alone._batch(1, part).frames.copy())
+
+
 def gradients(micro_batch: int | None) -> list[torch.Tensor]:
-    training = Training(jobs("micro", micro_batch=micro_batch)[0])
+    training = Training(jobs("micro", batch=5, micro_batch=micro_batch)[0])
     training.model.eval()  # batch statistics are the one thing that small parts change
-    training._step([training._view(1, clip) for clip in range(5)], torch.tensor([0, 1, 2, 0, 1]), 0.0)
+    training._step(training._batch(1, list(range(5))), torch.tensor([0, 1, 2, 0, 1]), 0.0)
     return [weight.grad for weight in training.model.parameters() if weight.grad is not None]
 
 
