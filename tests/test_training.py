@@ -26,8 +26,8 @@ from calse.recognition.fit import Training, fit, prepared_ahead
 from calse.recognition.jobs import Job, jobs_of
 from calse.recognition.observer import Run
 from calse.recognition.train import slots, train
-from calse.recognition.workers import run_side_by_side
 from calse.recognition.views import Batch
+from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
 from toys import WAYS, make_repository, toy_params
 
