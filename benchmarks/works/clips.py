@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from benchmarks.material import filmed, preset, write_clip
 from benchmarks.peers.video import decode_and_encode, published_affine
-from benchmarks.race import Race, Setting, fact, ratio
+from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
 from calse.augment.affine import Copy, make_copy
 from calse.augment.draws import draw_matrix
 from calse.clips import seed_of
@@ -66,14 +67,29 @@ def affine(setting: Setting) -> Race:
 
 
 def affine_workers(setting: Setting) -> Race:
-    """Affine copies in one and in two worker processes that have begun already."""
+    """Affine copies in one and in two worker processes that have begun already; so the same files' codec alone."""
     copy = affine_copy(setting, filmed(8, 64) if setting.tiny else filmed(41, 240))
     copies = [replace(copy, number=number) for number in range(1, 9)]
-    context = get_context("spawn")
+    video, context = setting.folder / copy.parent.path, get_context("spawn")
     one, two = (setting.cleanup.enter_context(ProcessPoolExecutor(workers, context)) for workers in (1, 2))
+    codec = partial(decode_and_encode, video)
+    files = [setting.folder / f"same-{copy.number}.mp4" for copy in copies]
+
+    def of_the_codecs_gain(times: Times) -> float:
+        return (times["one"] / times["two"]) / (times["codec in one"] / times["codec in two"])
+
     return Race(
-        sides={"one": lambda: list(one.map(make_copy, copies)), "two": lambda: list(two.map(make_copy, copies))},
-        figures=[ratio("affine copies: 1 worker / 2", "one", "two", 1.9)],
+        sides={
+            "one": lambda: list(one.map(make_copy, copies)),
+            "two": lambda: list(two.map(make_copy, copies)),
+            "codec in one": lambda: list(one.map(codec, files)),
+            "codec in two": lambda: list(two.map(codec, files)),
+        },
+        figures=[
+            ratio("affine copies: 1 worker / 2", "one", "two", 1.9),
+            ratio("affine copies: decode + encode alone, 1 worker / 2", "codec in one", "codec in two"),
+            Figure("affine copies: gain of 2 workers, ours / decode + encode alone", "x", of_the_codecs_gain),
+        ],
     )
 
 
