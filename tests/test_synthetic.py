@@ -15,6 +15,7 @@ from calse.corpus.synthetic import kernels
 from calse.corpus.synthetic.body import Pose, Skeleton
 from calse.corpus.synthetic.film import film
 from calse.corpus.synthetic.glosses import Gloss, drawn_gloss, glosses
+from calse.corpus.synthetic.hair import grid_faces
 from calse.corpus.synthetic.hands import Hand, hand
 from calse.corpus.synthetic.human import human
 from calse.corpus.synthetic.landmarks import face_front, named_points
@@ -245,3 +246,15 @@ def test_named_points_lie_where_a_face_has_them() -> None:
     assert heights == sorted(heights, reverse=True)
     for pair in ("eye", "mouth", "brow"):
         np.testing.assert_allclose(place[f"{pair}_left"] * [-1, 1, 1], place[f"{pair}_right"], atol=1e-3)
+
+
+def test_neighbouring_triangles_leave_no_gap() -> None:
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[-2:42:1.37, -2:42:1.37]
+    points = np.stack([x, y, np.ones_like(x)], -1)
+    points[1:-1, 1:-1, :2] += rng.uniform(-0.5, 0.5, points[1:-1, 1:-1, :2].shape)
+    faces = grid_faces(*x.shape).astype(np.int32)
+    depth, triangle = np.empty((40, 40), np.float32), np.empty((40, 40), np.int32)
+    kernels.rasterise(points.reshape(-1, 3).astype(np.float32), faces, 0, depth, triangle)
+    assert (triangle >= 0).all()
+    np.testing.assert_allclose(depth, 1, rtol=1e-5)

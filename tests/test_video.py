@@ -4,6 +4,7 @@ import struct
 import time
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from calse.errors import CalseError, StarvedError
 from calse.video.decode import Frame, iterate_frames, iterate_pictures, iterate_planes, probe, read_frames
 from calse.video.encode import write_video
 from calse.video.normalise import at_rate, fitted, fitted_size, resized
-from calse.video.planes import Planes, frame_of
+from calse.video.planes import Planes, frame_of, planes_of, planes_of_rgb
 from calse.video.sandbox import Refused, map_sandboxed
 from videos import moving, patched, remux, write_bad_files, write_clip
 
@@ -221,6 +222,13 @@ def test_scaling_without_rgb_turns_a_phone_video_upright(tmp_path):
     small = next(fitted(iterate_pictures(tmp_path / "phone.mp4"), 32))
     assert small.luma.shape == (64, 32)
     assert np.abs(as_rgb(small) - next(iterate_frames(tmp_path / "phone.mp4")).image).mean() < 2
+
+
+def test_rgb_becomes_the_planes_that_ffmpegs_own_converter_makes():
+    smooth = cv2.resize(np.random.default_rng(1).integers(0, 256, (5, 6, 3), np.uint8), (96, 80))
+    frame = av.VideoFrame.from_ndarray(smooth, "rgb24").reformat(format="yuv420p", dst_colorspace=5, dst_color_range=1)
+    for ours, theirs in zip(planes_of_rgb(smooth), planes_of(frame), strict=True):
+        assert np.abs(ours.astype(int) - theirs).max() <= 2
 
 
 def test_planes_go_into_a_clip_and_come_out_as_rgb_does(tmp_path):

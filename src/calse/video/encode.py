@@ -4,16 +4,12 @@ import itertools
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calse.errors import CalseError
 from calse.files import written_aside
-from calse.video.planes import Planes, frame_of
-
-if TYPE_CHECKING:
-    import av
+from calse.video.planes import Planes, frame_of, planes_of_rgb
 
 CRF = 21
 # Against `veryfast` at crf 18: half the time, about the same PSNR and no more bytes (synthetic and filmed signers).
@@ -61,17 +57,9 @@ def write_video(
         for image in itertools.chain([first], stream_of_frames):
             if _size(path, image) != size:
                 raise CalseError(f"{path}: frames differ in size: {size} and {_size(path, image)}")
-            container.mux(stream.encode(_picture(image)))
+            planes = image if isinstance(image, Planes) else planes_of_rgb(image)
+            container.mux(stream.encode(frame_of(planes)))
         container.mux(stream.encode(None))
-
-
-def _picture(image: np.ndarray | Planes) -> "av.VideoFrame":
-    import av
-
-    if isinstance(image, Planes):
-        return frame_of(image)
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    return picture.reformat(format="yuv420p", dst_colorspace=_BT601, dst_color_range=_LIMITED, interpolation="BICUBIC")
 
 
 def encoder_version() -> str:

@@ -20,6 +20,15 @@ class Planes(NamedTuple):
 
 
 BLACK = (16, 128, 128)  # of each plane
+# Rows: brightness, blue and red difference; columns: red, green, blue and what is added (ITU-R BT.601, 8 bits).
+_FROM_RGB = np.array(
+    [
+        [65.481 / 255, 128.553 / 255, 24.966 / 255, 16],
+        [-37.797 / 255, -74.203 / 255, 112 / 255, 128],
+        [112 / 255, -93.786 / 255, -18.214 / 255, 128],
+    ],
+    np.float32,
+)
 
 
 def planes_of(frame: "av.VideoFrame") -> Planes:
@@ -36,6 +45,14 @@ def frame_of(planes: Planes) -> "av.VideoFrame":
     for place, plane in zip(planes_of(frame), planes, strict=True):
         place[:] = plane
     return frame
+
+
+def planes_of_rgb(image: np.ndarray) -> Planes:
+    """Return a picture `H x W x 3 uint8` RGB, with even sides, in planes; colours are the mean of their four pixels."""
+    import cv2
+
+    quarter = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return Planes(cv2.transform(image, _FROM_RGB[:1]), *cv2.split(cv2.transform(quarter, _FROM_RGB[1:])))
 
 
 def rgb_of(planes: Planes) -> np.ndarray:

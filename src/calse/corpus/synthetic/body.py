@@ -49,9 +49,9 @@ def turns(axes: np.ndarray, degrees: np.ndarray) -> np.ndarray:
 
 
 def twist_about(axis: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Return the part of a rotation that turns about an axis, as a rotation vector."""
-    quaternion = Rotation.from_matrix(rotation).as_quat(canonical=True)
-    return np.asarray(axis * 2 * np.arctan2(quaternion[:3] @ axis, quaternion[3]))
+    """Return the part of a rotation (3 x 3) that turns about a unit axis, as a rotation vector."""
+    skew = rotation - rotation.T  # of a quaternion: its vector part times its scalar part, as is 1 + trace its square
+    return np.asarray(axis * 2 * np.arctan2(axis @ [skew[2, 1], skew[0, 2], skew[1, 0]], 1 + np.trace(rotation)))
 
 
 class Arm:
@@ -65,15 +65,17 @@ class Arm:
         self.mirror = np.array([self.sign, 1, 1])
         self.shoulder, elbow, wrist = (at[f"{bone}.{side}"] for bone in ("upperarm01", "lowerarm01", "wrist"))
         self.upper, self.lower = elbow - self.shoulder, wrist - elbow
-        self.hinge = cross(self.upper, self.lower)
+        hinge = cross(self.upper, self.lower)
+        self.at_rest = [frame(along, hinge).T for along in (self.upper, self.lower)]
         knuckles = [at[f"finger{k}-1.{side}"] for k in (2, 3, 5)]
         self.direction = unit(knuckles[1] - wrist)
         self.palm = unit(cross(knuckles[0] - wrist, knuckles[2] - wrist)) * -self.sign
+        self.at_rest.append(frame(self.direction, self.palm).T)
         self.bones = [
             bones[f"{bone}.{side}"] for bone in ("upperarm01", "upperarm02", "lowerarm01", "lowerarm02", "wrist")
         ]
         self.fingers = [bones[f"finger{k}-{j}.{side}"] for k in range(1, 6) for j in (1, 2, 3)]
-        self.axes = np.repeat(self._finger_axes(at, side), 3, 0)
+        self.axes = np.concatenate([np.repeat(self._finger_axes(at, side), 3, 0), [self.palm] * 4])
         self.axes[:3] = self._thumb_axes(at, side)
 
     def _finger_axes(self, at: dict[str, np.ndarray], side: str) -> np.ndarray:
@@ -88,10 +90,10 @@ class Arm:
 
     def finger_turns(self, shape: np.ndarray) -> np.ndarray:
         """Return the 15 local finger rotations of a handshape."""
-        local = turns(self.axes, shape[:15])
         spread = shape[15] * np.array([1.5, 0.5, -0.5, -1.5]) * self.sign
-        local[3::3] = turns(np.repeat(self.palm[None], 4, 0), spread) @ local[3::3]
-        return local
+        local = turns(self.axes, np.concatenate([shape[:15], spread]))
+        local[3:15:3] = local[15:] @ local[3:15:3]
+        return local[:15]
 
     def limb_turns(self, target: Hand, chest: np.ndarray, scale: float, elbow: float) -> np.ndarray:
         """Return the five global rotations from shoulder to wrist that bring the wrist to its target."""
@@ -105,9 +107,9 @@ class Arm:
         upper = a * (reach * cosine + pole * np.sqrt(1 - cosine**2))
         lower = reach * away - upper
         hinge = cross(upper, lower)
-        at_shoulder = frame(upper, hinge) @ frame(self.upper, self.hinge).T
-        at_elbow = frame(lower, hinge) @ frame(self.lower, self.hinge).T
-        at_wrist = frame(target.direction * self.mirror, target.palm * self.mirror) @ frame(self.direction, self.palm).T
+        at_shoulder = frame(upper, hinge) @ self.at_rest[0]
+        at_elbow = frame(lower, hinge) @ self.at_rest[1]
+        at_wrist = frame(target.direction * self.mirror, target.palm * self.mirror) @ self.at_rest[2]
         twist = twist_about(unit(self.lower), at_elbow.T @ at_wrist)
         forearm = at_elbow @ Rotation.from_rotvec(np.outer([0.25, 0.7], twist)).as_matrix()
         return np.stack([at_shoulder, at_shoulder, *forearm, at_wrist])

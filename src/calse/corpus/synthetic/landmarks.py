@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from calse.corpus.synthetic import kernels
 from calse.corpus.synthetic.human import EYE_LEFT, EYE_RIGHT, EYES, SKIN, human
@@ -81,3 +82,12 @@ def wrists() -> tuple[np.ndarray, np.ndarray]:
     joints = (heads[body.bones[f"wrist.{side}"]] for side in "RL")
     right, left = (np.linalg.norm(vertices - joint, axis=1).argsort(kind="stable")[:16] for joint in joints)
     return right, left
+
+
+@lru_cache(maxsize=4)
+def averages(vertices: int) -> csr_array:
+    """Return the matrix that makes named points, right and left wrist (rows) of a mesh with so many vertices."""
+    groups = [*named_points().values(), *wrists()]
+    shares = np.concatenate([np.full(len(group), 1 / len(group), np.float32) for group in groups])
+    ends = np.cumsum([0, *map(len, groups)])
+    return csr_array((shares, np.concatenate(groups), ends), (len(groups), vertices))

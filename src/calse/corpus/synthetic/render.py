@@ -16,7 +16,7 @@ from calse.corpus.synthetic.scene import Backdrop, Camera, Light
 DISTANCE = 2.75  # metres from the camera to its target
 WALL = 0.35  # metres from the target to the wall
 HOLLOW = 0.06  # metres of depth that count as one
-OVER = 2  # supersampling; `kernels.develop` averages 2 x 2
+OVER = 2  # supersampling; `kernels.shade` averages 2 x 2
 TONE = ((np.linspace(0, 1, 4096) ** (1 / 2.2)) * 255 + 0.5).astype(np.uint8)
 
 
@@ -30,16 +30,11 @@ class View(NamedTuple):
 def look(vertices: np.ndarray, camera: Camera, width: int, height: int) -> View:
     """Project vertices (V x 3) to a picture. Whole pixel coordinates are the centres of pixels."""
     turn = Rotation.from_euler("xz", [camera.pitch, camera.yaw], degrees=True).as_matrix()
-    space = (vertices - np.array(camera.target)) @ turn.T
+    space = (vertices - np.array(camera.target, np.float32)) @ turn.T.astype(np.float32)
     space[:, 1] += DISTANCE
     pixels = height * DISTANCE / camera.height / space[:, 1]
     x, y = space[:, 0] * pixels + width / 2 - 0.5, height / 2 - 0.5 - space[:, 2] * pixels
-    return View(space.astype(np.float32), np.stack([x, y, space[:, 1]], 1).astype(np.float32))
-
-
-def supersampled(points: np.ndarray) -> np.ndarray:
-    """Return pixel coordinates of a picture in its OVER times larger version."""
-    return np.asarray(points * [OVER, OVER, 1] + [OVER / 2 - 0.5, OVER / 2 - 0.5, 0], np.float32)
+    return View(np.asarray(space, np.float32), np.stack([x, y, space[:, 1]], 1).astype(np.float32))
 
 
 def _books(picture: np.ndarray, rng: np.random.Generator) -> None:
@@ -62,7 +57,8 @@ def _books(picture: np.ndarray, rng: np.random.Generator) -> None:
 
 @lru_cache(maxsize=4)
 def backdrop_picture(backdrop: Backdrop, width: int, height: int) -> np.ndarray:
-    """Return a wall, H x W x 3 float32 linear RGB."""
+    """Return a wall, H x W x 3 float32 linear RGB: drawn OVER times larger, then averaged."""
+    size, width, height = (width, height), width * OVER, height * OVER
     rng = np.random.default_rng(backdrop.seed)
     y, x = np.mgrid[0:height, 0:width]
     light = 1 - backdrop.vignette * 2 * ((x / width - 0.5) ** 2 + (y / height - 0.4) ** 2)
@@ -71,22 +67,22 @@ def backdrop_picture(backdrop: Backdrop, width: int, height: int) -> np.ndarray:
     if backdrop.shelf:
         _books(picture, rng)
         picture = cv2.GaussianBlur(picture, (0, 0), height / 90)
-    return np.asarray(picture, np.float32)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def shadow_on_wall(seen: np.ndarray) -> np.ndarray:
     """Return a soft shadow of a silhouette (H x W bool), thrown down and to the right, H x W in 0..1."""
     height, width = seen.shape
-    small = cv2.resize(seen.astype(np.float32), (width // 8, height // 8), interpolation=cv2.INTER_AREA)
-    down, right = height // 8 // 50, height // 8 // 33
+    small = cv2.resize(seen.astype(np.float32), (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    down, right = height // 4 // 50, height // 4 // 33
     thrown = cv2.copyMakeBorder(small, down, 0, right, 0, cv2.BORDER_CONSTANT)[: small.shape[0], : small.shape[1]]
     side = int(0.09 * small.shape[0]) * 2 + 1
     return np.asarray(cv2.resize(cv2.blur(thrown, (side, side)), (width, height)))
 
 
-def hollows(depth: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return how many metres each pixel lies behind its neighbourhood, H/2 x W/2 float32: where light reaches less."""
-    far = np.where(seen, depth, np.float32(DISTANCE + WALL))[::2, ::2]
+def hollows(depth: np.ndarray) -> np.ndarray:
+    """Return how many metres each pixel lies behind its neighbourhood, H x W float32: where light reaches less."""
+    far = np.asarray(np.minimum(depth, np.float32(DISTANCE + WALL)))
     total = np.zeros_like(far)
     for share in (0.008, 0.025):
         side = int(share * far.shape[0]) * 2 + 1
@@ -95,30 +91,20 @@ def hollows(depth: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def light_on(space: np.ndarray, normals: np.ndarray, light: Light, figure: Figure) -> np.ndarray:
-    """Return the light that reaches each vertex, V x 4: red, green, blue (ambient and wrapped diffuse), highlight."""
-    to_camera, normals = unit(-space.T), unit(normals.T)
-    away = (normals * to_camera).sum(0) < 0
-    away[: len(human().canonical)] = False
-    normals *= np.where(away, np.float32(-1), np.float32(1))
-    out = np.empty((4, len(space)), np.float32)
-    out[:3] = column(light.ambient) * (0.75 + 0.25 * normals[2])
-    for direction, colour in light.lights:
-        out[:3] += column(colour) * np.maximum(0, ((unit(column(direction)) * normals).sum(0) + 0.25) / 1.25)
-    half = unit(to_camera + unit(column(light.lights[0][0])))
-    strength, exponent = figure.shine.T.astype(np.float32)
-    out[3] = strength * np.maximum(0, (normals * half).sum(0)) ** exponent * light.lights[0][1][1]
-    return np.ascontiguousarray(out.T)
+    """Return the light that reaches each vertex, V x 4 (see `kernels.light_vertices`)."""
+    lights = np.array(light.lights, np.float32)
+    lights[:, 0] /= np.linalg.norm(lights[:, 0], axis=1, keepdims=True)
+    out = np.empty((len(space), 4), np.float32)
+    ambient = np.array(light.ambient, np.float32)
+    shine = np.asarray(figure.shine, np.float32)
+    kernels.light_vertices(space, normals, shine, len(human().canonical), ambient, lights, out)
+    return out
 
 
-def column(values: tuple[float, float, float]) -> np.ndarray:
-    """Return three numbers as 3 x 1 float32."""
-    return np.array(values, np.float32)[:, None]
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors (3 x N float32: numpy is ten times faster along rows than across) at length 1."""
-    vectors = np.ascontiguousarray(vectors)
-    return np.asarray(vectors / (np.sqrt((vectors * vectors).sum(0)) + np.float32(1e-12)))
+@lru_cache(maxsize=2)
+def _buffers(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return room for depths and triangles, used again for every frame: fresh memory costs a third of drawing in it."""
+    return np.empty((height, width), np.float32), np.empty((height, width), np.int32)
 
 
 class Picture(NamedTuple):
@@ -130,27 +116,25 @@ class Picture(NamedTuple):
 
 def draw(figure: Figure, view: View, light: Light, backdrop: Backdrop, width: int, height: int) -> Picture:
     """Draw a figure in front of its wall."""
-    size = (height * OVER, width * OVER)
-    points = supersampled(view.points)
-    depth, triangle = np.empty(size, np.float32), np.empty(size, np.int32)
-    kernels.rasterise(points, figure.faces, len(human().faces), depth, triangle)
-    seen = triangle >= 0
+    samples = view.points * np.array([OVER, OVER, 1], np.float32) + np.array([0.5, 0.5, 0], np.float32)
+    depths, triangle = _buffers(height * OVER, width * OVER)
+    kernels.rasterise(samples, figure.faces, len(human().faces), depths, triangle)
+    depth = depths[::OVER, ::OVER].copy()
     normals = np.empty_like(view.space)
     kernels.vertex_normals(view.space, figure.faces, normals)
-    linear = np.empty((*size, 3), np.float32)
+    frame = np.empty((height, width, 3), np.uint8)
     kernels.shade(
-        linear,
-        backdrop_picture(backdrop, size[1], size[0]),
-        np.float32(light.shadow) * shadow_on_wall(seen),
+        frame,
+        backdrop_picture(backdrop, width, height),
+        np.float32(light.shadow) * shadow_on_wall(depth < DISTANCE + WALL),
+        hollows(depth),
         triangle,
-        hollows(depth, seen),
-        points,
+        samples,
         figure.faces,
         light_on(view.space, normals, light, figure),
         figure.face_uv,
         figure.uv,
         figure.texture,
+        TONE,
     )
-    frame = np.empty((height, width, 3), np.uint8)
-    kernels.develop(linear, TONE, frame)
-    return Picture(frame, depth[::OVER, ::OVER])
+    return Picture(frame, depth)

@@ -6,7 +6,7 @@ import numpy as np
 
 from calse.corpus.synthetic.body import Pose
 from calse.corpus.synthetic.face import BROW_UNITS, MOUTH_UNITS
-from calse.corpus.synthetic.landmarks import face_front, mesh_points, named_points, wrists
+from calse.corpus.synthetic.landmarks import averages, face_front, mesh_points, named_points
 from calse.corpus.synthetic.render import Picture, View
 
 SKIN_DEPTH = 0.012  # metres in front of a point that still count as its own skin or hair
@@ -41,13 +41,14 @@ def seen(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 def truth_of(pose: Pose, view: View, picture: Picture) -> Truth:
     """Return the labels of one drawn frame."""
-    face, mesh = view.points[face_front(), :2], view.points[mesh_points()]
+    face, mesh = view.points.T[:2, face_front()], view.points[mesh_points()]
+    points = averages(len(view.points)) @ view.points[:, :2]
     return Truth(
-        face_box=np.concatenate([face.min(0), face.max(0)]),
-        points=np.stack([view.points[vertices, :2].mean(0) for vertices in named_points().values()]),
+        face_box=np.concatenate([face.min(1), face.max(1)]),
+        points=points[:-2],
         mesh=mesh[:, :2],
         visible=seen(mesh, picture.depth),
-        wrists=np.stack([view.points[vertices, :2].mean(0) for vertices in wrists()]),
+        wrists=points[-2:],
         mouth=np.array([pose.units.get(unit, 0.0) for unit in MOUTH_UNITS], np.float32),
         brows=np.array([pose.units.get(unit, 0.0) for unit in BROW_UNITS], np.float32),
     )
