@@ -160,6 +160,55 @@ def test_a_hand_is_there_from_its_first_frame_though_palms_are_not_sought_in_eac
     assert there[wanted].all()
 
 
+class Hands:
+    """Palms and hands as a test wants them: small, upright, at `places` (x, y), palms counted from a corner."""
+
+    def __init__(self, *places, corner=(0, 0)):
+        self.places, self.corner = np.array(places, np.float32).reshape(-1, 2), np.array(corner)
+        self.looks = self.hands = 0
+
+    def palms(self, picture):
+        self.looks += 1
+        points = np.array([[0, 20], [0, 0], [0, -20]] * 2 + [[0, 0]], np.float32)
+        return [Detection(0.9, np.concatenate([place - 5, place + 5]), points) for place in self.places - self.corner]
+
+    def mesh(self, picture, square):
+        self.hands += 1
+        nearest = min(self.places, key=lambda place: math.hypot(*(place - square[:2])))
+        return nearest + np.column_stack([np.tile([-5, 0, 5], 7), np.linspace(10, -10, 21)]), 1.0
+
+    def follow(self, frames, landmarks):
+        return HandFollower(self.palms, self.mesh)(frames, landmarks)
+
+
+def test_palms_are_sought_once_while_a_head_only_moves(signer, track):
+    """And again when something else changes."""
+    moves = [np.array([3 * k, 2 * k]) for k in range(9)]
+    frames = np.stack([np.roll(signer[0][0], move[::-1], axis=(0, 1)) for move in moves])
+    landmarks = np.stack([track.landmarks[0] + [*move, 0] for move in moves]).astype(np.float32)
+    nothing = Hands()
+    nothing.follow(frames, landmarks)
+    assert nothing.looks == 1
+    x, y = landmarks[-1, 13, :2].astype(int)
+    frames[-1, y - 15 : y + 15, x - 15 : x + 15] //= 4
+    nothing.follow(frames, landmarks)
+    assert nothing.looks == 1 + 2
+
+
+def test_no_palms_are_sought_while_both_hands_are_followed_and_far_ones_are_left_alone(signer, track):
+    noise = np.random.default_rng(1).integers(0, 256, (7, 256, 342, 3), np.uint8)
+    landmarks = np.repeat(track.landmarks[:1], 7, axis=0)
+    low, high = (limit(landmarks[0, :, :2], axis=0) for limit in (np.min, np.max))
+    corner = np.maximum((low + high) / 2 - 1.5 * (high - low).max(), 0)  # of where palms are sought
+    two, one, far = (Hands(*places, corner=corner) for places in ([low, high], [low], [low - [70, 0]]))
+    assert not np.isnan(two.follow(noise, landmarks)).any()
+    assert (two.looks, two.hands) == (1, 2 + 6 * 2)
+    assert np.isnan(one.follow(noise, landmarks)[:, 1]).all()
+    assert one.looks == 3
+    assert np.isnan(far.follow(noise, landmarks)).all()
+    assert (far.looks, far.hands) == (3, 0)
+
+
 @pytest.mark.parametrize("yaw", [70, -70])
 def test_a_profile_has_its_nose_at_the_cheek_or_no_landmarks(networks, yaw):
     studio = SOURCES["INTERPRETER"][0]

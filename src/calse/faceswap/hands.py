@@ -1,4 +1,4 @@
-"""Hands near a face, looked for only when something moves there."""
+"""Hands near a face, looked for only when something moves in front of it."""
 
 import math
 
@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 
 from calse.faceswap.crops import Square, cut, into_picture, square_around
 from calse.faceswap.detector import Detection, Detector
+from calse.faceswap.mesh import square_of_landmarks
 from calse.faceswap.tflite import Network
 from calse.faceswap.track import HAND_POINTS, FaceTrack, Floats
 
 MOST = 2
 _MIN_PRESENCE = 0.5
 _REACH = 3.0  # side of the region looked at over the face's extent: a hand on the chin shows its palm
-_CLOSE = 1.5  # the same of the region where movement counts
+_CLOSE = 0.8  # side of the square where movement counts over that in which the face is tracked: the face, some ground
 _EVERY = 3  # frames from one detection of palms to the next while something moves
-_GRID, _MOVED = 16, 12  # cells a side of the region's thumbnail; grey levels by which one must change
+_GRID, _MOVED = 8, 0.6  # cells a side of that square's thumbnail; by how many of its deviations one must change
 _PALM_SQUARE, _HAND_SQUARE = 2.6, 2.0  # side of the crop over the palm's box, over the hand's steady points
+_HALF_HAND = 0.4  # of such a crop's side: how far a hand may reach from its middle
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
 _WRIST, _MIDDLE = 0, 9
 
@@ -38,14 +40,13 @@ class HandMesh:
 class HandFollower:
     """Finds and follows the hands near one face through the frames of a clip.
 
-    Palms cost six times as much as the face, so they are detected only when something moved close to the face, and
-    then not in every frame: a hand that is found late is followed back through the frames since the last look.
+    Palms cost six times as much as the face, so they are detected only while a hand is missing and what is seen of the
+    face changes, and then not in every frame: a hand that is found late is followed back through the frames before.
     """
 
     def __init__(self, palms: Detector, mesh: HandMesh) -> None:
         self._palms, self._mesh = palms, mesh
-        self._close: tuple[slice, slice] | None = None
-        self._seen = np.zeros((_GRID, _GRID), np.float32)
+        self._seen: Floats | None = None
         self._wait = 0
 
     def __call__(self, frames: NDArray[np.uint8], landmarks: Floats) -> Floats:
@@ -55,34 +56,36 @@ class HandFollower:
         """
         hands = np.full((len(frames), MOST, HAND_POINTS, 2), np.nan, np.float32)
         for number in np.flatnonzero(~np.isnan(landmarks[:, 0, 0])).tolist():
-            before = hands[number - 1] if number else hands[0]
-            if not self._moved(frames[number]):
-                hands[number] = before
-                continue
-            self._follow(frames[number], landmarks[number], before, hands[number])
             self._wait -= 1
-            if self._wait <= 0:
+            if number:
+                self._follow(frames[number], landmarks[number], hands[number - 1], hands[number])
+            missing = np.isnan(hands[number]).any()
+            if missing and self._wait <= 0 and self._changed(frames[number], landmarks[number]):
                 self._look(frames, landmarks, number, hands)
         return hands
 
-    def _moved(self, frame: NDArray[np.uint8]) -> bool:
-        """Tell whether the picture close to the face has changed since palms were last looked for."""
-        return self._close is None or bool(np.abs(_thumbnail(frame[self._close]) - self._seen).max() > _MOVED)
+    def _changed(self, frame: NDArray[np.uint8], face: Floats) -> bool:
+        """Tell whether the face looks different from when this was last so, wherever it has moved to."""
+        thumbnail = _thumbnail(frame, face)
+        if self._seen is not None and np.abs(thumbnail - self._seen).max() <= _MOVED * self._seen.std():
+            return False
+        self._seen = thumbnail
+        return True
 
     def _look(self, frames: NDArray[np.uint8], landmarks: Floats, number: int, hands: Floats) -> None:
-        """Detect palms in a frame; follow new hands back to the last look, and fill them in."""
-        frame, face = frames[number], landmarks[number]
-        rows, columns = _region(frame, face, _REACH)
+        """Detect palms in a frame; follow new hands near the face back to the frame after the last possible look."""
+        rows, columns = _region(frames[number], landmarks[number])
         corner = np.array([columns.start, rows.start], np.float32)
-        for palm in self._palms(frame[rows, columns]):
+        for palm in self._palms(frames[number][rows, columns]):
             square = _square_of_palm(palm, corner)
+            if not _is_near(_around(square), landmarks[number]):
+                continue
             for earlier in range(number, max(-1, number - _EVERY), -1):
                 hand = self._hand(frames[earlier], landmarks[earlier], square, hands[earlier])
                 if hand is None:
                     break
                 square = _square_of_hand(hand)
-        self._wait, self._close = _EVERY, _region(frame, face, _CLOSE)
-        self._seen = _thumbnail(frame[self._close])
+        self._wait = _EVERY
 
     def _follow(self, frame: NDArray[np.uint8], face: Floats, before: Floats, hands: Floats) -> None:
         """Fill in the hands of the frame before, where they are now."""
@@ -112,9 +115,9 @@ def hands_in_front(track: FaceTrack) -> NDArray[np.bool_]:
     return covered
 
 
-def _region(frame: NDArray[np.uint8], landmarks: Floats, reach: float) -> tuple[slice, slice]:
-    """Return rows and columns of a square part of the frame, `reach` times the face's extent, around the face."""
-    square = square_around(landmarks[:, :2], 0, reach)
+def _region(frame: NDArray[np.uint8], landmarks: Floats) -> tuple[slice, slice]:
+    """Return rows and columns of a square part of the frame around the face in which palms are sought."""
+    square = square_around(landmarks[:, :2], 0, _REACH)
     height, width = frame.shape[:2]
 
     def limits(middle: float, most: int) -> slice:
@@ -125,9 +128,11 @@ def _region(frame: NDArray[np.uint8], landmarks: Floats, reach: float) -> tuple[
     return limits(square.y, height), limits(square.x, width)
 
 
-def _thumbnail(part: NDArray[np.uint8]) -> Floats:
-    small = cv2.resize(part, (_GRID, _GRID), interpolation=cv2.INTER_AREA)
-    return np.asarray(small.mean(axis=2), np.float32)
+def _thumbnail(frame: NDArray[np.uint8], face: Floats) -> Floats:
+    """Return the face upright and at one size, `_GRID x _GRID` in 0..1: a head that only moves changes nothing."""
+    square = square_of_landmarks(face)
+    small = cut(frame, square._replace(side=_CLOSE * square.side), 4 * _GRID)
+    return np.asarray(cv2.resize(small, (_GRID, _GRID), interpolation=cv2.INTER_AREA).mean(axis=2), np.float32)
 
 
 def _square_of_palm(palm: Detection, corner: Floats) -> Square:
@@ -143,6 +148,12 @@ def _square_of_hand(hand: Floats) -> Square:
     return square.moved_up(0.1)._replace(side=square.side * _HAND_SQUARE)
 
 
+def _around(square: Square) -> Floats:
+    """Return corners `2 x 2` of what a hand sought in a square may cover."""
+    reach = _HALF_HAND * square.side
+    return np.array([[square.x - reach, square.y - reach], [square.x + reach, square.y + reach]], np.float32)
+
+
 def _upwards(wrist: Floats, knuckle: Floats) -> float:
     """Return the angle of the crop in which the fingers point up."""
     x, y = knuckle - wrist
@@ -156,7 +167,7 @@ def _is_inside(square: Square, hand: Floats) -> bool:
 
 
 def _is_near(hand: Floats, landmarks: Floats) -> bool:
-    """Tell whether the boxes of hand and face come within a quarter of the face's width of each other."""
+    """Tell whether the boxes of a hand and a face come within a quarter of the face's width of each other."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     margin = (high[0] - low[0]) / 4
     return bool((hand.max(axis=0) > low - margin).all() and (hand.min(axis=0) < high + margin).all())
