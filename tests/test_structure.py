@@ -110,8 +110,9 @@ def test_the_command_line_imports_nothing_heavy():
     assert not heavy & modules_after("import calse.cli")
 
 
-def test_the_parent_of_trainings_stays_light():
-    assert "torch" not in modules_after("import calse.recognition.train")
+@pytest.mark.parametrize("module", ["recognition.train", "faceswap.convert"])
+def test_the_parent_of_workers_that_use_torch_stays_light(module):
+    assert "torch" not in modules_after(f"import calse.{module}")
 
 
 def test_torch_and_torchvision_are_a_pair():

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from calse.clips import provenance
 from calse.errors import CalseError
-from calse.faceswap.checkpoint import WEIGHTS, load_model
+from calse.faceswap.checkpoint import load_model, model_hash
 from calse.faceswap.compare import Comparison, compare
 from calse.faceswap.convert import FACE, swap_frames
 from calse.faceswap.identity import SAME_PERSON
@@ -16,7 +16,7 @@ from calse.faceswap.likeness import distances, embed_frames, sample
 from calse.faceswap.pictures import Pictures
 from calse.faceswap.track import FaceTrack
 from calse.faceswap.tracking import load_networks, track_and_count
-from calse.files import folder_for_now, sha256_of
+from calse.files import folder_for_now
 from calse.layout import Layout, scratch
 from calse.parallel import progress_bar
 from calse.params import Params, SwapSet
@@ -85,7 +85,7 @@ class Swapper:
         self._settings = settings_of(params, donor)
         self._network = load_model(layout.swap_model(donor))[0]
         self._networks = load_networks(layout)
-        model = sha256_of(layout.swap_model(donor) / WEIGHTS)
+        model = model_hash(layout.swap_model(donor))
         # the parent stays unnamed: its name may be a person's
         self._provenance = provenance("", {"by": "anonymise", "donor": donor, "model": model, "face": FACE})
 

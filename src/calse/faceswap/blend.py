@@ -1,26 +1,34 @@
 """Drawing the donor's face into a frame: predict, match the colours, blend."""
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from calse.faceswap.align import Matrix, invert, warp
 from calse.faceswap.mask import Floats
-from calse.faceswap.network import DONOR, SwapNetwork
+
+if TYPE_CHECKING:
+    from calse.faceswap.network import SwapNetwork
 
 Pictures = NDArray[np.uint8]
 BATCH = 16  # faces predicted at once
 SURE = (0.05, 0.5)  # the network's own mask: below the first it draws no face, above the second surely one
 
 
-@torch.no_grad()
-def predict(network: SwapNetwork, faces: Floats) -> tuple[Floats, Floats]:
+def predict(network: "SwapNetwork", faces: Floats) -> tuple[Floats, Floats]:
     """Return the donor's faces with the expressions of `N x S x S x 3` faces, and masks `N x S x S`; all in 0..1."""
-    drawn = [
-        network.decode(network.encode(torch.from_numpy(faces[start : start + BATCH]).permute(0, 3, 1, 2)), DONOR)
-        for start in range(0, len(faces), BATCH)
-    ]
+    import torch
+
+    from calse.faceswap.network import DONOR
+
+    inputs = torch.from_numpy(faces).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        drawn = [
+            network.decode(network.encode(inputs[start : start + BATCH]), DONOR)
+            for start in range(0, len(inputs), BATCH)
+        ]
     pictures, masks = (torch.cat(parts) for parts in zip(*drawn, strict=True))
     low, high = SURE
     return pictures.permute(0, 2, 3, 1).numpy(), ((masks[:, 0] - low) / (high - low)).clamp(0, 1).numpy()

@@ -3,18 +3,17 @@
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 
 from calse.clips import Clip, choose, compact_json, provenance, verify, write_manifest
 from calse.errors import CalseError
 from calse.faceswap.align import Matrix, alignment, move, warp
 from calse.faceswap.blend import Pictures, blend, match_colours, predict
-from calse.faceswap.checkpoint import WEIGHTS, load_model
+from calse.faceswap.checkpoint import load_model, model_hash
 from calse.faceswap.mask import Floats, face_mask, hand_share
-from calse.faceswap.network import SwapNetwork
 from calse.faceswap.quality import assess_set
 from calse.faceswap.sheet import write_sheet
 from calse.faceswap.sides import clips_of_sides
@@ -27,6 +26,9 @@ from calse.params import Params, SwapSet
 from calse.resume import resumable
 from calse.video.decode import read_frames
 from calse.video.encode import write_video
+
+if TYPE_CHECKING:
+    from calse.faceswap.network import SwapNetwork
 
 FACE = "synthetic face: another person's in the signer's place"
 HIDDEN = 0.02  # share of the face that a hand must hide to be counted
@@ -70,8 +72,7 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
         raise CalseError(f"swap.{set_name} is not in params.yaml; its sets are: {', '.join(params.swap) or 'none'}")
     settings = params.swap[set_name]
     signers, _ = clips_of_sides(params, layout, settings.donor)
-    load_model(layout.swap_model(settings.donor))
-    model = sha256_of(layout.swap_model(settings.donor) / WEIGHTS)
+    model = model_hash(layout.swap_model(settings.donor))
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
     with resumable(swap_clip, f"swap-{set_name}") as make:
         with folder_written_aside(layout.augmented(set_name)) as folder:
@@ -90,6 +91,8 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
 
 def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
     """Swap one clip into a file and return its record, the parent's with what changed, and a report."""
+    import torch
+
     cv2.setNumThreads(1)
     torch.set_num_threads(1)  # sums depend on it
     parent, donor = job.parent, job.settings.donor
@@ -113,7 +116,7 @@ def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
 
 
 @cache
-def _network(folder: Path) -> SwapNetwork:
+def _network(folder: Path) -> "SwapNetwork":
     """Load a model once a process."""
     return load_model(folder)[0]
 
@@ -130,7 +133,7 @@ def totals(reports: list[SwapReport]) -> dict[str, int]:
 
 
 def swap_frames(
-    frames: Pictures, track: FaceTrack, network: SwapNetwork, settings: SwapSet
+    frames: Pictures, track: FaceTrack, network: "SwapNetwork", settings: SwapSet
 ) -> tuple[Pictures, SwapReport]:
     """Return frames `T x H x W x 3` with the donor's face where the track has a face, and a report.
 

@@ -35,6 +35,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class DonorJob:
+    """A donor's clip of which `sampled` frames show whose face it is."""
+
+    clip: Clip
+    layout: Layout
+    sampled: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Assessed:
     """What was measured on one clip; embeddings are of the same frames before and after, `N x 128`."""
 
@@ -52,11 +62,15 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
     The verdict is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
     """
     swap = params.swap[set_name]
-    results = map_parallel(assess_clip, _jobs(params, layout, swap, clips), f"quality {set_name}")
-    assessed = [result for result in results if result is not None]
+    jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, swap, clips)]
+    results = map_parallel(measure, jobs, f"quality {set_name}")
+    assessed = [result for result in results if isinstance(result, Assessed)]
     if not assessed:
         return {"passed": False, "failed": ["no clip of the set has a face that can be measured"]}
-    figures = summarise(assessed, donor_faces(layout, swap.donor, swap.seed))
+    donor = [result for result in results if isinstance(result, np.ndarray) and len(result)]
+    if not donor:
+        raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/faces/{swap.donor}.json")
+    figures = summarise(assessed, np.concatenate(donor))
     failed = failures(figures, swap)
     return figures | {"passed": not failed, "failed": failed}
 
@@ -67,6 +81,17 @@ def _jobs(params: Params, layout: Layout, swap: SwapSet, clips: list[Clip]) -> l
     rest: dict[str, Any] = {"layout": layout, "settings": params.faces, "corpus": params.corpus.name, "seed": swap.seed}
     counts = quotas([clip.clip for clip in clips], FRAMES, swap.seed)
     return [Job(clip, parents[clip.parent], sampled=count, **rest) for clip, count in zip(clips, counts, strict=True)]
+
+
+def _donor_jobs(layout: Layout, swap: SwapSet) -> list[DonorJob]:
+    clips = read_manifest(layout.source_manifest(swap.donor))
+    counts = quotas([clip.clip for clip in clips], DONOR_FRAMES, swap.seed)
+    return [DonorJob(clip, layout, count, swap.seed) for clip, count in zip(clips, counts, strict=True) if count]
+
+
+def measure(job: Job | DonorJob) -> Assessed | Floats | None:
+    """Do what a job asks for: one pool of workers does both kinds."""
+    return donor_faces(job) if isinstance(job, DonorJob) else assess_clip(job)
 
 
 def assess_clip(job: Job) -> Assessed | None:
@@ -92,19 +117,12 @@ def assess_clip(job: Job) -> Assessed | None:
     )
 
 
-def donor_faces(layout: Layout, donor: str, seed: int) -> Floats:
-    """Return embeddings of sampled frames of a donor's clips, `M x 128`. Raises CalseError when no face is there."""
-    clips = read_manifest(layout.source_manifest(donor))
-    parts = []
-    for clip, count in zip(clips, quotas([clip.clip for clip in clips], DONOR_FRAMES, seed), strict=True):
-        track = read_track(layout.faces(donor) / f"{clip.clip}.face")
-        numbers = sample(track.found, count, clip.clip, seed)
-        if numbers:
-            frames = read_frames(verify(clip, layout.root))
-            parts.append(embed_frames(layout, frames, track.landmarks, numbers))
-    if not parts:
-        raise CalseError(f"donor {donor}: no sampled clip shows a face; see metrics/faces/{donor}.json")
-    return np.concatenate(parts)
+def donor_faces(job: DonorJob) -> Floats:
+    """Return embeddings of sampled frames of a donor's clip, `M x 128`."""
+    track = read_track(job.layout.faces(job.clip.source) / f"{job.clip.clip}.face")
+    numbers = sample(track.found, job.sampled, job.clip.clip, job.seed)
+    frames = read_frames(verify(job.clip, job.layout.root))
+    return embed_frames(job.layout, frames, track.landmarks, numbers)
 
 
 def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
