@@ -1,5 +1,6 @@
 """The stage `omit`: a source's clips without a face to read, to find out how much a recogniser reads in it."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,12 @@ def without_faces(frames: Pictures, track: FaceTrack) -> Pictures:
 def blur_face(frame: Pictures, landmarks: Floats, hands: Floats) -> Pictures:
     """Return one frame `H x W x 3` with the face blurred; beyond MARGIN and SOFT nothing changes."""
     region = face_region(landmarks, *frame.shape[:2]) * (1 - hand_mask(hands, *frame.shape[:2]))
-    smeared = strongly_blurred(frame, BLUR * face_width(landmarks))
-    mixed = frame + region[..., None] * (smeared.astype(np.float32) - frame)
-    return np.asarray(np.round(mixed), np.uint8)
+    left, top, across, down = cv2.boundingRect((region > 0).astype(np.uint8))
+    window = np.s_[top : top + down, left : left + across]
+    smeared = strongly_blurred(frame, BLUR * face_width(landmarks))[window]
+    mixed = frame.copy()
+    mixed[window] = np.round(frame[window] + region[window][..., None] * (smeared.astype(np.float32) - frame[window]))
+    return mixed
 
 
 def strongly_blurred(frame: Pictures, deviation: float) -> Pictures:
@@ -129,8 +133,14 @@ def face_region(landmarks: Floats, height: int, width: int) -> NDArray[np.float3
     """Return 1 on the face and around it, falling softly to 0, `H x W`."""
     reach = face_width(landmarks)
     outside = 1 - fill([cv2.convexHull(landmarks[list(OVAL), :2])[:, 0]], height, width)
-    away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(np.clip(1 + (MARGIN * reach - away) / max(1.0, SOFT * reach), 0, 1), np.float32)
+    left, top, across, down = cv2.boundingRect(1 - outside)
+    soft = max(1.0, SOFT * reach)
+    beyond = math.ceil(MARGIN * reach + soft)  # pixels from the face to where nothing changes
+    window = np.s_[max(0, top - beyond) : top + down + beyond, max(0, left - beyond) : left + across + beyond]
+    away = cv2.distanceTransform(outside[window], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    region = np.zeros((height, width), np.float32)
+    region[window] = np.clip(1 + (MARGIN * reach - away) / soft, 0, 1)
+    return region
 
 
 def _summary(made: list[Omitted]) -> dict[str, Any]:

@@ -15,12 +15,12 @@ CROP = 96  # pixels of an aligned face
 _STEADY = 2.0  # frames, half-life of the alignment: its own trembling is none of the face's
 _BLUR, _CONTRAST, _JPEG = 1.0, 0.85, 50
 _TINT = np.array([12, 0, -12], np.float32)
+_DULL = np.clip(_CONTRAST * (np.arange(256, dtype=np.float32)[:, None] - 128) + 128 + _TINT, 0, 255).astype(np.uint8)
 
 
 def degraded(frame: Pictures) -> Pictures:
     """Return a frame `H x W x 3` as a poor copy shows it: blurred, of other colours, out of a JPEG."""
-    soft = cv2.GaussianBlur(frame, (0, 0), _BLUR).astype(np.float32)
-    dull = np.clip(_CONTRAST * (soft - 128) + 128 + _TINT, 0, 255).astype(np.uint8)
+    dull = cv2.LUT(cv2.GaussianBlur(frame, (0, 0), _BLUR), _DULL[None])
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", dull, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1], 1), np.uint8)
 
 
