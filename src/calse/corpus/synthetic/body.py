@@ -130,9 +130,9 @@ class Skeleton:
         """Return each bone's rotation (B x 3 x 3) and shift (B x 3): a point moves to turn x point + shift."""
         bones, parents = human().bones, human().parents
         local = np.tile(np.eye(3), (len(parents), 1, 1))
-        local[bones["spine03"]] = Rotation.from_euler("zy", [pose.lean / 2, pose.lean], degrees=True).as_matrix()
-        nod = Rotation.from_euler("zxy", np.array(pose.head) / 2, degrees=True).as_matrix()
-        local[bones["neck02"]] = local[bones["head"]] = nod
+        angles = [[pose.lean / 2, 0, pose.lean], np.array(pose.head) / 2]
+        bent, nod = Rotation.from_euler("zxy", angles, degrees=True).as_matrix()
+        local[bones["spine03"]], local[bones["neck02"]], local[bones["head"]] = bent, nod, nod
         fixed = np.zeros(len(parents), bool)
         for side, target in (("R", pose.right), ("L", pose.left)):
             arm = self.arms[side]
