@@ -41,7 +41,8 @@ def train(params: Params, layout: Layout, recipe: str, observer: Observer | None
 def slots(params: Params) -> int:
     """Return how many trainings run at once: one on an accelerator, else what the cores carry and one more.
 
-    The threads of a small network's training wait for each other a sixth of the time; another training fills that.
+    The threads of a small network's training wait for each other a sixth of the time, and the last of three runs
+    would have one core for itself while the other rests.
     """
     if any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg")):
         return 1
