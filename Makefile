@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 READY := $(VENV)/.ready
 JOBS ?= 2
-ROUNDS ?= 7
+ROUNDS ?= 21
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test bench torture audit check ui lock
@@ -36,7 +36,7 @@ repro: setup  ## rebuild the study: every stage, then the results table
 test: setup  ## run the tests
 	pytest -n $(JOBS) --dist loadfile
 
-bench: setup  ## time every part against its peer and limit (about 10 minutes; fewer with ROUNDS=3)
+bench: setup  ## time every part against its peer and limit (about 10 minutes; 4 with ROUNDS=3)
 	python -m benchmarks compare --rounds $(ROUNDS)
 
 torture: setup  ## hostile videos, two at once, starved, killed in every stage: tables of what held

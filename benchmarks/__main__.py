@@ -26,7 +26,7 @@ def default(context: typer.Context) -> None:
 @app.command()
 def compare(
     names: Annotated[list[str] | None, typer.Argument(help="works; all when none is named")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="rounds of a work, at most")] = 7,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of a work, at most")] = 21,
     seconds: Annotated[float, typer.Option(help="seconds of a work after which no round starts")] = 30,
     tiny: Annotated[bool, typer.Option("--tiny", help="tiny sizes: tries the works, measures nothing")] = False,
     folder: Folder = HERE,
@@ -55,7 +55,7 @@ def compare(
 
 @app.command()
 def growth(
-    base: Annotated[int, typer.Option(min=2, help="clips at 1x")] = 8,
+    base: Annotated[int, typer.Option(min=2, help="clips at 1x of the slow stages, a quarter of the others'")] = 8,
     tiny: Annotated[bool, typer.Option("--tiny", help="few, tiny clips")] = False,
     folder: Folder = HERE,
 ) -> None:

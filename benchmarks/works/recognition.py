@@ -46,12 +46,10 @@ def i3d_224(setting: Setting) -> Race:
     name = f"I3D step {frames} x {size}"
     race = step_race(setting, params, f"{name}, batch 1", 2.5, 75)
     peer = peak_of_step("published", frames, size)
-    memory = [
-        fact(f"{name}: memory of a clip, ours / published class", "x", peak_of_step("ours", frames, size) / peer),
-        fact(f"{name}: the same, one clip at a time", "x", peak_of_step("micro", frames, size) / peer, 0.5, True),
-        fact(
-            f"{name}: the same, layers computed twice", "x", peak_of_step("recompute", frames, size) / peer, 0.5, True
-        ),
+    memory = [fact(f"{name}: memory of a clip, ours / published class", "x", peak_of_step("ours", frames, size) / peer)]
+    memory += [
+        fact(f"{name}: memory, {how}, ours / published class", "x", peak_of_step(mode, frames, size) / peer, 0.5, True)
+        for mode, how in (("micro", "a clip at a time"), ("recompute", "layers computed twice"))
     ]
     return replace(race, figures=race.figures + memory)
 
