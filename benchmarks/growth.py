@@ -4,17 +4,19 @@ Stages that are quick with a clip begin with four times as many as the others: t
 
 A stage's time is taken to be `fixed + cost * clips ** exponent`: of three measurements, each four times as many
 clips as the one before, the exponent follows without knowing the fixed part, which imports and starts are most of.
-CPU seconds, one worker, nothing decoded before; of a short stage the least of three runs, because a busy machine's
-cores are slower. How many cores it has does not count.
+One worker, nothing decoded before. A busy machine's cores are up to twice as slow, so the exponent is that of the
+instructions in user mode where Linux's `perf` counts them, else of CPU seconds, of short stages the least of three.
 """
 
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +43,7 @@ STAGES = {  # command, and the first of the sizes that it is measured at
     "train (4 epochs)": (["train", "Baseline"], 1),
     "evaluate": (["evaluate", "Baseline"], 1),
 }
-COLUMNS = ["stage", "clips", "cpu_seconds", "peak_mb", "exponent", "memory_16x_over_1x", "machine"]
+COLUMNS = ["stage", "clips", "cpu_seconds", "giga_instructions", "peak_mb", "exponent", "memory_16x_over_1x", "machine"]
 GLOSSES = 4
 RUNS, SHORT = 3, 30.0  # runs of a stage at most; CPU seconds after which there is no further one
 # Runs a command and says what it took: a process of its own, because a child's peak is never under its parent's. As a
@@ -62,10 +64,11 @@ print(json.dumps([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
 
 
 class Usage(NamedTuple):
-    """CPU seconds of a command and all its processes, and the peak of the largest of them, in MB."""
+    """CPU seconds of a command and all its processes, the peak of the largest of them in MB, 1e9 instructions."""
 
     seconds: float
     megabytes: float
+    instructions: float = math.nan
 
 
 def grow(base: int, tiny: bool, path: Path) -> None:
@@ -77,7 +80,7 @@ def grow(base: int, tiny: bool, path: Path) -> None:
             prepare(Path(folder), count, tiny)
             for stage, (command, first) in STAGES.items():
                 if first <= power < first + SIZES:
-                    measured[stage][count] = least_usage_of(command, Path(folder), 1 if tiny else RUNS)
+                    measured[stage][count] = least_usage_of(command, Path(folder), 1 if tiny or counter() else RUNS)
                     print(f"{stage}, {count} clips: {measured[stage][count]}", flush=True)
     rows = [row_of(stage, list(usages), list(usages.values())) for stage, usages in measured.items()]
     write_rows(path, COLUMNS, rows)
@@ -95,13 +98,15 @@ def exponent(small: float, middle: float, large: float, step: float = STEP) -> f
 
 def row_of(stage: str, counts: list[int], usages: list[Usage]) -> dict[str, Any]:
     """Return a stage's line of the table."""
-    seconds, memory = zip(*usages, strict=True)
+    seconds, memory, instructions = zip(*usages, strict=True)
+    work = seconds if any(map(math.isnan, instructions)) else instructions
     return {
         "stage": stage,
         "clips": "/".join(map(str, counts)),
         "cpu_seconds": "/".join(f"{value:.2f}" for value in seconds),
+        "giga_instructions": "/".join(f"{value:.2f}" for value in instructions),
         "peak_mb": "/".join(f"{value:.0f}" for value in memory),
-        "exponent": f"{exponent(*seconds):.2f}",
+        "exponent": f"{exponent(*work):.2f}",
         "memory_16x_over_1x": f"{memory[2] / memory[0]:.2f}",
         "machine": describe_machine(),
     }
@@ -118,14 +123,26 @@ def least_usage_of(command: list[str], root: Path, runs: int) -> Usage:
 
 def usage_of(command: list[str], root: Path) -> Usage:
     """Run a stage's command in a repository, with one worker."""
-    python = [sys.executable, "-S", "-c", MEASURE, sys.executable, "-m", "calse", *command]
+    python = [sys.executable, "-S", "-c", MEASURE, *counter(), sys.executable, "-m", "calse", *command]
     environment = {"PYTHONPATH": str(ROOT / "src")} | os.environ
     environment |= {"CALSE_WORKERS": "1", "DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
     done = subprocess.run(python, cwd=root, env=environment, capture_output=True, text=True)
     status, seconds, kilobytes = json.loads(done.stdout or "[1, 0, 0]")
     if status:
         raise RuntimeError(f"calse {' '.join(command)}: {done.stderr.strip()[-400:]}")
-    return Usage(seconds, kilobytes / (1e6 if sys.platform == "darwin" else 1e3))
+    counted = re.search(r"^(\d+),,instructions", done.stderr, re.MULTILINE)
+    instructions = int(counted[1]) / 1e9 if counted else math.nan
+    return Usage(seconds, kilobytes / (1e6 if sys.platform == "darwin" else 1e3), instructions)
+
+
+@cache
+def counter() -> list[str]:
+    """Return the command that counts another's instructions, of all its processes; empty where there is none."""
+    command = ["perf", "stat", "-x", ",", "-e", "instructions:u"]
+    if not shutil.which("perf"):
+        return []
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True)
+    return command if re.match(r"\d", tried.stderr) else []
 
 
 def prepare(root: Path, count: int, tiny: bool) -> None:
