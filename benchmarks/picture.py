@@ -75,13 +75,14 @@ def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
         labels = (f"{row['stage']}: exponent {row['exponent']}", f"{row['stage']}: x {row['memory_16x_over_1x']}")
         for axes, column, label in zip(panels, ("cpu_seconds", "peak_mb"), labels, strict=True):
             axes.plot(clips, [float(value) for value in row[column].split("/")], "o-", label=label)
-            axes.set_xticks(clips, [str(value) for value in clips])
+    every = sorted({int(value) for row in rows for value in row["clips"].split("/")})
     for axes, title in zip(panels, ("CPU seconds, start included", "peak memory, MB"), strict=True):
         axes.set_xlabel("clips")
+        axes.set_xticks(every, map(str, every))
         axes.set_title(title, fontsize=10, loc="left")
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     panels[1].set_ylim(bottom=0)
     figure.suptitle("; ".join(sorted({row["machine"] for row in rows})), fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None})
