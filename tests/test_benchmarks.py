@@ -214,5 +214,5 @@ def test_the_accelerators_script_runs_through_on_the_cpu(tmp_path: Path):
 
 
 def test_a_work_nobody_knows_is_refused():
-    with pytest.raises(CalseError, match="there is no work 'fly'; those are: i3d-112"):
+    with pytest.raises(CalseError, match="there is no work 'fly'; those are: machine, i3d-112"):
         compare(["fly"])
