@@ -59,12 +59,14 @@ def within(tick: float, spread: tuple[float, float, float]) -> bool:
 
 
 def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw each stage's CPU seconds, both axes logarithmic, and its peak memory over the number of clips."""
+    """Draw what each stage's exponent is of, both axes logarithmic, and its peak memory over the number of clips."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    counted = not any("nan" in row["giga_instructions"] for row in rows)
+    work, title_of_work = ("giga_instructions", "1e9 instructions") if counted else ("cpu_seconds", "CPU seconds")
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axes in panels:
         axes.set_xscale("log")
@@ -73,10 +75,10 @@ def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
     for row in rows:
         clips = [int(value) for value in row["clips"].split("/")]
         labels = (f"{row['stage']}: exponent {row['exponent']}", f"{row['stage']}: x {row['memory_16x_over_1x']}")
-        for axes, column, label in zip(panels, ("cpu_seconds", "peak_mb"), labels, strict=True):
+        for axes, column, label in zip(panels, (work, "peak_mb"), labels, strict=True):
             axes.plot(clips, [float(value) for value in row[column].split("/")], "o-", label=label)
     every = sorted({int(value) for row in rows for value in row["clips"].split("/")})
-    for axes, title in zip(panels, ("CPU seconds, start included", "peak memory, MB"), strict=True):
+    for axes, title in zip(panels, (f"{title_of_work}, start included", "peak memory, MB"), strict=True):
         axes.set_xlabel("clips")
         axes.set_xticks(every, map(str, every))
         axes.set_title(title, fontsize=10, loc="left")

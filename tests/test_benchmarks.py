@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import math
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import compare
-from benchmarks.growth import Usage, exponent, row_of
+from benchmarks.growth import MEASURE, Usage, exponent, row_of
 from benchmarks.material import preset, training_on
 from benchmarks.peers.i3d import PublishedI3D, published_loss
 from benchmarks.peers.loader import published_clip
@@ -71,6 +72,21 @@ def test_a_stages_growth_is_a_line_of_the_table_and_of_the_picture(tmp_path: Pat
     assert (row["clips"], row["exponent"], row["memory_16x_over_1x"]) == ("8/32/128", "1.00", "1.00")
     draw_growth([row], tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_exponent_is_that_of_instructions_where_they_are_counted():
+    slow_and_fast = [Usage(seconds, 90, 2 + clips) for seconds, clips in ((5, 8), (90, 32), (95, 128))]
+    assert row_of("ingest", [8, 32, 128], slow_and_fast)["exponent"] == "1.00"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no server outlives its command")
+def test_what_a_process_does_that_outlives_the_command_is_counted():
+    burn = "import time\nwhile time.process_time() < 0.5: pass"
+    leave = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {burn!r}])"
+    measure = [sys.executable, "-c", MEASURE, sys.executable, "-c", leave]
+    status, seconds, _ = json.loads(subprocess.run(measure, capture_output=True, check=True).stdout)
+    assert status == 0
+    assert seconds > 0.5
 
 
 def test_what_does_not_grow_has_no_exponent():
