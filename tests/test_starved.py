@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 from calse.corpus.importing import import_folder
@@ -96,6 +97,7 @@ def test_what_may_not_be_read_or_written_is_named_in_one_line(tmp_path, closed, 
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 616562688 bytes"), True),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), True),
+        (cv2.error("OpenCV: error: (-4:Insufficient memory) Failed to allocate 1200000000 bytes"), True),
         (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),
         (RuntimeError("shapes differ"), False),
     ],

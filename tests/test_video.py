@@ -273,6 +273,31 @@ def test_a_hostile_item_costs_itself_only():
     ], "a file that waits for its turn of the machine is not refused"
 
 
+kept = []
+
+
+def keep_gigabytes(count):
+    """Take memory and never give it back, as a decoder does that leaks, and say how many others were served here."""
+    before = len(kept)
+    kept.append(np.zeros(count * 1024**3, np.uint8))  # address space only: nobody touches it
+    return before
+
+
+def resize_hugely(side):
+    return cv2.resize(np.zeros((8, 8, 3), np.uint8), (side, side)).shape
+
+
+def test_an_item_is_not_blamed_for_the_memory_that_others_left_in_its_process(monkeypatch):
+    monkeypatch.setenv("CALSE_WORKERS", "1")
+    served, *others, giant, last = map_sandboxed(keep_gigabytes, [1, 1, 1, 3, 1], "try", 20)
+    assert (served, others, last) == (0, [0, 0], 0), "each took half of the memory: every second needs a new process"
+    assert giant == Refused("takes over 2 GiB of memory"), "what no process can serve is refused"
+
+
+def test_opencvs_word_for_too_little_memory_refuses_the_item():
+    assert map_sandboxed(resize_hugely, [32000, 8], "try", 20) == [Refused("takes over 2 GiB of memory"), (8, 8, 3)]
+
+
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
 def test_an_item_whose_process_somebody_else_killed_is_not_blamed(how):
     with pytest.raises(StarvedError, match="was killed; out of memory"):

@@ -5,7 +5,7 @@ class CalseError(Exception):
     """What is wrong, where (file, clip or parameter), and what to do about it, in one line."""
 
 
-MEMORY = ("allocate memory", "out of memory", "failed to map segment")
+MEMORY = ("allocate memory", "out of memory", "Insufficient memory", "failed to map segment")
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from calse.errors import CalseError, StarvedError
+from calse.errors import CalseError, StarvedError, lacks_memory
 from calse.lifeline import end_with_parent
 from calse.parallel import progress_bar, worker_count
 
@@ -33,6 +33,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class _Failed:
+    """What may be the fault of a process that has served others: its memory is in pieces, or used up."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class _Bug:
     """An error that is ours and not the file's."""
 
@@ -46,7 +53,8 @@ def map_sandboxed(
 
     An item gives Refused when the function raises CalseError, takes over `seconds` of CPU time or HANGS times that by
     the clock, over MEMORY bytes, or brings its process down; the others go on. Processes serve many items and start
-    anew after a death. Raises StarvedError when somebody else ended a process: the file may be sound.
+    anew after a death; only a new one may refuse an item for its memory or its death. Raises StarvedError when somebody
+    else ended a process: the file may be sound.
     """
     cells = [_Cell(function, seconds) for _ in range(max(1, min(worker_count(), len(items))))]
     free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
@@ -85,18 +93,26 @@ class _Cell(Generic[Item, Result]):
 
     def run(self, item: Item) -> Result | Refused:
         """Return the answer of the process, or why there is none."""
-        if self._process is None or not self._process.is_alive():
-            self._start()
-        try:
-            self._pipe.send(item)
-            answer: Result | Refused | StarvedError | _Bug = self._pipe.recv()
-        except (EOFError, OSError):
-            return Refused(self._cause_of_death())
+        served_others = self._process is not None and self._process.is_alive()
+        answer = self._ask(item)
+        if served_others and isinstance(answer, _Failed):
+            self.stop()
+            answer = self._ask(item)
         if isinstance(answer, StarvedError):
             raise answer
         if isinstance(answer, _Bug):
             raise RuntimeError(answer.text)
-        return answer
+        return Refused(answer.reason) if isinstance(answer, _Failed) else answer
+
+    def _ask(self, item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
+        """Send an item to the process, started when none is alive, and return what it answers or why it died."""
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        try:
+            self._pipe.send(item)
+            return self._pipe.recv()  # type: ignore[no-any-return]
+        except (EOFError, OSError):
+            return self._cause_of_death()
 
     def kill(self) -> None:
         """End the process under the thread that waits for its answer."""
@@ -120,18 +136,19 @@ class _Cell(Generic[Item, Result]):
         self._process.start()
         theirs.close()
 
-    def _cause_of_death(self) -> str:
+    def _cause_of_death(self) -> Refused | _Failed:
         assert self._process is not None
         self._process.join(5)
         code = self._process.exitcode
         self.stop()
         if code == -signal.SIGPROF:
-            return f"took over {self._seconds:g} seconds of CPU time"
+            return Refused(f"took over {self._seconds:g} seconds of CPU time")
         if code == -signal.SIGALRM:
-            return f"did not end within {HANGS * self._seconds:g} seconds"
+            return Refused(f"did not end within {HANGS * self._seconds:g} seconds")
         if code in FROM_OUTSIDE:
             raise StarvedError("a process that reads videos was killed; out of memory? set CALSE_WORKERS=1")
-        return f"brought its decoder down ({signal.Signals(-code).name if code and code < 0 else f'exit code {code}'})"
+        how = signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
+        return _Failed(f"brought its decoder down ({how})")
 
 
 def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
@@ -152,16 +169,16 @@ def _set_timers(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
 
 
-def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Bug:
+def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
     try:
         return function(item)
     except StarvedError as error:
         return error
     except CalseError as error:
         return Refused(str(error))
-    except MemoryError:
-        return Refused(f"takes over {MEMORY // 1024**3} GiB of memory")
-    except Exception:
+    except Exception as error:
+        if lacks_memory(error):
+            return _Failed(f"takes over {MEMORY // 1024**3} GiB of memory")
         return _Bug(traceback.format_exc())
 
 
