@@ -1,5 +1,6 @@
 """Figures of a swap: each against cases whose answer is known, the whole against a perfect swap and two bad ones."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from calse.faceswap.likeness import distances, identity_moved, quotas, sample
 from calse.faceswap.pictures import detail, flicker, grey_faces, outside_difference, psnr, ssim
 from calse.faceswap.quality import assess_set, failures
 from calse.faceswap.sheet import SIDE, write_sheet
+from calse.faceswap.track import LANDMARKS
 from calse.faceswap.truth import raw_frames
 from calse.params import check_params
 from calse.video.decode import Frame
@@ -186,6 +188,13 @@ def test_a_perfect_swap_passes(world):
     assert figures["truth"]["lips"]["swapped"] > 0.7
     assert figures["outside"]["median"] > 1  # a whole other person is more than a face
     assert assess(world, "perfect", world[3]) == figures
+
+
+def test_a_worker_sends_figures_back_and_no_landmarks(world):
+    layout, clip, frames, _ = world
+    job = quality.Job(swap_of(world, "small", frames), clip, layout, params().faces, "synthetic", 1, 3)
+    sent = pickle.dumps(quality.assess_clip(job))
+    assert len(sent) < len(frames) * LANDMARKS * 4 / 4, "a quarter of one of the three coordinates"
 
 
 def test_a_copy_keeps_everything_but_the_identity_stays(world):

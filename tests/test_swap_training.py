@@ -1,6 +1,10 @@
 """Training of a swap model on cartoon faces: its loss, its draws, its course."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +141,26 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     training.network.head.bias.data.fill_(float("nan"))
     with pytest.raises(CalseError, match="not finite in iteration 1; lower swap-train.lr"):
         training.step()
+
+
+MANY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from calse.faceswap.training_faces import FaceSet
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+paths = [Path(f"{number}.npy") for number in range(1100)]
+for number, path in enumerate(paths):
+    np.save(path, np.full((number % 3, 4, 4, 5), number % 251, np.uint8))
+faces = FaceSet([], paths)
+numbers = np.random.default_rng(0).integers(len(faces), size=2000)
+owners = np.repeat(np.arange(1100), [number % 3 for number in range(1100)])
+assert (faces.take(numbers)[:, 0, 0, 0] == owners[numbers] % 251).all()
+"""
+
+
+def test_more_clips_than_a_process_may_have_files_open(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    done = subprocess.run([sys.executable, "-c", MANY], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

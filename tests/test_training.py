@@ -19,7 +19,7 @@ import torch
 from calse.errors import CalseError
 from calse.files import locked, sha256_of
 from calse.layout import Layout
-from calse.recognition import I3D
+from calse.recognition import I3D, frames_cache
 from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import evaluate, predict_run
 from calse.recognition.fit import Training, fit, prepared_ahead
@@ -349,3 +349,37 @@ def test_a_checkpoint_of_another_split_is_not_evaluated():
             )
     finally:
         split.write_text(text, encoding="utf-8")
+
+
+MANY = """
+import resource, sys
+from dataclasses import asdict, replace
+from calse.clips import COLUMNS, write_rows
+from calse.layout import Layout
+from calse.recognition.evaluate import evaluate
+from calse.recognition.train import train
+from calse.splits import read_split
+from toys import make_repository, toy_params
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    layout = Layout()
+    make_repository(layout.root, takes=1)
+    split = read_split(layout.split("Baseline"))
+    clips = [replace(split.clips[n % 9], clip=f"{split.clips[n % 9].clip}-{n}", take=n + 1) for n in range(1800)]
+    rows = [asdict(clip) | {"SACU": "test" if clip.source == "SACU" else "train"} for clip in clips]
+    write_rows(layout.split("Baseline"), [*COLUMNS, "SACU"], rows)
+    params = replace(toy_params(epochs=1, frames=9, batch=600, micro_batch=300), test_sources=("SACU",), omit=())
+    train(params, layout, "Baseline")
+    evaluate(params, layout, "Baseline")
+"""
+
+
+def test_more_clips_and_larger_batches_than_a_process_may_have_files_open(tmp_path: Path):
+    (tmp_path / "many.py").write_text(MANY)
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(frames_cache.__file__).parents[2])])
+    environment = os.environ | {"PYTHONPATH": path, "DVC_ROOT": str(tmp_path), "CALSE_WORKERS": "1"}
+    done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "metrics/evaluate/Baseline/predictions.csv", newline="", encoding="utf-8") as file:
+        assert sum(1 for _ in csv.DictReader(file)) == 600

@@ -1,7 +1,7 @@
 """One swapped clip beside its original: expression kept, flicker, what else changed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -25,17 +25,14 @@ class FeatureKept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What a swap kept and changed. `landmarks` are the swapped clip's; `original` and `swapped` are FEATURES.
+class Figures:
+    """What a swap kept and changed, in a few numbers.
 
     `flicker` and `detail` are relative to the original's (1: none was added or lost), `outside` is the mean difference
     outside the face in grey levels, `again` the share of the original's faces that are still found; PSNR in dB and SSIM
     are of the face.
     """
 
-    landmarks: Floats
-    original: Series
-    swapped: Series
     expression: dict[str, FeatureKept]
     flicker: float
     detail: float
@@ -48,6 +45,19 @@ class Comparison:
     def kept(self) -> float | None:
         """Mean correlation of the readable features of the expression (not the pose); None when none moves."""
         return mean_kept(self.expression)
+
+
+@dataclass(frozen=True)
+class Comparison(Figures):
+    """Figures and what they are read from: the swapped clip's landmarks, both clips' FEATURES; megabytes a clip."""
+
+    landmarks: Floats
+    original: Series
+    swapped: Series
+
+    def figures(self) -> Figures:
+        """Return the figures alone: what a worker sends back of its clip."""
+        return Figures(**{field.name: getattr(self, field.name) for field in fields(Figures)})
 
 
 def compare(

@@ -7,7 +7,7 @@ import numpy as np
 
 from calse.clips import Clip, read_manifest, verify
 from calse.errors import CalseError
-from calse.faceswap.compare import Comparison, FeatureKept, compare, mean_kept
+from calse.faceswap.compare import FeatureKept, Figures, compare, mean_kept
 from calse.faceswap.expression import FEATURES
 from calse.faceswap.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
 from calse.faceswap.track import Floats, read_track
@@ -50,7 +50,7 @@ class Assessed:
 
     clip: str
     signer: str
-    comparison: Comparison
+    figures: Figures
     truth: dict[str, Agreement]
     before: Floats
     after: Floats
@@ -110,7 +110,7 @@ def assess_clip(job: Job) -> Assessed | None:
     return Assessed(
         clip=job.clip.clip,
         signer=job.parent.signer,
-        comparison=found,
+        figures=found.figures(),
         truth={} if truth is None else agreement(truth, found.original, found.swapped),
         before=embed_frames(job.layout, original, track.landmarks, numbers),
         after=embed_frames(job.layout, swapped, found.landmarks, numbers),
@@ -129,11 +129,11 @@ def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
     """Return the figures of a set."""
     signers = [one.signer for one in assessed for _ in one.before]
     before, after = (np.concatenate([getattr(one, name) for one in assessed]) for name in ("before", "after"))
-    comparisons = [one.comparison for one in assessed]
-    expression = expression_of([comparison.expression for comparison in comparisons])
+    figures = [one.figures for one in assessed]
+    expression = expression_of([one.expression for one in figures])
     kept = mean_kept({name: row for name, (row, _) in expression.items()})
     changes = {
-        name: quartiles([getattr(comparison, name) for comparison in comparisons])
+        name: quartiles([getattr(one, name) for one in figures])
         for name in ("flicker", "detail", "outside", "psnr", "ssim", "again")
     }
     return changes | {
@@ -159,7 +159,7 @@ def expression_of(clips: list[dict[str, FeatureKept]]) -> dict[str, tuple[Featur
 
 def _least_kept(assessed: list[Assessed]) -> list[str]:
     """Name the three clips whose expression suffered most: those to look at."""
-    scores = {one.clip: one.comparison.kept for one in assessed}
+    scores = {one.clip: one.figures.kept for one in assessed}
     return sorted((name for name in scores if scores[name] is not None), key=lambda name: (scores[name], name))[:3]
 
 

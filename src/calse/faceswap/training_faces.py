@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from calse.video.decode import read_frames
 
 Crops = NDArray[np.uint8]
 CHANNELS = 5  # RGB, mask, weight
+OPEN = 64  # files at once: a process may have 256 on some systems
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class FaceSet:
     """All the faces of one person or side, read from disk when they are asked for."""
 
     def __init__(self, clips: list[Clip], paths: list[Path]) -> None:
-        """Open the files of the clips. Raises CalseError when none of them shows a face."""
-        self._parts: list[Crops] = [np.load(path, mmap_mode="r") for path in paths]
-        self._ends = np.cumsum([len(part) for part in self._parts])
+        """Count the faces in the files of the clips. Raises CalseError when none of them shows a face."""
+        self._paths, self._open = paths, lru_cache(OPEN)(_mapped)
+        self._ends = np.cumsum([len(self._open(path)) for path in paths])
         if not len(self):
             sources = ", ".join(sorted({clip.source for clip in clips})) or "no source"
             raise CalseError(f"{sources}: no frame shows a face, so there is nothing to learn; see metrics/faces")
@@ -56,7 +58,13 @@ class FaceSet:
             int(number) - (int(self._ends[part - 1]) if part else 0)
             for number, part in zip(numbers, parts, strict=True)
         ]
-        return np.stack([self._parts[part][row] for part, row in zip(parts, rows, strict=True)])
+        copies = [np.array(self._open(self._paths[part])[row]) for part, row in zip(parts, rows, strict=True)]
+        return np.stack(copies)  # of copies: rows of a map would keep its file open
+
+
+def _mapped(path: Path) -> Crops:
+    """Map a clip's faces `N x side x side x 5` into memory."""
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def cut_faces(

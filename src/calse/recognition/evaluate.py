@@ -1,5 +1,7 @@
 """The evaluate stage: every checkpoint of a recipe reads its test source, once."""
 
+from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +77,18 @@ def predict_run(
         raise CalseError(f"{path} was trained on another {split.path}; rerun the train stage")
     rows = []
     for test_set, clips in tests.items():
-        frames = [open_frames(file) for file in cached_frames(clips, layout, info["params"]["size"])]
+        frames = map(open_frames, cached_frames(clips, layout, info["params"]["size"]))
         head = {"test_source": run.test_source, "seed": run.seed, "test_set": test_set}
         answers = zip(clips, predict(model, info, frames), strict=True)
         rows += [head | prediction_row(clip, *answer, info["classes"]) for clip, answer in answers]
     return info, rows
 
 
-def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+def predict(model: Any, info: dict[str, Any], clips: Iterable[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return scores K and probabilities K of decoded clips T x H x W x 3 uint8, by a network and its JSON.
 
-    In fp32 and with the batches and threads of its training, so that equal weights give equal digits.
+    In fp32 and with the batches and threads of its training, so that equal weights give equal digits. Clips are taken
+    one at a time: thousands of memory maps may be opened as they are asked for.
     """
     import torch
 
@@ -99,9 +102,9 @@ def predict(model: Any, info: dict[str, Any], clips: list[np.ndarray]) -> list[t
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = placed(model, device)
     results: list[tuple[np.ndarray, np.ndarray]] = []
-    size = train.micro_batch or train.batch
-    for start in range(0, len(clips), size):
-        batch = batch_of(clips[start : start + size], train)
+    coming, size = iter(clips), train.micro_batch or train.batch
+    for first in coming:
+        batch = batch_of(chain([first], islice(coming, size - 1)), train)
         with torch.inference_mode():
             scores = clip_scores(model(network_input(batch, train, device)), train.loss)
             chances = probabilities(scores, train.loss)

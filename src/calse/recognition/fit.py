@@ -104,7 +104,7 @@ class Training:
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _batch(self, epoch: int, part: list[int]) -> Batch:
-        clips = [self.clips.open(self.job.frames[clip]) for clip in part]
+        clips = (self.clips.open(self.job.frames[clip]) for clip in part)
         rngs = [np.random.default_rng([stream_seed(self.train_seed, epoch), clip]) for clip in part]
         return batch_of(clips, self.train, rngs, next(self._rooms))
 

@@ -4,7 +4,7 @@ Draws are numpy's everywhere; pixels are taken where the clip lies, in memory or
 difference: None means evaluation, where nothing is drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -77,21 +77,26 @@ def draw_view(shape: Sequence[int], train: Train, rng: np.random.Generator | Non
 
 
 def batch_of(
-    clips: Sequence[Frames],
+    clips: Iterable[Frames],
     train: Train,
     rngs: Sequence[np.random.Generator | None] = (),
     room: np.ndarray | None = None,
 ) -> Batch:
     """Return what is seen of clips T x H x W x 3 uint8 RGB, each drawn with its own `rng`; without, as evaluation does.
 
-    In memory one copy is made, into `room` (at least N x T x S x S x 3 uint8) when there is some to use again.
+    Clips are taken one at a time: of maps that are opened as they are asked for, no more than two are open. In memory
+    one copy is made, into `room` (at least N x T x S x S x 3 uint8) when there is some to use again.
     """
-    views = [draw_view(clip.shape, train, rng) for clip, rng in zip(clips, rngs or [None] * len(clips), strict=True)]
-    shape = (len(clips), train.frames, train.size, train.size, 3)
-    room = np.empty(shape, np.uint8) if room is None else room[: len(clips)]
-    frames = [seen(clip, view, place) for clip, view, place in zip(clips, views, room, strict=True)]
-    in_memory = all(isinstance(clip, np.ndarray) for clip in clips)
-    return Batch(room if in_memory else frames, np.stack([view.gains for view in views]))
+    frames: list[Frames] = []
+    gains = []
+    for number, clip in enumerate(clips):
+        view = draw_view(clip.shape, train, rngs[number] if rngs else None)
+        place = np.empty((train.frames, train.size, train.size, 3), np.uint8) if room is None else room[number]
+        frames.append(seen(clip, view, place))
+        gains.append(view.gains)
+    if not all(isinstance(one, np.ndarray) for one in frames):
+        return Batch(frames, np.stack(gains))
+    return Batch(np.stack(frames) if room is None else room[: len(frames)], np.stack(gains))
 
 
 def seen(clip: Frames, view: View, place: np.ndarray) -> Frames:
