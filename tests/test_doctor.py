@@ -1,5 +1,6 @@
 """`calse doctor` sees what is broken and says how to mend it: each thing is broken for real."""
 
+import itertools
 import shutil
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from calse.errors import CalseError
 from calse.faceswap.models import MODELS
 from calse.layout import Layout
 from calse.params import read_params
+from calse.video import encode
 
 ROOT = Path(__file__).parents[1]
 PARAMS = read_params(ROOT / "presets/synthetic.yaml")
@@ -45,7 +47,7 @@ def test_a_fresh_clone_is_examined_and_nothing_in_it_is_wrong(capsys: pytest.Cap
 
 def test_outside_a_repository_it_says_so(capsys: pytest.CaptureFixture[str]):
     found = examine()
-    assert list(found) == ["python", "decoder", "repository"]
+    assert list(found) == ["python", "decoder", "encoder", "repository"]
     with pytest.raises(CalseError, match="^repository: mend this first"):
         print_findings(found)
     assert "holds no study: there is no dvc.yaml  ->  cd into your clone" in capsys.readouterr().out
@@ -71,6 +73,14 @@ def test_a_missing_decoder_is_a_warning(monkeypatch: pytest.MonkeyPatch):
     assert machine.decoder().level == "ok"
     monkeypatch.setitem(sys.modules, "decord", None)
     assert machine.decoder().level == "warn"
+
+
+def test_an_encoder_that_does_not_repeat_itself_is_seen(monkeypatch: pytest.MonkeyPatch):
+    assert machine.encoder().level == "ok"
+    quantisers = itertools.count(20)
+    write = encode.write_video
+    monkeypatch.setattr(encode, "write_video", lambda *given: write(*given, qp=next(quantisers)))
+    assert machine.encoder().level == "wrong"
 
 
 @pytest.mark.parametrize(("free", "level"), [(10**9, "wrong"), (5 * 10**9, "warn"), (10**11, "ok")])

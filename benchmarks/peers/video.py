@@ -7,7 +7,7 @@ import av
 import cv2
 import numpy as np
 
-from calse.video.encode import CRF, SPEED
+from calse.video.encode import QP, SPEED
 
 
 def published_affine(video: Path, target: Path, matrix: np.ndarray) -> None:
@@ -34,7 +34,7 @@ def decode_and_encode(video: Path, target: Path, size: tuple[int, int] | None = 
         pictures = source.streams.video[0]
         pictures.thread_count = 1
         width, height = size or (pictures.codec_context.width, pictures.codec_context.height)
-        stream = container.add_stream("libx264", rate=25, options=SPEED | {"crf": str(CRF)})
+        stream = container.add_stream("libx264", rate=25, options=SPEED | {"qp": str(QP)})
         stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
         for number, frame in enumerate(source.decode(pictures)):
             small = frame.reformat(width, height, "yuv420p")

@@ -18,7 +18,11 @@ STYLES = {"ok": "green", "warn": "yellow", "wrong": "bold red"}
 
 def examine() -> dict[str, Finding]:
     """Run every check that makes sense here, side by side, and return what each found, in a fixed order."""
-    checks: dict[str, Callable[[], Finding]] = {"python": machine.python, "decoder": machine.decoder}
+    checks: dict[str, Callable[[], Finding]] = {
+        "python": machine.python,
+        "decoder": machine.decoder,
+        "encoder": machine.encoder,
+    }
     try:
         params = read_params() if Path("dvc.yaml").is_file() else None
     except CalseError as error:

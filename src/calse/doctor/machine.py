@@ -67,6 +67,29 @@ def decoder() -> Finding:
     return Finding("ok", "a clip written and read again is the same")
 
 
+def encoder() -> Finding:
+    """Are equal frames encoded to equal bytes, wherever they lie in memory?"""
+    import numpy as np
+
+    from calse.files import sha256_of
+    from calse.video.encode import write_video
+
+    y, x = np.mgrid[0:144, 0:192]
+    frames = np.stack([(x * 3 + y * 2 + t * 5) % 256 for t in range(20)]).astype(np.uint8)[..., None].repeat(3, -1)
+    files = set()
+    with TemporaryDirectory() as folder:
+        for start in range(5):
+            room = np.empty(frames.size + 4, np.uint8)
+            moved = room[start : start + frames.size].reshape(frames.shape)
+            moved[:] = frames
+            write_video(Path(folder) / "clip.mp4", moved, 25)
+            files.add(sha256_of(Path(folder) / "clip.mp4"))
+    if len(files) > 1:
+        what = f"equal frames gave {len(files)} different files of 5: clips made again will not be the same"
+        return Finding("wrong", what, SETUP)
+    return Finding("ok", "equal frames give equal bytes")
+
+
 def disk() -> Finding:
     """Is there room for clips, weights and decoded frames?"""
     free = shutil.disk_usage(main_repository()).free

@@ -33,7 +33,7 @@ def copy_videos(videos: list[Foreign], seconds: float) -> list[str]:
 def safe_copy(job: Foreign) -> None:
     """Decode a video and write its copy. Raises CalseError saying what is wrong with it."""
     try:
-        write_video(job.copy, _square_pixels(job.video), probe(job.video).fps, crf=LOSSLESS)
+        write_video(job.copy, _square_pixels(job.video), probe(job.video).fps, qp=LOSSLESS)
     except StarvedError:
         raise
     except CalseError as error:
