@@ -2,8 +2,10 @@
 
 import json
 import os
+from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,12 +39,41 @@ def without_counters(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in state.items() if "num_batches" not in name}
 
 
+def as_arrays(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """As numpy arrays: one of the other byte order, one in columns, and text beside them."""
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    other = "Conv3d_1a_7x7.bn.weight"
+    arrays[other] = arrays[other].astype(">f4")
+    columns = "Conv3d_2b_1x1.conv3d.weight"
+    return arrays | {columns: np.asfortranarray(arrays[columns]), "labels": np.array(["SUR"])}
+
+
+def prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def optimiser_state() -> dict:
+    model = small()
+    optimiser = torch.optim.Adam(model.parameters())
+    model(torch.rand(1, 3, 9, 32, 32)).sum().backward()
+    optimiser.step()
+    return optimiser.state_dict()
+
+
 FORMS = {
     "344 keys": lambda state: state,
     "287 keys": without_counters,
     "DataParallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
     "state_dict": lambda state: {"epoch": 3, "state_dict": state},
     "model, DataParallel": lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}},
+    "compiled": lambda state: prefixed("_orig_mod.", state),
+    "Lightning": lambda state: {"epoch": 3, "state_dict": prefixed("model.", state), "optimizer_states": [{}]},
+    "net": lambda state: {"net": prefixed("module._orig_mod.", state)},
+    "any key": lambda state: {"models": {"student": prefixed("backbone.net.", state)}, "epoch": 1},
+    "optimiser": lambda state: {"optimizer_state_dict": optimiser_state(), "model_state": state},
+    "numpy scalars": lambda state: {"best": np.float64(0.61), "n": np.int64(3), "ok": np.bool_(1), "state_dict": state},
+    "options": lambda state: {"args": Namespace(lr=0.1, out=Path("runs"), seed=np.int64(1)), "state_dict": state},
+    "numpy arrays": lambda state: {"accuracy": np.array(["a", None], object)} | prefixed("net.", as_arrays(state)),
     "half precision": lambda state: {name: t.half() if t.is_floating_point() else t for name, t in state.items()},
 }
 
@@ -81,12 +112,31 @@ class Attack:
         return os.mkdir, (str(self.target),)
 
 
-def test_code_in_a_checkpoint_is_refused_and_never_run(tmp_path: Path):
+class AttackInNumpysName(Attack):
+    """What numpy's own functions would be called with, were they called: they load objects that run code."""
+
+    def __reduce__(self) -> tuple:
+        return np.array([0]).__reduce__()[0], (np.ndarray, (0,), b"b"), (1, (1,), np.dtype("O"), False, [self.inner()])
+
+    def inner(self) -> Attack:
+        return Attack(self.target)
+
+
+@pytest.mark.parametrize("attack", [Attack, AttackInNumpysName])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_checkpoint_is_refused_and_never_run(attack: type[Attack], zipped: bool, tmp_path: Path):
     target, path = tmp_path / "attacked", tmp_path / "evil.pt"
-    torch.save({"state_dict": foreign_state(), "extra": Attack(target)}, path)
-    with pytest.raises(CalseError, match=r"evil\.pt asks to run code or is damaged"):
+    content = {"state_dict": foreign_state(), "extra": attack(target)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CalseError, match=r"evil\.pt asks to run code or is damaged \(posix\.mkdir\)"):
         load_pretrained(small(), path)
     assert not target.exists()
+
+
+def test_a_pickled_network_is_refused_with_what_to_do(tmp_path: Path):
+    torch.save(small(), tmp_path / "whole.pt")
+    with pytest.raises(CalseError, match=r"whole\.pt .*\(calse\.recognition\.i3d\.I3D\); .* state_dict\(\)"):
+        load_pretrained(small(), tmp_path / "whole.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut"])

@@ -1,18 +1,25 @@
 """Starting from somebody else's checkpoint: Kinetics and WLASL files as they are found in the wild."""
 
 import pickle
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from calse.errors import CalseError
 
-WRAPPERS = ("state_dict", "model", "model_state_dict")
 COUNTER = "num_batches_tracked"
+# What training scripts leave beside or instead of tensors. Each is read by name only: none of it is called.
+DATA = [f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")]
+DATA += ["numpy.dtype", "numpy.ndarray", "argparse.Namespace", "types.SimpleNamespace"]
+DATA += ["pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "pathlib.PureWindowsPath"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,13 @@ class LoadReport:
 def load_pretrained(model: nn.Module, path: Path, head: str = "logits") -> LoadReport:
     """Copy what matches of a checkpoint into `model` and say what did.
 
-    Takes plain and wrapped dictionaries, the `module.` prefix, any float type, with or without batch
-    counters (which restart at 0), and safetensors. The layer `head` is dropped when it has another number of
-    classes. Nothing in the file is ever executed. Raises CalseError naming the file when it cannot be
+    Takes dictionaries of tensors or numpy arrays, nested under any keys and with any prefix to their names, any float
+    type, with or without batch counters (which restart at 0), and safetensors. The layer `head` is dropped when it has
+    another number of classes. Nothing in the file is ever executed. Raises CalseError naming the file when it cannot be
     read, holds nothing of this network, or has a body of another shape.
     """
-    found = {name: tensor for name, tensor in read_state(path).items() if not name.endswith(COUNTER)}
+    state = named_as(read_state(path), model.state_dict().keys())
+    found = {name: tensor for name, tensor in state.items() if not name.endswith(COUNTER)}
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTER)}
     matched = [name for name in own if name in found and found[name].shape == own[name].shape]
     if not any(found[name].dim() > 1 and not name.startswith(f"{head}.") for name in matched):
@@ -55,28 +63,65 @@ def load_pretrained(model: nn.Module, path: Path, head: str = "logits") -> LoadR
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a checkpoint's tensors by name, unwrapped. Raises CalseError naming the file."""
+    """Read all tensors of a checkpoint under their dotted names. Raises CalseError naming the file."""
+    allowed: list[tuple[Callable[..., Any], str]] = [(Inert, name) for name in DATA]
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(allowed):  # type: ignore[arg-type]
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(tensors_of(content))
     except FileNotFoundError:
         raise CalseError(f"train.pretrained: {path} is missing") from None
-    except pickle.UnpicklingError:
-        raise CalseError(f"{path} asks to run code or is damaged; only files of plain tensors are read") from None
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({asked[1]})" if asked else ""
+        raise CalseError(
+            f"{path} asks to run code or is damaged{what}; only tensors are read: keep a network's state_dict()"
+        ) from None
     except Exception as error:  # a damaged file may raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CalseError(f"{path} is not a checkpoint: {reason[:200]}") from None
-    return tensors_of(content)
 
 
-def tensors_of(content: object) -> dict[str, Tensor]:
-    """Unwrap a loaded checkpoint and take the `module.` prefix off its names."""
-    while isinstance(content, Mapping):
-        inner = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    if not isinstance(content, Mapping):
-        return {}
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+class Inert:
+    """Stands for a class or function that a checkpoint names: keeps what it is given and does nothing."""
+
+    arguments: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *arguments: Any) -> "Inert":
+        """Make one, however unpickling asks for it."""
+        made = super().__new__(cls)
+        made.arguments, made.state = arguments, None
+        return made
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def tensors_of(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of nested dictionaries under dotted names, numpy's arrays of numbers as tensors."""
+    if isinstance(content, Tensor):
+        yield name, content
+    elif isinstance(content, Inert) and isinstance(content.state, tuple) and len(content.state) == 5:
+        _, shape, dtype, by_columns, data = content.state
+        order, kind = dtype.state[1].replace("|", "="), dtype.arguments[0]
+        if re.fullmatch(r"[fiu][1248]", kind):
+            array = np.frombuffer(data, f"{order}{kind}").reshape(shape, order="F" if by_columns else "C")
+            yield name, torch.tensor(array.astype(kind))
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from tensors_of(value, f"{name}.{key}" if name else str(key))
+
+
+def named_as(state: dict[str, Tensor], own: Collection[str]) -> dict[str, Tensor]:
+    """Return the tensors below the prefix under which most of a network's own names are found, without that prefix."""
+    prefixes: Counter[str] = Counter()
+    for name in state:
+        parts = name.split(".")
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in own:
+                prefixes["".join(f"{part}." for part in parts[:start])] += 1
+    best = max(prefixes, key=lambda prefix: prefixes[prefix], default="")
+    return {name.removeprefix(best): tensor for name, tensor in state.items() if name.startswith(best)}
