@@ -11,8 +11,8 @@ import pytest
 from calse.errors import CalseError, StarvedError
 from calse.video.decode import Frame, iterate_frames, iterate_pictures, iterate_planes, probe, read_frames
 from calse.video.encode import write_video
-from calse.video.normalise import at_rate, fitted, fitted_size, resized
-from calse.video.planes import Planes, frame_of, planes_of, planes_of_rgb
+from calse.video.normalise import at_rate, fitted, fitted_size
+from calse.video.planes import Planes, frame_of, planes_of, planes_of_rgb, resized
 from calse.video.sandbox import Refused, map_sandboxed
 from videos import moving, patched, remux, write_bad_files, write_clip
 

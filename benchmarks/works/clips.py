@@ -21,7 +21,8 @@ from calse.corpus.ingest import Job, make_clip
 from calse.corpus.raw import RawVideo
 from calse.layout import Layout
 from calse.video.decode import read_frames
-from calse.video.normalise import fitted_size, resized
+from calse.video.normalise import fitted_size
+from calse.video.planes import resized
 
 MIXED = {  # name: codec, pixel format, width, height, frames a second
     "modern.mp4": ("libx264", "yuv420p", 640, 360, 30),

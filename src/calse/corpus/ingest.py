@@ -16,7 +16,8 @@ from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
 from calse.params import Params
 from calse.resume import resumable
-from calse.video.decode import Picture, iterate_pictures, probe, quarter_turns
+from calse.video.decode import Picture, iterate_pictures, probe
+from calse.video.display import doubts
 from calse.video.encode import encoder_version, write_video
 from calse.video.normalise import at_rate, fitted
 from calse.video.planes import coded_values
@@ -100,7 +101,7 @@ def make_clip(job: Job) -> Clip:
         raise
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{job.raw}: ").removeprefix(f"{job.target}: ")) from None
-    made = {
+    made: dict[str, Any] = {
         "raw": job.raw.name,
         "raw_sha256": job.video.sha256,
         "raw_width": seen.shape[1],
@@ -109,6 +110,8 @@ def make_clip(job: Job) -> Clip:
         "raw_frames": seen.frames,
         "encoder": encoder_version(),
     }
+    if seen.doubts:
+        made["doubts"] = sorted(seen.doubts)
     return _clip(job, seen.content(), compact_json(made))
 
 
@@ -134,20 +137,22 @@ def _clip(job: Job, content: str, made: str) -> Clip:
 
 
 class _Seen:
-    """Counts and hashes the pictures that pass by, so that each is decoded once; `shape` is upright."""
+    """Counts, hashes and doubts the pictures that pass by, so that each is decoded once; `shape` is upright."""
 
     def __init__(self) -> None:
         self.frames, self.shape = 0, (0, 0)
+        self.doubts: set[str] = set()
         self._digest = hashlib.sha256()
 
     def watch(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """Yield the pictures as they come."""
         for picture in pictures:
-            coded = picture.coded
-            self.frames, self.shape = self.frames + 1, (coded.height, coded.width)
-            if quarter_turns(coded) % 2:
+            width, height = picture.size
+            self.frames, self.shape = self.frames + 1, (height, width)
+            if picture.orientation.exchanged:
                 self.shape = self.shape[::-1]
-            for plane in coded_values(coded):
+            self.doubts.update(doubts(picture.coded))
+            for plane in coded_values(picture.coded):
                 self._digest.update(np.ascontiguousarray(plane).data)
             yield picture
 

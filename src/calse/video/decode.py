@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from calse.errors import CalseError
-from calse.video.planes import Planes, planes_of
+from calse.video.display import Orientation, displayed, name_matrix, orientation_of
+from calse.video.fields import progressive
+from calse.video.packets import decoded, is_another_clock
+from calse.video.planes import Planes, planes_of, resized
 
 if TYPE_CHECKING:
     import av
     import av.container
 
-# Some formats make FFmpeg open further files or addresses that the file names; a video needs none of them.
-_SAFE = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,gif,mpegts,mpeg,flv,asf"}
+# Only formats that hold everything themselves: a playlist (hls, concat, dash ...), a list of pictures or a device makes
+# FFmpeg open further files or addresses, which the file names.
+_FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,dv,mxf,yuv4mpegpipe"
+_SAFE = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 LONGEST, SLENDEREST = 8192, 8  # pixels of a side; how many times longer than the other one
 HOURS = 6  # a damaged clock claims days, which would be filled with copies of a frame
+SAME_SHAPE = 0.03  # by how much the aspect may differ where a call changes its size: both sides are rounded
 
 
 @dataclass(frozen=True)
@@ -46,16 +52,21 @@ class Frame(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """One decoded picture as it is coded: its rotation tag is still to be followed; the aspect is the coded pixels'."""
+    """One decoded picture, progressive but otherwise as it is coded; the aspect is the coded pixels'.
+
+    `size` is the width and height of the file's first picture, which all are brought to.
+    """
 
     seconds: float
     duration: float
     coded: "av.VideoFrame"
     pixel_aspect: float
+    size: tuple[int, int]
+    orientation: Orientation
 
 
 def read_frames(path: Path) -> np.ndarray:
-    """Decode a whole clip to `T x H x W x 3 uint8` RGB.
+    """Decode a whole clip of ours to `T x H x W x 3 uint8` RGB.
 
     decord reads it, one thread, opened anew each time (a reader kept open, or passed through a fork, eats memory or
     hangs); PyAV where decord is missing or refuses, as it does gif. Raises CalseError naming the file.
@@ -85,31 +96,46 @@ def probe(path: Path) -> VideoInfo:
 
 def iterate_frames(path: Path) -> Iterator[Frame]:
     """Decode a video to RGB, frame by frame, as `iterate_pictures` does."""
-    for seconds, duration, coded, pixel_aspect in iterate_pictures(path):
-        yield Frame(seconds, duration, *_upright(coded, pixel_aspect))
+    for picture in iterate_pictures(path):
+        image = resized(displayed(picture.coded, picture.size).to_ndarray(format="rgb24"), picture.size)
+        aspect = 1 / picture.pixel_aspect if picture.orientation.exchanged else picture.pixel_aspect
+        yield Frame(picture.seconds, picture.duration, np.ascontiguousarray(picture.orientation.upright(image)), aspect)
 
 
 def iterate_pictures(path: Path) -> Iterator[Picture]:
     """Decode a video picture by picture, in the order and at the times shown; the first is at 0 seconds.
 
-    Raises CalseError naming the file when it does not open, holds no picture, is damaged anywhere or ends early.
+    Raises CalseError naming the file when it does not open, holds no picture, is damaged anywhere, ends early or
+    changes its shape.
     """
-    shown, first, last = 0, 0.0, 0.0
     with _opened(path) as (container, stream):
-        step, claim = 1 / _rate(stream), stream.frames
-        stream.codec_context.options = {"err_detect": "explode"}  # else damage is painted over
-        for frame in container.decode(stream):
-            seconds = last + step if frame.time is None else frame.time
-            first = first if shown else seconds
-            last, shown = max(last, seconds) if shown else seconds, shown + 1
-            if frame.is_corrupt:
-                raise CalseError(f"{path}: frame {shown} is damaged")
-            pixel_aspect = float(stream.sample_aspect_ratio or 1)
-            _check_shape(path, frame.width, frame.height, pixel_aspect)
-            duration = float(frame.duration * frame.time_base) if frame.duration else step
-            if last - first + duration > HOURS * 3600:
-                raise CalseError(f"{path}: claims to last more than {HOURS} hours")
-            yield Picture(last - first, duration, frame, pixel_aspect)
+        pictures = _pictures(path, container, stream)
+        # FFmpeg marks H.265 as interlaced only where it is coded field by field: nothing is woven there.
+        yield from pictures if stream.codec_context.name == "hevc" else progressive(pictures)
+
+
+def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator[Picture]:
+    shown, first, last, shift, size = 0, 0.0, 0.0, 0.0, (0, 0)
+    step, claim = 1 / _rate(stream), stream.frames
+    pixel_aspect = float(stream.sample_aspect_ratio or 1)
+    for time, frame in decoded(container, stream):
+        seconds = last + step if time is None else time + shift
+        if shown and is_another_clock(seconds - last, container.format.name):
+            shift, seconds = shift + last + step - seconds, last + step
+        first = first if shown else seconds
+        last, shown = max(last, seconds) if shown else seconds, shown + 1
+        if frame.is_corrupt:
+            raise CalseError(f"{path}: frame {shown} is damaged")
+        size = size if shown > 1 else (frame.width, frame.height)
+        _check_shape(path, frame.width, frame.height, pixel_aspect)
+        if abs(frame.width * size[1] / (frame.height * size[0]) - 1) > SAME_SHAPE:
+            turns = f"{size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at frame {shown}"
+            raise CalseError(f"{path}: changes its shape from {turns}; cut it there")
+        duration = float(frame.duration * frame.time_base) if frame.duration else step
+        if last - first + duration > HOURS * 3600:
+            raise CalseError(f"{path}: claims to last more than {HOURS} hours")
+        name_matrix(frame)
+        yield Picture(last - first, duration, frame, pixel_aspect, size, orientation_of(frame))
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
     if shown < claim or not claim:
@@ -161,11 +187,13 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
             videos = [stream for stream in container.streams.video if not _is_cover(stream)]
             if not videos:
                 raise CalseError(f"{path}: holds no video")
-            if videos[0].codec_context is None:
+            best = container.streams.best("video")  # as players choose: the default track
+            video = best if best in videos else videos[0]
+            if video.codec_context is None:
                 raise CalseError(f"{path}: holds a video in an unknown format")
-            videos[0].thread_count = 1
+            video.thread_count = 1
             what = "is damaged"
-            yield container, videos[0]
+            yield container, video
     except (CalseError, MemoryError):
         raise
     except Exception as error:  # there is no end to what a damaged file makes a decoder raise
@@ -182,15 +210,3 @@ def _is_cover(stream: "av.VideoStream") -> bool:
 def _rate(stream: "av.VideoStream") -> float:
     """Return frames a second as the container says, or 25 when it says nothing."""
     return float(stream.average_rate or stream.guessed_rate or 25)
-
-
-def quarter_turns(frame: "av.VideoFrame") -> int:
-    """Return how many quarter turns, against the clock, its rotation tag asks for: 0 to 3."""
-    return int(frame.rotation) // 90 % 4
-
-
-def _upright(frame: "av.VideoFrame", pixel_aspect: float) -> tuple[np.ndarray, float]:
-    """Return a frame as RGB and its pixel aspect, turned as its rotation tag asks (decord does so by itself)."""
-    turns = quarter_turns(frame)
-    image = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-    return image, 1 / pixel_aspect if turns % 2 else pixel_aspect

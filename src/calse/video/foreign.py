@@ -9,7 +9,8 @@ import numpy as np
 from calse.errors import CalseError, StarvedError
 from calse.video.decode import iterate_frames, probe
 from calse.video.encode import write_video
-from calse.video.normalise import fitted_size, resized
+from calse.video.normalise import fitted_size
+from calse.video.planes import resized
 from calse.video.sandbox import Refused, map_sandboxed
 
 LOSSLESS = 0  # the result is encoded once more, and only that may lose

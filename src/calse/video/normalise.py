@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import numpy as np
-
-from calse.video.decode import Frame, Picture, quarter_turns
+from calse.video.decode import Frame, Picture
+from calse.video.display import displayed
 from calse.video.planes import Planes, planes_of
 
 Timed = TypeVar("Timed", Frame, Picture)
@@ -54,8 +53,8 @@ def fitted(pictures: Iterable[Picture], short_side: int) -> Iterator[Planes]:
 def _fitted(picture: Picture, short_side: int) -> Planes:
     from av.video.reformatter import ColorRange, Colorspace
 
-    coded = picture.coded
-    width, height = fitted_size(coded.width, coded.height, picture.pixel_aspect, short_side)
+    width, height = fitted_size(*picture.size, picture.pixel_aspect, short_side)
+    coded = displayed(picture.coded, (width, height))
     small = coded.reformat(
         width,
         height,
@@ -65,14 +64,4 @@ def _fitted(picture: Picture, short_side: int) -> Planes:
         interpolation="AREA" if width * height < coded.width * coded.height else "LANCZOS",
         threads=1,
     )
-    return Planes(*(np.rot90(plane, quarter_turns(coded)) for plane in planes_of(small)))
-
-
-def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize `H x W x 3 uint8` to (width, height): by area when it shrinks, by Lanczos when it grows."""
-    import cv2
-
-    if size == (image.shape[1], image.shape[0]):
-        return image
-    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4))
+    return Planes(*(picture.orientation.upright(plane) for plane in planes_of(small)))

@@ -65,3 +65,13 @@ def coded_values(frame: "av.VideoFrame") -> tuple[np.ndarray, ...]:
     if frame.format.name in ("yuv420p", "yuvj420p"):
         return planes_of(frame)
     return (frame.to_ndarray(format="rgb24"),)
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize `H x W x 3 uint8` to (width, height): by area when it shrinks, by Lanczos when it grows."""
+    import cv2
+
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4))
