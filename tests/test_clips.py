@@ -4,7 +4,7 @@ import pytest
 
 from calse.clips import Clip, normalise_gloss, read_glossary, read_manifest, slug, verify, write_manifest
 from calse.errors import CalseError
-from calse.files import folder_written_aside, sha256_of, written_aside
+from calse.files import sha256_of
 
 CLIP = Clip("S-NO-1", "NO", "S", "ana", 1, "", "", "data/a.mp4", "ab", "cd", 64, 48, 29.97, 12, '{"by":"ingest"}')
 
@@ -58,16 +58,3 @@ def test_a_changed_or_missing_clip_is_refused_by_name(tmp_path):
     path.unlink()
     with pytest.raises(CalseError, match="S-NO-1.*is missing"):
         verify(clip, tmp_path)
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), written_aside(path) as aside:
-        aside.write_text("half")
-        raise RuntimeError
-    with pytest.raises(RuntimeError), folder_written_aside(tmp_path / "folder") as folder:
-        (folder / "b").write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from calse.errors import CalseError
-from calse.files import folder_for_now, folder_written_aside, locked, written_aside
+from calse.files import locked
 from calse.parallel import map_parallel
 from calse.unlock import unlock
 
@@ -143,39 +143,6 @@ def test_a_worker_that_is_killed_is_told_in_one_line():
         map_parallel(signal.raise_signal, [signal.SIGKILL], "decode")
 
 
-def dead_process():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_what_a_killed_process_left_is_swept_at_the_next_start_and_a_living_ones_is_not(tmp_path):
-    dead, living = dead_process(), os.getppid()
-    for owner in (dead, living):
-        (tmp_path / f".set.{owner}.part").mkdir()
-        (tmp_path / f".set.{owner}.part/half.mp4").touch()
-        (tmp_path / f".clip.{owner}.part.mp4").touch()
-    (tmp_path / f".other.{dead}.part").touch()
-    with folder_written_aside(tmp_path / "set") as folder:
-        (folder / "whole.mp4").touch()
-    with written_aside(tmp_path / "clip.mp4") as path:
-        path.touch()
-    left = {f".set.{living}.part", f".clip.{living}.part.mp4", f".other.{dead}.part"}
-    assert {path.name for path in tmp_path.iterdir()} == {"set", "clip.mp4"} | left
-
-
-def test_a_folder_for_now_is_private_gone_afterwards_and_after_a_kill_at_the_next_start(tmp_path):
-    left = tmp_path / f".foreign.{dead_process()}.part"
-    left.mkdir()
-    (left / "somebody.mp4").touch()
-    with pytest.raises(RuntimeError), folder_for_now(tmp_path / "foreign") as folder:
-        assert not left.exists()
-        assert folder.stat().st_mode & 0o077 == 0
-        (folder / "somebody.mp4").touch()
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
-
-
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -198,21 +165,6 @@ def test_a_lock_has_one_holder_and_a_killed_one_lets_go(tmp_path):
         with locked(path, 20), pytest.raises(TimeoutError), locked(path, 0):
             pass
     assert not path.exists()
-
-
-def test_a_folder_is_there_whole_even_when_replacing_fails(tmp_path):
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set/old").touch()
-    with pytest.raises(RuntimeError), folder_written_aside(tmp_path / "set") as folder:
-        (folder / "half").touch()
-        raise RuntimeError
-    assert [path.name for path in tmp_path.rglob("*")] == ["set", "old"]
-
-
-def test_the_longest_file_name_can_be_written_aside(tmp_path):
-    with written_aside(tmp_path / f"{'x' * 251}.mp4") as path:
-        path.touch()
-    assert (tmp_path / f"{'x' * 251}.mp4").exists()
 
 
 @pytest.mark.parametrize(("text", "torn"), [("", True), ('{"a": [', True), ("{}", False), (None, False)])

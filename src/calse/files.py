@@ -8,9 +8,11 @@ import math
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +28,7 @@ CLOSED = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
 }
+FORMER = ".former"  # ends the name of the folder that keeps what is about to be replaced
 
 
 def sha256_of(path: Path) -> str:
@@ -38,7 +41,6 @@ def sha256_of(path: Path) -> str:
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes its place in one step, on failure it is removed."""
     with shortage_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(path)
         try:
             yield aside
@@ -49,30 +51,30 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_aside(folder: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `folder`; on success it replaces `folder`, on failure it is removed."""
+    """Yield an empty temporary folder beside `folder`; on success it replaces `folder`, on failure it is removed.
+
+    The former version is kept until the new one stands. A kill between the two steps leaves it beside its place, and
+    the next call, or `calse unlock`, puts it back.
+    """
     with shortage_named(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(folder)
-        former = aside.with_name(f"{aside.name}.former")
-        aside.mkdir()
+        former = _former_of(aside)
         try:
+            aside.mkdir()
             yield aside
-            if folder.exists():
-                os.replace(folder, former)
-            os.replace(aside, folder)
+            _replace_folder(folder, aside, former)
         finally:
+            put_back(former)
             _remove(aside)
-            _remove(former)
 
 
 @contextmanager
 def folder_for_now(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that only the user may read; it is removed, after a kill at the next call."""
+    """Yield an empty folder beside `path` that only the user may read; it is removed, after a kill at the next one."""
     with shortage_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         folder = _aside(path)
-        folder.mkdir(mode=0o700)
         try:
+            folder.mkdir(mode=0o700)
             yield folder
         finally:
             _remove(folder)
@@ -135,13 +137,31 @@ def _lock(path: Path) -> IO[str] | None:
 
 
 def _aside(path: Path) -> Path:
-    """Return a temporary name beside `path`; what killed processes left there under such a name is removed."""
-    head = f".{path.stem[:80]}."
-    for left in path.parent.iterdir():
-        owner = re.match(rf"{re.escape(head)}(\d+)\.part", left.name)
-        if owner and (int(owner[1]) == os.getpid() or not _runs(int(owner[1]))):
-            _remove(left)
-    return path.with_name(f"{head}{os.getpid()}.part{path.suffix}")
+    """Return a free temporary name beside `path`, whose folder is made; what killed processes left there is swept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.absolute())
+    aside = path.with_name(f".{path.stem[:40]}.{_host()}-{os.getpid()}.part{path.suffix}")
+    put_back(_former_of(aside))
+    _remove(aside)
+    return aside
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes of this host left in a folder; once a process, for a folder may hold many files."""
+    for left in list(folder.iterdir()):
+        owner = re.search(rf"^\..*\.{_host()}-(\d+)\.part", left.name)
+        if owner and int(owner[1]) != os.getpid() and not _runs(int(owner[1])):
+            with suppress(FileNotFoundError):  # another process sweeps here too
+                put_back(left) if left.name.endswith(FORMER) else _remove(left)
+
+
+@cache
+def _host() -> str:
+    """Return a mark of this host and its process namespace: on a shared disk a process id means nothing elsewhere."""
+    space = Path("/proc/self/ns/pid")
+    number = space.stat().st_ino if space.exists() else 0
+    return hashlib.sha256(f"{socket.gethostname()} {number}".encode()).hexdigest()[:8]
 
 
 def _runs(process: int) -> bool:
@@ -151,6 +171,49 @@ def _runs(process: int) -> bool:
         return False
     except PermissionError:
         pass
+    return True
+
+
+def _former_of(aside: Path) -> Path:
+    """Return the folder that keeps, under its own name, what a new folder is about to replace."""
+    return aside.with_name(f"{aside.name}{FORMER}")
+
+
+def _replace_folder(folder: Path, aside: Path, former: Path) -> None:
+    """Move `folder` into `former` and `aside` into its place; again when another process was quicker in between."""
+    while True:
+        if os.path.lexists(folder):
+            former.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(folder, former / folder.name)
+        if _moved(aside, folder):
+            return
+        put_back(former)
+
+
+def put_back(former: Path) -> bool:
+    """Move a folder that nothing has replaced back into its place and say so; one that was replaced is removed."""
+    back = False
+    if former.is_dir():
+        for old in list(former.iterdir()):
+            back = _moved(old, former.with_name(old.name))
+        gone = former.with_name(former.name.removesuffix(FORMER) + ".gone")  # half of a folder must not come back
+        _remove(gone)
+        os.replace(former, gone)
+        _remove(gone)
+    return back
+
+
+def _moved(source: Path, place: Path) -> bool:
+    """Rename a folder and say so, unless another one stands in that place."""
+    if os.path.lexists(place):
+        return False
+    try:
+        os.replace(source, place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
     return True
 
 

@@ -39,7 +39,7 @@ def resumable(function: Callable[[Item], Result], name: str) -> Iterator[Callabl
             try:
                 yield Resumable(function, folder, code())
             finally:
-                for half in folder.glob("*/.*.part"):  # a stage that stops also stops its workers, wherever they are
+                for half in folder.glob("*/.*.part*"):  # a stage that stops also stops its workers, wherever they are
                     shutil.rmtree(half, ignore_errors=True)
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -95,7 +95,7 @@ def predict(
 
 @tools.command()
 def unlock() -> None:
-    """Mend DVC's own files where a killed dvc left half of one; `make repro` does this first."""
+    """Mend what a killed dvc or import left half-done; `make repro` does this first."""
     from calse.unlock import unlock
 
     for done in unlock():

@@ -1,4 +1,8 @@
-"""DVC writes two of its files in place: a kill in that moment leaves half of one, at which every later dvc stops."""
+"""What a kill in a bad moment leaves behind, and how it is mended.
+
+DVC writes two of its files in place: half of one stops every later dvc. An import that replaces a source moves the
+former videos aside for a moment: they are put back.
+"""
 
 import json
 import time
@@ -6,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from calse.files import written_aside
+from calse.files import FORMER, put_back, written_aside
 
 
 def unlock(root: Path = Path()) -> list[str]:
-    """Mend DVC's files where a killed dvc left half of one; return what was done, a line each."""
+    """Mend what a killed dvc left half-written and a killed import left aside; return what was done, a line each."""
     done = []
     if _stays(_is_torn_lock, root / ".dvc/tmp/rwlock"):
         (root / ".dvc/tmp/rwlock").unlink(missing_ok=True)
@@ -20,11 +24,14 @@ def unlock(root: Path = Path()) -> list[str]:
         done.append(
             f"cut dvc.lock to its {kept} whole stages: a killed dvc had left half of it; the rest is in its cache"
         )
+    for former in (root / "data/raw").glob(f"*/.*{FORMER}"):
+        if _stays(Path.is_dir, former) and put_back(former):
+            done.append(f"put back what a killed import had moved aside in {former.parent}")
     return done
 
 
 def _stays(torn: Callable[[Path], bool], path: Path) -> bool:
-    """Say whether a file is torn and stays so: a living dvc finishes its line in less than a second."""
+    """Say whether a path is torn and stays so: a living process finishes such a step in less than a second."""
     if not torn(path):
         return False
     time.sleep(1)
