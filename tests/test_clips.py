@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from calse.clips import Clip, normalise_gloss, read_glossary, read_manifest, slug, verify, write_manifest
+from calse.clips import Clip, normalise_gloss, read_manifest, slug, verify, write_manifest
+from calse.corpus.glossary import read_glossary
 from calse.errors import CalseError
 from calse.files import sha256_of
 
@@ -35,8 +36,10 @@ def test_glosses_that_differ_never_share_a_file_name():
     assert slug("NO") == "NO"
 
 
-def test_glosses_are_normalised_to_composed_capitals():
-    assert normalise_gloss("  an\u0303o  nuevo ") == "AÑO NUEVO"
+def test_glosses_stay_as_they_were_written_but_for_what_nobody_sees():
+    assert normalise_gloss("  an\u0303o\u00a0 Nuevo ") == "año Nuevo"
+    assert normalise_gloss("\ufeffHO\u200bLA\u00ad") == "HOLA"
+    assert normalise_gloss("\u200cمی\u200cخواهم ") == "می\u200cخواهم", "Persian is spelled with this one"
 
 
 def test_a_glossary_with_a_gloss_twice_is_refused(tmp_path):
@@ -44,6 +47,8 @@ def test_a_glossary_with_a_gloss_twice_is_refused(tmp_path):
     path.write_text("gloss\nAÑO\nan\u0303o\n")
     with pytest.raises(CalseError, match="'AÑO' twice"):
         read_glossary(path)
+    path.write_text("gloss;note\nSINIR;\nSİNİR;\n")
+    assert read_glossary(path) == ["SINIR", "SİNİR"]
 
 
 def test_a_changed_or_missing_clip_is_refused_by_name(tmp_path):

@@ -1,14 +1,19 @@
 import csv
 import os
+import unicodedata
 
 import pytest
 
+from calse.clips import clip_ids, read_manifest, slug
+from calse.corpus.glossary import one_spelling
 from calse.corpus.importing import import_folder, print_report
+from calse.corpus.ingest import ingest
 from calse.corpus.raw import read_index
+from calse.corpus.validate import validate
 from calse.errors import CalseError
 from calse.files import sha256_of
 from calse.layout import Layout
-from videos import write_bad_files, write_clip
+from videos import small_params, write_bad_files, write_clip
 
 
 @pytest.fixture
@@ -31,17 +36,17 @@ def test_gloss_folders_are_taken_and_the_originals_stay(tmp_path, layout):
     ]
     before = [sha256_of(path) for path in offered]
     report = import_folder(tmp_path / "in", layout, "mine", "SACU")
-    assert taken(report) == {"AÑO/a.mp4": ("AÑO", 1), "AÑO/b.mp4": ("AÑO", 2), "no/x.mp4": ("NO", 1)}
+    assert taken(report) == {"AÑO/a.mp4": ("AÑO", 1), "AÑO/b.mp4": ("AÑO", 2), "no/x.mp4": ("no", 1)}
     assert [sha256_of(path) for path in offered] == before
     videos = read_index(layout.raw("mine") / "SACU")
     assert [(video.gloss, video.take, video.signer) for video in videos] == [
         ("AÑO", 1, "SACU"),
         ("AÑO", 2, "SACU"),
-        ("NO", 1, "SACU"),
+        ("no", 1, "SACU"),
     ]
     assert all(sha256_of(report.folder / video.file) == video.sha256 for video in videos)
     assert all(video.file.isascii() for video in videos)
-    assert layout.glossary("mine").read_text(encoding="utf-8") == "gloss\nAÑO\nNO\n"
+    assert layout.glossary("mine").read_text(encoding="utf-8") == "gloss\nAÑO\nno\n"
 
 
 def test_flat_files_tell_gloss_and_take(tmp_path, layout):
@@ -49,12 +54,12 @@ def test_flat_files_tell_gloss_and_take(tmp_path, layout):
     for seed, name in enumerate(names):
         write_clip(tmp_path / "in" / name, seed)
     assert taken(import_folder(tmp_path / "in", layout, "mine", "SACU")) == {
-        "hola.mp4": ("HOLA", 1),
-        "hola_2.mp4": ("HOLA", 2),
-        "hola-take3.mp4": ("HOLA", 3),
-        "buenos dias.mp4": ("BUENOS DIAS", 1),
+        "hola.mp4": ("hola", 1),
+        "hola_2.mp4": ("hola", 2),
+        "hola-take3.mp4": ("hola", 3),
+        "buenos dias.mp4": ("buenos dias", 1),
         "010.mp4": ("010", 1),
-        "covid-19.mp4": ("COVID-19", 1),
+        "covid-19.mp4": ("covid-19", 1),
     }
 
 
@@ -121,7 +126,7 @@ def test_hostile_names_and_links_do_no_harm(tmp_path, layout, capsys):
     (tmp_path / "in/FOLDER").symlink_to(tmp_path)
     (tmp_path / "in" / os.fsdecode(b"bytes\xff.mp4")).write_bytes(b"x")
     report = import_folder(tmp_path / "in", layout, "mine", "SACU")
-    assert taken(report) == {"GOOD.mp4": ("GOOD", 1), "line\nbreak.mp4": ("LINE BREAK", 1)}
+    assert taken(report) == {"GOOD.mp4": ("GOOD", 1), "line\nbreak.mp4": ("line break", 1)}
     assert "outside" in refusals(report)["LINK.mp4"]
     assert "outside" in refusals(report)["FOLDER"]
     print_report(report)
@@ -148,7 +153,7 @@ def test_a_given_glossary_rules(tmp_path, layout):
     (tmp_path / "glosses.csv").write_text("gloss\nhola\nADIOS\n")
     report = import_folder(tmp_path / "in", layout, "mine", "SACU", glossary=tmp_path / "glosses.csv")
     assert set(taken(report)) == {"HOLA.mp4"}
-    assert layout.glossary("mine").read_text() == "gloss\nHOLA\nADIOS\n"
+    assert layout.glossary("mine").read_text() == "gloss\nhola\nADIOS\n"
 
 
 def test_takes_even_an_uneven_source(tmp_path, layout):
@@ -162,7 +167,7 @@ def test_the_same_take_twice_is_refused(tmp_path, layout):
     write_clip(tmp_path / "in/HOLA_1.mp4")
     write_clip(tmp_path / "in/HOLA_01.mp4", 1)
     report = import_folder(tmp_path / "in", layout, "mine", "SACU")
-    assert refusals(report) == {"HOLA_1.mp4": "is take 1 of HOLA, as is HOLA_01.mp4"}
+    assert refusals(report) == {"HOLA_1.mp4": "is take 1 of HOLA by SACU, as is HOLA_01.mp4"}
 
 
 def test_a_source_is_replaced_only_on_request_and_wholly(tmp_path, layout):
@@ -190,3 +195,198 @@ def test_a_wrong_name_or_place_is_refused(tmp_path, layout):
         import_folder(tmp_path, layout, "mine", "../SACU")
     with pytest.raises(CalseError, match="neither a folder nor a CSV"):
         import_folder(tmp_path / "none", layout, "mine", "SACU")
+
+
+def composed(text):
+    return unicodedata.normalize("NFC", text)
+
+
+def decomposed(text):
+    return unicodedata.normalize("NFD", text)
+
+
+def test_signers_who_each_count_from_one_are_all_taken_and_pass_the_gate(tmp_path, layout):
+    """Sign, signer and repetition in a file's name: two signs of two signers, twice each."""
+    names = [f"{sign:03}_{signer:03}_{take:03}.mp4" for sign in (1, 2) for signer in (1, 2) for take in (1, 2)]
+    for seed, name in enumerate(names):
+        write_clip(tmp_path / "in" / name, seed)
+    report = import_folder(tmp_path / "in", layout, "mine", "LSA", "{gloss}_{signer}_{take}.mp4")
+    assert refusals(report) == {}
+    videos = read_index(report.folder)
+    assert {f"{v.gloss}_{v.signer}_{v.take:03}.mp4" for v in videos} == set(names)
+    assert len({video.file for video in videos}) == 8
+    params = small_params(glosses=2, sources=("LSA",), clips_per_gloss=4)
+    ingest(params, layout, "LSA")
+    validate(params, layout)
+    clips = read_manifest(layout.source_manifest("LSA"))
+    assert [clip.clip for clip in clips][:2] == ["LSA-001_001-1", "LSA-001_001-2"]
+    assert sorted((clip.gloss, clip.signer, clip.take) for clip in clips) == sorted(
+        (name[:3], name[4:7], int(name[8:11])) for name in names
+    )
+
+
+def test_takes_without_a_number_and_the_limit_of_takes_are_each_signers_own(tmp_path, layout, capsys):
+    for seed, name in enumerate(["ana/HOLA-x.mp4", "ana/HOLA-y.mp4", "luis/HOLA-x.mp4", "luis/NO-x.mp4"]):
+        write_clip(tmp_path / "in" / name, seed)
+    report = import_folder(tmp_path / "in", layout, "mine", "S", "{signer}/{gloss}-*.mp4")
+    assert sorted((v.gloss, v.signer, v.take) for v in read_index(report.folder)) == [
+        ("HOLA", "ana", 1),
+        ("HOLA", "ana", 2),
+        ("HOLA", "luis", 1),
+        ("NO", "luis", 1),
+    ]
+    print_report(report)
+    assert "clips_per_gloss: null  (glosses have 1 to 3 clips)" in capsys.readouterr().out
+    report = import_folder(tmp_path / "in", layout, "mine", "S", "{signer}/{gloss}-*.mp4", replace=True, takes=1)
+    assert refusals(report) == {"ana/HOLA-y.mp4": "is beyond the first 1 takes of HOLA by ana"}
+
+
+def test_ids_name_the_signer_only_where_takes_do_not_tell_clips_apart():
+    assert clip_ids("S", [("AÑO", "Ana", 1), ("NO", "Luis", 1), ("NO", "Ana", 2)]) == [
+        "S-ANO-5079-1",
+        "S-NO-1",
+        "S-NO-2",
+    ]
+    told = clip_ids("S", [("NO", "Ana", 1), ("NO", "José", 1), ("A-B", "C", 1), ("A", "B-C", 1)])
+    assert told == ["S-NO_Ana-1", f"S-NO_{slug('José')}-1", "S-A-B_C-1", "S-A_B-C-1"]
+
+
+@pytest.mark.parametrize(
+    ("spellings", "glosses"),
+    [
+        (["sınır", "sinir", "ılık", "ilik"], ["sınır", "sinir", "ılık", "ilik"]),
+        (["SINIR", "SİNİR", "ILIK", "İLİK"], ["SINIR", "SİNİR", "ILIK", "İLİK"]),
+        (["SINIR", "SİNİR", "sınır", "sinir"], ["SINIR", "SİNİR", "SINIR", "SİNİR"]),
+        (["İZMİR", "izmir", "İzmir", "i\u0307zmi\u0307r"], ["İZMİR"] * 4),
+        (["ISPARTA", "isparta", "kız", "KIZ"], ["ISPARTA", "ISPARTA", "kız", "kız"]),
+        (["straße", "STRASSE", "STRAẞE"], ["straße"] * 3),
+        (["ΟΔΟΣ", "οδος", "οδοσ", "οδός"], ["ΟΔΟΣ", "ΟΔΟΣ", "ΟΔΟΣ", "οδός"]),
+        (["ＨＯＬＡ", "hola", "ﬁn", "FIN"], ["ＨＯＬＡ", "ＨＯＬＡ", "ﬁn", "ﬁn"]),
+        (["می\u200cخواهم", "میخواهم"], ["می\u200cخواهم"] * 2),
+        (["AÑO", "ANO", "año", "A NO"], ["AÑO", "ANO", "AÑO", "A NO"]),
+    ],
+)
+def test_spellings_of_one_gloss_are_one_and_the_first_one_stays(spellings, glosses):
+    """Pairs from Unicode's CaseFolding and from Turkish, German, Greek and Persian orthography."""
+    kept = one_spelling(map(composed, spellings))
+    assert [kept[composed(gloss)] for gloss in spellings] == glosses
+
+
+def test_a_turkish_folder_keeps_its_words_and_a_second_source_takes_their_spelling(tmp_path, layout, capsys):
+    for seed, gloss in enumerate(["sınır", "sinir", "İZMİR", "izmir"]):
+        write_clip(tmp_path / "a" / f"{gloss}.mp4", seed)
+    report = import_folder(tmp_path / "a", layout, "mine", "A")
+    assert sorted(offer.gloss for offer in report.taken) == ["izmir", "izmir", "sinir", "sınır"]
+    for seed, gloss in enumerate(["SINIR", "SİNİR", decomposed("İzmir")], start=4):
+        write_clip(tmp_path / "b" / f"{gloss}.mp4", seed)
+    report = import_folder(tmp_path / "b", layout, "mine", "B")
+    assert sorted(video.gloss for video in read_index(report.folder)) == ["izmir", "sinir", "sınır"]
+    assert layout.glossary("mine").read_text(encoding="utf-8") == "gloss\nizmir\nsinir\nsınır\n"
+    print_report(report)
+    assert "SINIR is sınır" in capsys.readouterr().out
+
+
+def test_words_that_differ_in_capitals_alone_never_share_a_file_name(tmp_path, layout):
+    """SINIR is a capital sınır here; a disk that ignores capitals takes its name for that of sinir."""
+    (tmp_path / "list.csv").write_text("file,gloss\n0.mp4,SINIR\n1.mp4,sinir\n2.mp4,sınır\n", encoding="utf-8")
+    for seed in range(3):
+        write_clip(tmp_path / f"{seed}.mp4", seed)
+    report = import_folder(tmp_path / "list.csv", layout, "mine", "S")
+    assert [offer.gloss for offer in report.taken] == ["SINIR", "sinir", "SINIR"]
+    assert len({video.file.casefold() for video in read_index(report.folder)}) == 3
+
+
+@pytest.mark.parametrize(("on_disk", "in_table"), [(decomposed, composed), (composed, decomposed)])
+def test_accents_composed_otherwise_in_a_table_than_on_the_disk_name_the_same_file(tmp_path, layout, on_disk, in_table):
+    for seed, gloss in enumerate(["AÑO", "QUÉ"]):
+        write_clip(tmp_path / on_disk(f"señas/{gloss}.mp4"), seed)
+    rows = "".join(in_table(f"señas/{gloss}.mp4,{gloss}\n") for gloss in ("AÑO", "QUÉ"))
+    (tmp_path / "list.csv").write_text(f"file,gloss\n{rows}", encoding="utf-8")
+    report = import_folder(tmp_path / "list.csv", layout, "mine", "S")
+    assert [offer.gloss for offer in report.taken] == ["AÑO", "QUÉ"]
+    report = import_folder(tmp_path, layout, "yours", "S", in_table("señas/{gloss}.mp4"))
+    assert [offer.gloss for offer in report.taken] == ["AÑO", "QUÉ"]
+
+
+ROWS = "file,gloss\nvideos/1.mp4,AÑO\nvideos/2.mp4,NO\n"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ROWS.encode("utf-8-sig"),
+        ROWS.encode("utf-16"),
+        ROWS.encode("utf-16-be"),
+        ROWS.replace(",", ";").replace("\n", "\r\n").encode("utf-8-sig"),
+        ROWS.replace(",", "\t").encode("utf-16"),
+        ROWS.replace(",", "|").encode(),
+        ROWS.replace(",", " , ").encode(),
+        ROWS.replace("file,gloss", "\n File, GLOSS").encode(),
+        ROWS.replace("/", "\\").encode(),
+        ROWS.replace("\n", "\r").encode(),
+        ROWS.replace("\n", ",,\n,,,\n\n").encode(),
+        b'"file", "gloss"\n"videos/1.mp4", "A\xc3\x91O"\n"videos/2.mp4", NO\n',
+        f"sep=;\r\n{ROWS.replace(',', ';')}".encode(),
+        ROWS.replace("file,gloss", "note;with;semicolons,file,gloss").replace("videos", "a;b,videos").encode(),
+    ],
+)
+def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, layout, table):
+    for number in (1, 2):
+        write_clip(tmp_path / f"videos/{number}.mp4", number)
+    (tmp_path / "list.csv").write_bytes(table)
+    report = import_folder(tmp_path / "list.csv", layout, "mine", "S")
+    assert [(offer.path.name, offer.gloss) for offer in report.taken] == [("1.mp4", "AÑO"), ("2.mp4", "NO")]
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (ROWS.encode("cp1252"), "list.csv:2 is not UTF-8; as cp1252 .* reads 'videos/1.mp4,AÑO'.*iconv"),
+        (b"videos/1.mp4,41\n", "list.csv needs a first line that names its columns.*reads 'videos/1.mp4,41'"),
+        (b"archivo;glosa\n1;2\n", "needs a first line .* file, gloss; it reads 'archivo;glosa'"),
+        (b"", "needs a first line"),
+        (b"file,gloss\n1.mp4,ROJO, A\n", "list.csv:2 has more cells than the header"),
+        (b'file,gloss\n1.mp4,"NO\n2.mp4,SUR\n', "list.csv:3 cannot be read: unexpected end"),
+        (b"file,gloss,Gloss\n", "names the column 'gloss' twice"),
+        (ROWS.encode("utf-16")[:-1], "damaged UTF-16"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_with_what_is_wrong(tmp_path, layout, table, says):
+    (tmp_path / "list.csv").write_bytes(table)
+    with pytest.raises(CalseError, match=says):
+        import_folder(tmp_path / "list.csv", layout, "mine", "S")
+    assert not layout.root.exists()
+
+
+def test_a_pattern_tells_the_signers_that_a_table_leaves_open(tmp_path, layout):
+    """As AUTSL comes: labels in a table, signers in the names of its files."""
+    names = ["signer0_sample1_color.mp4", "signer1_sample1_color.mp4", "signer1_sample2_color.mp4"]
+    for seed, name in enumerate(names):
+        write_clip(tmp_path / name, seed)
+    rows = f"{names[0]},41,\n{names[1]},41,\n{names[2]},41,Ayşe\nother.mp4,1,\n"
+    (tmp_path / "list.csv").write_text(f"file,gloss,signer\n{rows}", encoding="utf-8")
+    report = import_folder(tmp_path / "list.csv", layout, "mine", "S", "signer{signer}_sample{take}_color.mp4")
+    assert sorted((v.signer, v.take) for v in read_index(report.folder)) == [("0", 1), ("1", 1), ("Ayşe", 2)]
+    assert refusals(report) == {"other.mp4": "does not match the pattern"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("{gloss}_{signer}_{take}.mp4", "BUENOS_DIAS_ana_2.mp4"),
+        ("{signer}_{gloss}_{take}.mp4", "ana_BUENOS_DIAS_2.mp4"),
+        ("*/{gloss}-{signer}-{take}.mp4", "x/BUENOS_DIAS-ana-2.mp4"),
+        ("{signer}/{gloss}_{take}.mp4", "ana/BUENOS_DIAS_2.mp4"),
+    ],
+)
+def test_what_parts_a_pattern_may_be_in_a_gloss_but_not_in_a_signers_name(tmp_path, layout, pattern, name):
+    write_clip(tmp_path / "in" / name)
+    video = read_index(import_folder(tmp_path / "in", layout, "mine", "S", pattern).folder)[0]
+    assert (video.gloss, video.signer, video.take) == ("BUENOS_DIAS", "ana", 2)
+
+
+def test_a_macs_notes_beside_videos_are_hidden_files(tmp_path, layout):
+    write_clip(tmp_path / "in/AÑO.mp4")
+    (tmp_path / "in/._AÑO.mp4").write_bytes(b"\0\5\x16\7" + bytes(78))
+    report = import_folder(tmp_path / "in", layout, "mine", "S")
+    assert refusals(report) == {"._AÑO.mp4": "is a hidden file"}

@@ -12,7 +12,17 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from calse.clips import COLUMNS, Clip, clip_id, normalise_gloss, read_manifest, read_rows, slug, write_manifest
+from calse.clips import (
+    COLUMNS,
+    Clip,
+    clip_id,
+    clip_ids,
+    normalise_gloss,
+    read_manifest,
+    read_rows,
+    slug,
+    write_manifest,
+)
 from calse.corpus.naming import offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
 from calse.errors import CalseError
@@ -152,6 +162,11 @@ def test_clip_ids_are_short_plain_file_names_and_differ_with_the_gloss(first, se
     assert len(name) < 128
     assume(normalise_gloss(first) != normalise_gloss(second))
     assert name != clip_id("SACU", normalise_gloss(second), take)
+    ids = clip_ids("SACU", [(normalise_gloss(gloss), signer, take) for gloss in (first, second) for signer in "ab"])
+    assert (
+        len({one.casefold() for one in ids}) == 4
+        or normalise_gloss(first).casefold() == normalise_gloss(second).casefold()
+    )
 
 
 def test_glosses_of_another_script_never_share_a_file_name():

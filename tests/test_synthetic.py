@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from calse.clips import normalise_gloss, read_glossary, read_rows
+from calse.clips import normalise_gloss, read_rows
+from calse.corpus.glossary import read_glossary
 from calse.corpus.synthetic import kernels
 from calse.corpus.synthetic.body import Pose, Skeleton
 from calse.corpus.synthetic.film import film

@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -63,27 +63,48 @@ def provenance(parent: str, made: dict[str, Any]) -> dict[str, str]:
     return {"comment": compact_json(made | {"parent": parent})}
 
 
+JOINERS = "\u200c\u200d"  # zero-width characters that Persian and Indic words are spelled with
+
+
 def normalise_gloss(text: str) -> str:
-    """Return a gloss as it is written everywhere here: NFC, capitals, single spaces."""
-    return unicodedata.normalize("NFC", " ".join(text.split()).upper())
+    """Return a gloss, or a signer's name, as it was written: NFC, single spaces, nothing invisible but joiners.
 
-
-def slug(gloss: str) -> str:
-    """Return an ASCII name for files, at most 85 characters.
-
-    A gloss that loses something (`AÑO`) gets four hex digits of its own, one that loses everything (`手`) sixteen.
+    Capitals stay as they are: which of two words `SINIR` stands for depends on the language.
     """
-    ascii_text = unicodedata.normalize("NFKD", gloss).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9]+", "-", ascii_text)[:80].strip("-")
-    if name == gloss:
-        return name
-    digest = hashlib.sha256(gloss.encode()).hexdigest()
-    return f"{name}-{digest[:4]}" if name else digest[:16]
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf" or char in JOINERS)
+    return unicodedata.normalize("NFC", " ".join(visible.split()).strip(JOINERS + " "))
 
 
-def clip_id(source: str, gloss: str, take: int) -> str:
-    """Return the id of a filmed clip, which is also its file name."""
-    return f"{source}-{slug(gloss)}-{take}"
+def slug(name: str, longest: int = 80) -> str:
+    """Return an ASCII name for files, at most five characters longer than `longest`.
+
+    One that loses something (`AÑO`) gets four hex digits of its own, one that loses everything (`手`) sixteen.
+    """
+    ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    short = re.sub(r"[^A-Za-z0-9]+", "-", ascii_text)[:longest].strip("-")
+    if short == name:
+        return short
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{short}-{digest[:4]}" if short else digest[:16]
+
+
+def clip_id(source: str, gloss: str, take: int, signer: str = "") -> str:
+    """Return the id of a filmed clip, which is also its file name: `SOURCE-GLOSS-TAKE` or `SOURCE-GLOSS_SIGNER-TAKE`.
+
+    No slug holds an underscore, so that gloss `A-B` of signer `C` is not gloss `A` of signer `B-C`.
+    """
+    return f"{source}-{slug(gloss)}{f'_{slug(signer, 30)}' if signer else ''}-{take}"
+
+
+def clip_ids(source: str, takes: Sequence[tuple[str, str, int]]) -> list[str]:
+    """Return the ids of all filmed clips of a source, from gloss, signer and take of each.
+
+    They name the signer only where takes alone do not tell them apart (file systems that ignore capitals included).
+    """
+    ids = [clip_id(source, gloss, take) for gloss, _, take in takes]
+    if len({name.casefold() for name in ids}) == len(ids):
+        return ids
+    return [clip_id(source, gloss, take, signer) for gloss, signer, take in takes]
 
 
 def write_rows(path: Path, columns: list[str], rows: Iterable[dict[str, Any]]) -> None:
@@ -165,12 +186,3 @@ def verify(clip: Clip, root: Path) -> Path:
     if sha256_of(path) != clip.sha256:
         raise CalseError(f"clip {clip.clip}: {clip.path} has changed since it was made; `dvc checkout` restores it")
     return path
-
-
-def read_glossary(path: Path) -> list[str]:
-    """Read the glosses of a corpus, normalised, in the file's order. Raises CalseError on a repeated one."""
-    glosses = [normalise_gloss(row["gloss"]) for row in read_rows(path, ["gloss"])]
-    for gloss in glosses:
-        if glosses.count(gloss) > 1:
-            raise CalseError(f"{path} lists the gloss {gloss!r} twice; keep one line of it")
-    return glosses

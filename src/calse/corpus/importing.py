@@ -5,16 +5,17 @@ import itertools
 import re
 import shutil
 import stat
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from calse.clips import clip_id, read_glossary, slug, write_rows
+from calse.clips import clip_ids, write_rows
+from calse.corpus.glossary import one_spelling, read_glossary
 from calse.corpus.naming import Offer, offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
+from calse.corpus.takes import counted_together, limited, numbered
 from calse.errors import CalseError
 from calse.files import folder_written_aside, sha256_of
 from calse.layout import Layout
@@ -29,7 +30,10 @@ LONGEST_LIST = 40
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of every file of a source; `folder` is where the taken ones lie."""
+    """What became of every file of a source; `folder` is where the taken ones lie.
+
+    `spellings` are the glosses that go by another spelling, which came first.
+    """
 
     corpus: str
     source: str
@@ -37,6 +41,7 @@ class ImportReport:
     glossary: Path
     glosses: int
     offers: list[Offer]
+    spellings: dict[str, str]
 
     @property
     def taken(self) -> list[Offer]:
@@ -59,21 +64,31 @@ def import_folder(
 
     Layouts and `pattern`: see `calse.corpus.naming.offers_of`. The corpus's glossary is `glossary` when given, else
     what its only source brings, else what stands; files of other glosses are refused unless `add_glosses`, and those
-    beyond the first `takes` of a gloss. When no file can be taken, nothing is written. Raises CalseError.
+    beyond a signer's first `takes` of a gloss. A gloss keeps the spelling that it was first imported with. When no
+    file can be taken, nothing is written. Raises CalseError.
     """
     target, standing = layout.raw(corpus) / source, layout.glossary(corpus)
     _check_request(corpus, source, target, replace)
     before = _imported_before(layout.raw(corpus), source)
-    known = _known_glosses(standing, glossary, alone=not before)
-    offers = [_screened(offer, None if add_glosses else known) for offer in offers_of(folder, pattern)]
-    offers = _numbered(_without_copies(_opened(offers, f"open {source}"), before))
-    offers = _limited(offers, takes)
-    taken = [offer for offer in offers if not offer.refusal]
-    glosses = list(dict.fromkeys([*(known or []), *sorted(offer.gloss for offer in taken)]))
+    stood = read_glossary(standing) if standing.is_file() else []
+    given = read_glossary(glossary) if glossary is not None else None
+    known = given if given is not None else stood if before else []  # what its only source brings may be anything
+    offers = offers_of(folder, pattern)
+    # What other sources were imported with stays; a corpus's only source may be spelled anew.
+    spelled = one_spelling([*(stood if before else known), *known, *stood, *(offer.gloss for offer in offers)])
+    known = [spelled[gloss] for gloss in known]
+    allowed = None if add_glosses or (given is None and not before) else frozenset(known)
+    named = [dataclasses.replace(offer, gloss=spelled[offer.gloss], signer=offer.signer or source) for offer in offers]
+    named = [_screened(offer, allowed) for offer in named]
+    named = limited(numbered(_without_copies(_opened(named, f"open {source}"), before)), takes)
+    taken = [offer for offer in named if not offer.refusal]
+    glosses = list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
     if taken:
-        _store(target, source, offers)
+        _store(target, source, named)
         write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in glosses))
-    return ImportReport(corpus, source, target, standing, len(glosses), offers)
+    pairs = zip(offers, named, strict=True)
+    spellings = {offer.gloss: one.gloss for offer, one in pairs if offer.gloss != one.gloss and not one.refusal}
+    return ImportReport(corpus, source, target, standing, len(glosses), named, spellings)
 
 
 def _check_request(corpus: str, source: str, target: Path, replace: bool) -> None:
@@ -84,19 +99,12 @@ def _check_request(corpus: str, source: str, target: Path, replace: bool) -> Non
         raise CalseError(f"{target} is there already; --replace imports source {source} anew")
 
 
-def _known_glosses(standing: Path, given: Path | None, alone: bool) -> list[str] | None:
-    """Return the glosses that may be imported; None when this is the corpus's only source and anything may."""
-    if given is not None:
-        return read_glossary(given)
-    return None if alone or not standing.is_file() else read_glossary(standing)
-
-
-def _screened(offer: Offer, glosses: Sequence[str] | None) -> Offer:
+def _screened(offer: Offer, glosses: frozenset[str] | None) -> Offer:
     """Refuse what need not be opened."""
     return offer.refused(offer.refusal or _flaw(offer, glosses))
 
 
-def _flaw(offer: Offer, glosses: Sequence[str] | None) -> str:
+def _flaw(offer: Offer, glosses: frozenset[str] | None) -> str:
     try:
         status = offer.path.stat()
     except (OSError, ValueError):  # also a name that no file can have
@@ -154,47 +162,12 @@ def _without_copies(offers: list[Offer], before: dict[str, str]) -> list[Offer]:
     return result
 
 
-def _numbered(offers: list[Offer]) -> list[Offer]:
-    """Refuse a take that is there already; give files without a take the lowest free ones of their gloss.
-
-    Two glosses whose file names would be equal share their numbers, so that no file replaces another.
-    """
-    used: dict[str, dict[int, str]] = defaultdict(dict)
-    result = []
-    for offer in offers:
-        if not offer.refusal and offer.take is not None:
-            first = used[slug(offer.gloss)].setdefault(offer.take, offer.name)
-            if first != offer.name:
-                offer = offer.refused(f"is take {offer.take} of {offer.gloss}, as is {first}")
-        result.append(offer)
-    for position, offer in enumerate(result):
-        if not offer.refusal and offer.take is None:
-            takes = used[slug(offer.gloss)]
-            take = next(number for number in itertools.count(1) if number not in takes)
-            takes[take] = offer.name
-            result[position] = dataclasses.replace(offer, take=take)
-    return result
-
-
-def _limited(offers: list[Offer], takes: int | None) -> list[Offer]:
-    """Refuse what goes beyond the first `takes` of a gloss."""
-    order: dict[str, list[int]] = defaultdict(list)
-    for offer in offers:
-        if not offer.refusal:
-            order[offer.gloss].append(offer.take or 0)
-    allowed = {gloss: sorted(numbers)[:takes] for gloss, numbers in order.items()}
-    return [
-        offer.refused(f"is beyond the first {takes} takes of {offer.gloss}")
-        if not offer.refusal and offer.take not in allowed[offer.gloss]
-        else offer
-        for offer in offers
-    ]
-
-
 def _store(target: Path, source: str, offers: list[Offer]) -> None:
     """Copy the taken files and write the index and the report, in one step."""
+    taken = [offer for offer in offers if not offer.refusal]
+    names = clip_ids(source, [(offer.gloss, offer.signer, offer.take or 0) for offer in taken])
     with folder_written_aside(target) as folder:
-        videos = [_copied(offer, folder, source) for offer in offers if not offer.refusal]
+        videos = [_copied(offer, folder, name) for offer, name in zip(taken, names, strict=True)]
         write_index(folder, videos)
         rows = (
             {"file": _plain(offer.name), "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers
@@ -202,11 +175,10 @@ def _store(target: Path, source: str, offers: list[Offer]) -> None:
         write_rows(folder / "import-report.csv", ["file", "gloss", "refused because it"], rows)
 
 
-def _copied(offer: Offer, folder: Path, source: str) -> RawVideo:
-    take = offer.take or 0
-    name = clip_id(source, offer.gloss, take) + offer.path.suffix.lower()
-    shutil.copyfile(offer.path, folder / name)
-    return RawVideo(name, offer.gloss, offer.signer or source, take, offer.sha256)
+def _copied(offer: Offer, folder: Path, name: str) -> RawVideo:
+    file = name + offer.path.suffix.lower()
+    shutil.copyfile(offer.path, folder / file)
+    return RawVideo(file, offer.gloss, offer.signer, offer.take or 0, offer.sha256)
 
 
 def print_report(report: ImportReport) -> None:
@@ -223,20 +195,38 @@ def print_report(report: ImportReport) -> None:
         console.print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
     if not report.taken:
         raise CalseError(f"source {report.source}: no video was taken, {len(refused)} files were refused")
-    counts = Counter(offer.gloss for offer in report.taken)
-    console.print(f"took {len(report.taken)} videos of {len(counts)} glosses, refused {len(refused)} files")
-    console.print(_next_steps(report, set(counts.values())))
+    if report.spellings:
+        shown_first = [f"{written} is {gloss}" for written, gloss in itertools.islice(report.spellings.items(), 8)]
+        rest = len(report.spellings) - len(shown_first)
+        console.print(f"glosses in another spelling: {', '.join(shown_first)}{f' and {rest} more' if rest else ''}")
+    glosses, signers = ({getattr(offer, name) for offer in report.taken} for name in ("gloss", "signer"))
+    by = f" by {len(signers)} signers" if len(signers) > 1 else ""
+    console.print(f"took {len(report.taken)} videos of {len(glosses)} glosses{by}, refused {len(refused)} files")
+    console.print(_next_steps(report))
 
 
-def _next_steps(report: ImportReport, counts: set[int]) -> str:
-    uneven = f"  (some have up to {max(counts)}; to even them: --takes {min(counts)} --replace)"
-    many = f"{min(counts)}{uneven if len(counts) > 1 else ''}"
+def _next_steps(report: ImportReport) -> str:
     return (
         f"\nNext:\n  dvc add {report.folder}\n  git add {report.folder}.dvc {report.glossary}\n"
         "and in params.yaml:\n"
         f"  corpus.name: {report.corpus}\n  corpus.glosses: {report.glosses}\n"
-        f"  corpus.sources.{report.source}.clips_per_gloss: {many}"
+        f"  corpus.sources.{report.source}.clips_per_gloss: {_clips_per_gloss(report.taken)}"
     )
+
+
+def _clips_per_gloss(taken: list[Offer]) -> str:
+    """Return what the gate can be told to expect of every gloss, and whether fewer takes would make them even."""
+    counts, takes = Counter(offer.gloss for offer in taken), Counter(map(counted_together, taken))
+    least, most = min(counts.values()), max(counts.values())
+    if least == most:
+        return str(least)
+    fewest = min(takes.values())
+    evened = Counter[str]()
+    for (gloss, _), number in takes.items():
+        evened[gloss] += min(number, fewest)
+    if len(set(evened.values())) > 1:
+        return f"null  (glosses have {least} to {most} clips)"
+    return f"{min(evened.values())}  (some have up to {most}; to even them: --takes {fewest} --replace)"
 
 
 def _plain(name: str) -> str:

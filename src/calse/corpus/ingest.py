@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from calse.clips import Clip, clip_id, compact_json, write_manifest
-from calse.corpus.raw import RawVideo, index_of, read_index
+from calse.clips import Clip, compact_json, write_manifest
+from calse.corpus.raw import RawVideo, ids_of, index_of, read_index
 from calse.errors import CalseError, StarvedError
 from calse.files import folder_written_aside, sha256_of, write_json
 from calse.layout import Layout
@@ -73,8 +73,7 @@ def _jobs(params: Params, layout: Layout, source: str, folder: Path) -> list[Job
     if not videos:
         raise CalseError(f"source {source}: {index_of(raw)} lists no video; import its videos again with --replace")
     jobs = []
-    for video in videos:
-        clip = clip_id(source, video.gloss, video.take)
+    for clip, video in zip(ids_of(source, videos), videos, strict=True):
         path = (layout.clips(source) / f"{clip}.mp4").relative_to(layout.root).as_posix()
         job = Job(clip, source, video, raw / video.file, folder, path, params.ingest.fps, params.ingest.short_side)
         _check_unchanged(job)

@@ -2,15 +2,22 @@
 
 import os
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, reduce
 from pathlib import Path
 
-from calse.clips import normalise_gloss, read_rows
+from calse.clips import JOINERS, normalise_gloss
+from calse.corpus.tables import read_table
 from calse.errors import CalseError
 
 _TAKE = re.compile(r"(?P<gloss>.+?)(?:_(?P<take>\d{1,6})|[-_ ]take[-_ ]?(?P<named>\d{1,6}))", re.IGNORECASE)
 _FIELDS = {"{gloss}": r"(?P<gloss>[^/]+?)", "{signer}": r"(?P<signer>[^/]+?)", "{take}": r"(?P<take>\d{1,6})"}
+
+
+TABLES = (".csv", ".tsv", ".tab", ".txt")
+Template = list[re.Pattern[str]]
 
 
 @dataclass(frozen=True)
@@ -31,21 +38,20 @@ class Offer:
 
 
 def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
-    """List every file of a folder, or of a CSV, sorted by name.
+    """List every file of a folder, or of a table, sorted by name.
 
-    A CSV has the columns `file` (relative to it) and `gloss`, and may have `signer` and `take`. A `pattern` such as
-    `{gloss}/{signer}_{take}.mp4` is held against the whole path in the folder: `{gloss}`, `{signer}` and `*` stand for
-    any text without a slash, `{take}` for a number. Without one, `GLOSS/anything.mp4`, `GLOSS.mp4`, `GLOSS_2.mp4`
-    and `GLOSS-take2.mp4` are understood. Raises CalseError when there is no such folder or the pattern is wrong.
+    A table has the columns `file` (relative to it) and `gloss`, and may have `signer` and `take` (see
+    `tables.read_table`). A `pattern` such as `{gloss}/{signer}_{take}.mp4` is held against the whole path in the
+    folder: `{gloss}`, `{signer}` and `*` stand for any text without a slash, `{take}` for a number. Beside a table it
+    tells what the table leaves open. Without one, `GLOSS/anything.mp4`, `GLOSS.mp4`, `GLOSS_2.mp4` and
+    `GLOSS-take2.mp4` are understood. Raises CalseError when there is no such folder or the pattern is wrong.
     """
-    if folder.is_file() and folder.suffix.lower() == ".csv":
-        if pattern is not None:
-            raise CalseError(f"{folder} is a CSV and names its glosses itself; leave out --pattern")
-        return sorted(_listed(folder), key=lambda offer: offer.name)
-    if not folder.is_dir():
+    is_table = folder.is_file() and folder.suffix.lower() in TABLES
+    if not is_table and not folder.is_dir():
         raise CalseError(f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path")
-    template = _compiled(pattern) if pattern is not None else None
-    return sorted((_named(folder, path, template) for path in _files(folder)), key=lambda offer: offer.name)
+    template = None if pattern is None else _compiled(pattern, needs_gloss=not is_table)
+    offers = _listed(folder, template) if is_table else (_named(folder, path, template) for path in _files(folder))
+    return sorted(offers, key=lambda offer: offer.name)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -54,32 +60,61 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(where) / name for name in files + links)
 
 
-def _listed(table: Path) -> Iterator[Offer]:
-    for row in read_rows(table, ["file", "gloss"]):
-        take = row.get("take", "").strip()
-        offer = Offer(table.parent / row["file"], row["file"])
+def _listed(table: Path, template: Template | None) -> Iterator[Offer]:
+    listing = cache(_composed_names)
+    for row in read_table(table, ["file", "gloss"]):
+        offer = Offer(_located(table.parent, row["file"], listing), row["file"])
+        found = _match(template, row["file"].replace("\\", "/")) if template else {}
+        if found is None:
+            yield offer.refused("does not match the pattern")
+            continue
+        gloss, signer, take = (row.get(name) or found.get(name) or "" for name in ("gloss", "signer", "take"))
         if _is_outside(offer.path, table.parent):
             yield offer.refused("lies outside the table's folder")
         elif take and not re.fullmatch(r"\d{1,6}", take):
             yield offer.refused(f"its take {take[:20]!r} is not a number of up to 6 digits")
         else:
-            yield _with_names(offer, row["gloss"], row.get("signer", ""), int(take) if take else None)
+            yield _with_names(offer, gloss, signer, int(take) if take else None)
 
 
-def _named(folder: Path, path: Path, template: re.Pattern[str] | None) -> Offer:
+def _located(folder: Path, name: str, listing: Callable[[Path], dict[str, str]]) -> Path:
+    """Return the path of a table's file, however its accents are composed and whichever way its slashes lean."""
+
+    def step(where: Path, part: str) -> Path:
+        if os.path.lexists(where / part):
+            return where / part
+        return where / listing(where).get(unicodedata.normalize("NFC", part), part)
+
+    for text in (name, name.replace("\\", "/")):
+        path = reduce(step, Path(text).parts, folder)
+        if os.path.lexists(path):
+            return path
+    return folder / name
+
+
+def _composed_names(folder: Path) -> dict[str, str]:
+    """Return the names of a folder by their composed form: a Mac's disk may hold them decomposed, a table either."""
+    try:
+        return {unicodedata.normalize("NFC", name): name for name in sorted(os.listdir(folder))}
+    except (OSError, ValueError):  # no folder, or no name of one
+        return {}
+
+
+def _named(folder: Path, path: Path, template: Template | None) -> Offer:
     """Read one file's name."""
     relative = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
     offer = Offer(path, relative)
     if _is_outside(path, folder):
         return offer.refused("is a link to something outside the folder")
+    if path.name.startswith("."):  # `._AÑO.mp4` is a Mac's note about `AÑO.mp4`
+        return offer.refused("is a hidden file")
     if template is None:
         return _by_layout(offer)
-    match = template.fullmatch(relative)
-    if match is None:
+    found = _match(template, relative)
+    if found is None:
         return offer.refused("does not match the pattern")
-    found = match.groupdict()
     take = int(found["take"]) if "take" in found else None
-    return _with_names(offer, found["gloss"], found.get("signer") or "", take)
+    return _with_names(offer, found["gloss"], found.get("signer", ""), take)
 
 
 def _is_outside(path: Path, folder: Path) -> bool:
@@ -104,18 +139,36 @@ def _by_layout(offer: Offer) -> Offer:
 
 
 def _with_names(offer: Offer, gloss: str, signer: str, take: int | None) -> Offer:
-    gloss = normalise_gloss(gloss)
-    signer = " ".join(signer.split())
-    if not gloss or not gloss.isprintable() or "\ufffd" in gloss:
+    gloss, signer = normalise_gloss(gloss), normalise_gloss(signer)
+    if not gloss or not _is_readable(gloss):
         return offer.refused(f"no gloss can be read from {gloss!r}; rename it, or list it in a CSV")
-    if not signer.isprintable() or "\ufffd" in signer:
+    if not _is_readable(signer):
         return offer.refused(f"no signer can be read from {signer!r}; rename it, or list it in a CSV")
     return replace(offer, gloss=gloss, signer=signer, take=take)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\{[^}]*\}|\*)", pattern)
+def _is_readable(name: str) -> bool:
+    return all(char.isprintable() or char in JOINERS for char in name) and "\ufffd" not in name
+
+
+def _compiled(pattern: str, needs_gloss: bool) -> Template:
+    """Return the regular expressions that a name is held against, one after the other.
+
+    In `{gloss}_{signer}.mp4` the first takes `BUENOS_DIAS_ana` for `BUENOS_DIAS` of `ana`: no signer's name holds what
+    stands beside `{signer}`, unless no other reading is left.
+    """
+    parts = re.split(r"(\{[^}]*\}|\*)", unicodedata.normalize("NFC", pattern))
     unknown = [part for part in parts if part.startswith("{") and part not in _FIELDS]
-    if unknown or parts.count("{gloss}") != 1 or any(parts.count(field) > 1 for field in _FIELDS):
+    if unknown or parts.count("{gloss}") < needs_gloss or any(parts.count(field) > 1 for field in _FIELDS):
         raise CalseError(f"--pattern {pattern!r}: use {{gloss}} once, and {{signer}}, {{take}} once at most, and *")
-    return re.compile("".join(_FIELDS.get(part) or ("[^/]*" if part == "*" else re.escape(part)) for part in parts))
+    fields = [_FIELDS | {"*": "[^/]*"}]
+    if "{signer}" in parts:
+        place = parts.index("{signer}")
+        beside = re.escape(parts[place - 1][-1:] + parts[place + 1][:1])
+        fields.insert(0, fields[0] | {"{signer}": f"(?P<signer>[^/{beside}]+?)"})
+    return [re.compile("".join(field.get(part, re.escape(part)) for part in parts)) for field in fields]
+
+
+def _match(template: Template, name: str) -> dict[str, str] | None:
+    name = unicodedata.normalize("NFC", name)
+    return next((found.groupdict() for expression in template if (found := expression.fullmatch(name))), None)

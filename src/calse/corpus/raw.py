@@ -1,11 +1,11 @@
 """The index of a source's raw videos: what import writes and ingest reads."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from calse.clips import normalise_gloss, read_rows, write_rows
+from calse.clips import clip_ids, normalise_gloss, read_rows, write_rows
 from calse.errors import CalseError
 
 
@@ -37,17 +37,28 @@ def write_index(folder: Path, videos: Iterable[RawVideo]) -> None:
 def read_index(folder: Path) -> list[RawVideo]:
     """Read the index of a source's folder.
 
-    Raises CalseError naming the row that is wrong, also when a gloss has the same take twice.
+    Raises CalseError naming the row that is wrong, also when a signer has the same take of a gloss twice.
     """
-    index, videos, seen = index_of(folder), [], set()
+    index, videos = index_of(folder), []
     for number, row in enumerate(read_rows(index, COLUMNS), start=2):
         if not re.fullmatch(r"\d{1,6}", row["take"]):
             raise CalseError(f"{index}:{number}: the take must be a number, not {row['take'][:20]!r}")
         if row["file"] in ("", ".", "..") or Path(row["file"]).name != row["file"] or "\0" in row["file"]:
             raise CalseError(f"{index}:{number}: {row['file'][:80]!r} must be the name of a file in that folder")
         video = RawVideo(row["file"], normalise_gloss(row["gloss"]), row["signer"], int(row["take"]), row["sha256"])
-        if (video.gloss, video.take) in seen:
-            raise CalseError(f"{index}:{number}: gloss {video.gloss} has take {video.take} twice; number them 1, 2, 3")
-        seen.add((video.gloss, video.take))
         videos.append(video)
+    seen: set[str] = set()
+    for number, name in enumerate(ids_of(folder.name, videos), start=2):
+        if name.casefold() in seen:
+            video = videos[number - 2]
+            raise CalseError(
+                f"{index}:{number}: gloss {video.gloss}, signer {video.signer} has take {video.take} twice; "
+                "number them 1, 2, 3"
+            )
+        seen.add(name.casefold())
     return videos
+
+
+def ids_of(source: str, videos: Sequence[RawVideo]) -> list[str]:
+    """Return the ids of the clips that a source's videos become."""
+    return clip_ids(source, [(video.gloss, video.signer, video.take) for video in videos])

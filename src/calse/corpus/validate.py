@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from calse.clips import Clip, read_glossary, read_manifest
+from calse.clips import Clip, read_manifest
 from calse.corpus.checks import Outcome, checks_for, glossary_check, open_context, run_checks, tables_of
+from calse.corpus.glossary import read_glossary
 from calse.corpus.sharing import check_withheld, terms_of
 from calse.errors import CalseError
 from calse.files import folder_written_aside, write_json, write_text

@@ -1,0 +1,93 @@
+"""Tables as people and spreadsheets write them: which delimiter, which encoding, how the columns are called."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from calse.errors import CalseError
+
+DELIMITERS = ",;\t|"
+# Strict: a quote that is never closed would swallow the rows after it.
+DIALECT: Any = {"skipinitialspace": True, "strict": True}
+
+
+def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
+    """Read a table as text, by the names of its header in small letters; all cells are stripped, blank rows left out.
+
+    The delimiter is a comma, semicolon, tab or bar, whichever gives a header with these columns; the encoding UTF-8
+    or UTF-16. Raises CalseError naming the file, and the line where there is one, when it cannot be read so.
+    """
+    text = _decoded(path)
+    told = re.match(r'"?sep=(.)"?\r?\n?', text, re.IGNORECASE)  # a first line of Excel's
+    delimiters = told[1] if told else DELIMITERS
+    text = text[told.end() :] if told else text
+    for delimiter in delimiters:
+        names = _header(text, delimiter)
+        if set(columns) <= set(names):
+            return list(_rows(path, text, delimiter, names, skipped=1 if told else 0))
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    raise CalseError(
+        f"{path} needs a first line that names its columns, among them {', '.join(columns)}; it reads {first[:80]!r}"
+    )
+
+
+def _decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CalseError(f"{path} is missing; check its path, or `dvc checkout` it") from None
+    except OSError as error:
+        raise CalseError(f"{path} cannot be read: {error.strerror}") from None
+    encoding = "utf-8"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif b"\0" in data[:2]:  # the header begins with a Latin letter, whose other byte is zero
+        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+    try:
+        return data.decode(encoding).lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            raise CalseError(f"{path} is damaged UTF-16: {error.reason}; save it as UTF-8") from None
+        number = data.count(b"\n", 0, error.start)
+        line = data.splitlines()[number].decode("cp1252", "replace").strip()
+    # Never guessed: a Turkish table in the Spanish encoding's letters would be a corpus of wrong labels.
+    raise CalseError(
+        f"{path}:{number + 1} is not UTF-8; as cp1252 (Windows, Western Europe) the line reads {line[:80]!r}. If that "
+        f"is right: iconv -f cp1252 -t utf-8 {path.name} > utf8-{path.name}; if not, save it as CSV UTF-8"
+    )
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **DIALECT)
+    try:
+        first = next((row for row in reader if any(cell.strip() for cell in row)), [])
+    except csv.Error:  # quotes that make no sense with this delimiter
+        return []
+    return [cell.strip().casefold() for cell in first]
+
+
+def _rows(path: Path, text: str, delimiter: str, names: list[str], skipped: int) -> Iterator[dict[str, str]]:
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise CalseError(f"{path} names the column {twice!r} twice; keep one")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **DIALECT)
+    header = True
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if any(cells[len(names) :]):
+                raise CalseError(
+                    f"{path}:{reader.line_num + skipped} has more cells than the header has names; put a cell that "
+                    f"holds {delimiter!r} in quotes"
+                )
+            if not header:
+                yield dict(zip(names, cells + [""] * len(names), strict=False))
+            header = False
+    except csv.Error as error:
+        raise CalseError(f"{path}:{reader.line_num + skipped} cannot be read: {error}") from None
