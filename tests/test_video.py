@@ -138,26 +138,104 @@ def stamps(times, duration):
     return [Frame(t, duration, np.full((2, 2, 3), n, np.uint8), 1.0) for n, t in enumerate(times)]
 
 
+def shown(frames, fps=25):
+    return [int(frame.image[0, 0, 0]) for frame in at_rate(frames, fps)]
+
+
 @pytest.mark.parametrize(
     ("fps_in", "count", "fps_out", "expected"),
     [
         (25, 5, 25, [0, 1, 2, 3, 4]),
         (50, 6, 25, [0, 2, 4]),
         (10, 3, 20, [0, 0, 1, 1, 2, 2]),
-        (30, 6, 25, [0, 1, 2, 4, 5]),
+        (30, 6, 25, [0, 1, 2, 3, 4]),
+        (60, 12, 25, [0, 2, 4, 7, 9]),
+        (24000 / 1001, 7, 25, [0, 0, 1, 2, 3, 4, 5]),
+        (30000 / 1001, 8, 25, [0, 1, 2, 3, 4, 5, 7]),
         (25, 1, 1, [0]),
     ],
 )
-def test_resampling_takes_the_frame_nearest_in_time(fps_in, count, fps_out, expected):
-    frames = stamps([n / fps_in for n in range(count)], 1 / fps_in)
-    assert [int(frame.image[0, 0, 0]) for frame in at_rate(frames, fps_out)] == expected
+def test_resampling_takes_the_frame_on_screen(fps_in, count, fps_out, expected):
+    assert shown(stamps([n / fps_in for n in range(count)], 1 / fps_in), fps_out) == expected
 
 
-def test_resampling_fills_a_pause_of_a_variable_rate():
-    frames = stamps([0, 0.04, 0.44, 0.48], 0.04)
-    shown = [int(frame.image[0, 0, 0]) for frame in at_rate(frames, 25)]
-    assert shown == [0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3][: len(shown)]
-    assert len(shown) == 13
+def test_a_rest_lasts_as_long_as_it_was_filmed():
+    """In a film of a variable rate the frame before the rest stands until the next one starts."""
+    assert shown(stamps([0, 0.04, 0.44, 0.48], 0.04)) == [0] + [1] * 10 + [2, 3]
+    assert shown(stamps([0, 1, 1.2], 1)) == [0] * 25 + [1] * 5 + [2] * 25
+
+
+def test_of_frames_that_do_not_last_the_later_one_is_shown():
+    assert shown(stamps([0, 0.04, 0.04, 0.08], 0.04)) == [0, 2, 3]
+    assert shown(stamps([0, 0.04, 0.08], 0)) == [0, 1]
+    assert shown(stamps([0], -1)) == [0]
+
+
+@pytest.mark.parametrize("fps", [23.976, 24, 25, 29.97, 30, 50, 59.94, 60])
+@pytest.mark.parametrize("clock", [1 / 1000, 1 / 90_000, 1 / 600])
+@pytest.mark.parametrize("start", [0, 0.0333, 5.0203])
+def test_a_film_of_the_wanted_rate_shows_each_frame_once_whatever_clock_rounds_its_times(fps, clock, start):
+    times = [round((start + n / fps) / clock) * clock for n in range(200)]
+    frames = [Frame(t - times[0], 1 / fps, np.full((1, 1, 1), n), 1.0, clock) for n, t in enumerate(times)]
+    assert shown(frames, fps) == list(range(200))
+
+
+@pytest.mark.parametrize("clock", [1 / 1000, 1 / 30, 0.01])
+def test_no_frame_is_shown_before_its_time(clock):
+    frames = [Frame(t, 0.04, np.full((1, 1, 1), n), 1.0, clock) for n, t in enumerate([0, 0.041, 0.081])]
+    assert shown(frames) == [0, 0, 1]
+
+
+def gif_with_delays(path, delays):
+    """A gif whose frames are flat, each lighter than the one before, with delays in hundredths of a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("gif", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "gray"
+        for number in range(len(delays)):
+            picture = np.full((32, 32), 40 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
+        container.mux(stream.encode(None))
+    data, at = bytearray(path.read_bytes()), 0
+    for delay in delays:
+        at = data.index(b"\x21\xf9\x04", at + 1)
+        struct.pack_into("<H", data, at + 4, delay)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("delays", "expected"),
+    [
+        ([100, 20, 100], [0] * 25 + [1] * 5 + [2] * 25),
+        ([0, 4, 8], [0, 0, 0, 1, 2, 2]),  # a player takes 0 for ten hundredths
+    ],
+)
+def test_a_gif_holds_its_pictures(tmp_path, delays, expected):
+    path = gif_with_delays(tmp_path / "hold.gif", delays)
+    assert [int(frame.image[0, 0, 0]) // 40 for frame in at_rate(iterate_frames(path), 25)] == expected
+
+
+@pytest.mark.parametrize("fps", [30, 30000 / 1001, 60])
+def test_milliseconds_lose_no_frame(tmp_path, fps):
+    """Matroska rounds every time to a millisecond."""
+    path = remux(write_clip(tmp_path / "clip.mp4", frames=30, fps=fps), tmp_path / "clip.mkv")
+    frames = list(iterate_frames(path))
+    again = list(at_rate(frames, fps))
+    assert len(again) == 30
+    assert all(one is other for one, other in zip(frames, again, strict=True))
+
+
+def test_frames_are_written_at_their_own_times(tmp_path):
+    """Any player shows each at its time and the last one as long as it shall last."""
+    times = [0, 0.066, 0.083, 0.083, 1.5, 1.541, 2.05]
+    write_video(tmp_path / "clip.mp4", moving(6), 25, times=times)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == pytest.approx(2.05, abs=1e-5)
+        frames = [(frame.time, float(frame.duration * frame.time_base)) for frame in container.decode(stream)]
+    assert [start for start, _ in frames] == pytest.approx(times[:-1], abs=2e-5)
+    assert frames[-1][1] == pytest.approx(2.05 - 1.541, abs=1e-5)
+    assert read_frames(tmp_path / "clip.mp4").shape == (6, 48, 64, 3)
 
 
 def test_sizes_keep_the_aspect_and_are_even():

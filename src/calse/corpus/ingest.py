@@ -46,8 +46,9 @@ class Job:
 def ingest(params: Params, layout: Layout, source: str) -> None:
     """Make clips, manifest and metrics of one source from its raw videos.
 
-    A clip is resampled to `ingest.fps` by nearest frame (its length stays) and resized to `ingest.short_side`. One
-    that does not decode stops the stage, or is left out by name when `ingest.on_bad_clip` is drop. Raises CalseError.
+    A clip is resampled to `ingest.fps` by what is on screen then (its length stays) and resized to
+    `ingest.short_side`. One that does not decode stops the stage, or is left out by name when `ingest.on_bad_clip` is
+    drop. Raises CalseError.
     """
     with resumable(make_clip, f"ingest-{source}") as make:
         with folder_written_aside(layout.clips(source)) as folder:

@@ -37,10 +37,10 @@ def read_truth(layout: Layout, corpus: str, clip: Clip) -> Truth | None:
 
 
 def raw_frames(frames: int, fps: float, raw_fps: float, raw_count: int) -> list[int]:
-    """Return which raw frame each frame of a clip shows: the nearest in time, the earlier one of two."""
+    """Return which raw frame each frame of a clip shows: the one on screen at that time."""
     times = np.arange(frames) / fps
-    nearest = np.ceil(times * raw_fps - 0.5 - 1e-9)
-    return [int(number) for number in np.clip(nearest, 0, raw_count - 1)]
+    shown = np.floor(times * raw_fps + 1e-6)
+    return [int(number) for number in np.clip(shown, 0, raw_count - 1)]
 
 
 def agreement(truth: Truth, original: Series, swapped: Series) -> dict[str, Agreement]:

@@ -43,12 +43,16 @@ class VideoInfo:
 
 
 class Frame(NamedTuple):
-    """One decoded picture, upright: `H x W x 3 uint8` RGB; `pixel_aspect` is a pixel's width over its height."""
+    """One decoded picture, upright: `H x W x 3 uint8` RGB; `pixel_aspect` is a pixel's width over its height.
+
+    `clock` is the unit in seconds that its time is written in, 0 where the time is exact.
+    """
 
     seconds: float
     duration: float
     image: np.ndarray
     pixel_aspect: float
+    clock: float = 0.0
 
 
 class Picture(NamedTuple):
@@ -63,6 +67,7 @@ class Picture(NamedTuple):
     pixel_aspect: float
     size: tuple[int, int]
     orientation: Orientation
+    clock: float = 0.0
 
 
 def read_frames(path: Path) -> np.ndarray:
@@ -98,8 +103,9 @@ def iterate_frames(path: Path) -> Iterator[Frame]:
     """Decode a video to RGB, frame by frame, as `iterate_pictures` does."""
     for picture in iterate_pictures(path):
         image = resized(displayed(picture.coded, picture.size).to_ndarray(format="rgb24"), picture.size)
+        image = np.ascontiguousarray(picture.orientation.upright(image))
         aspect = 1 / picture.pixel_aspect if picture.orientation.exchanged else picture.pixel_aspect
-        yield Frame(picture.seconds, picture.duration, np.ascontiguousarray(picture.orientation.upright(image)), aspect)
+        yield Frame(picture.seconds, picture.duration, image, aspect, picture.clock)
 
 
 def iterate_pictures(path: Path) -> Iterator[Picture]:
@@ -131,11 +137,12 @@ def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.
         if abs(frame.width * size[1] / (frame.height * size[0]) - 1) > SAME_SHAPE:
             turns = f"{size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at frame {shown}"
             raise CalseError(f"{path}: changes its shape from {turns}; cut it there")
-        duration = float(frame.duration * frame.time_base) if frame.duration else step
+        duration = float(frame.duration * frame.time_base) if (frame.duration or 0) > 0 else step
         if last - first + duration > HOURS * 3600:
             raise CalseError(f"{path}: claims to last more than {HOURS} hours")
         name_matrix(frame)
-        yield Picture(last - first, duration, frame, pixel_aspect, size, orientation_of(frame))
+        clock = float(frame.time_base or 0)
+        yield Picture(last - first, duration, frame, pixel_aspect, size, orientation_of(frame), clock)
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
     if shown < claim or not claim:

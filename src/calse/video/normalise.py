@@ -8,23 +8,36 @@ from calse.video.display import displayed
 from calse.video.planes import Planes, planes_of
 
 Timed = TypeVar("Timed", Frame, Picture)
+COARSE = 1 / 500  # seconds
 
 
 def at_rate(frames: Iterable[Timed], fps: float) -> Iterator[Timed]:
-    """Resample in time: the picture at `k / fps` seconds is the frame nearest in time, the earlier one of two.
+    """Resample in time: the picture at `k / fps` seconds is the frame that a player shows then.
 
-    Nothing is blended; the length stays, to half a frame: `round(seconds * fps)` frames, at least one.
+    A frame stays on screen until the next one starts, so a rest lasts as long as it was filmed; of two frames at one
+    time the later one is shown. Nothing is blended; the length stays, to half a frame: `round(seconds * fps)` frames,
+    at least one.
     """
     count, previous = 0, None
     for frame in frames:
-        while previous and count / fps <= (previous.seconds + frame.seconds) / 2 + 1e-9:
+        while previous and count / fps + _rounding(frame.clock) <= frame.seconds:
             yield previous
             count += 1
         previous = frame
     if previous:
-        total = max(1, round((previous.seconds + previous.duration) * fps))
+        total = max(1, round((previous.seconds + max(0.0, previous.duration)) * fps))
         for _ in range(count, total):
             yield previous
+
+
+def _rounding(clock: float) -> float:
+    """Return by how many seconds a frame may seem to start late because its time was rounded to a clock's unit.
+
+    Milliseconds, as in mkv, put the frames of 30 fps at 33, 67 and 100: the third one is on screen at 66.7. Two times
+    are rounded, the first frame's and its own, so it is just under one unit. A clock coarser than 1/500 s counts
+    frames, or a gif's hundredths, and rounds nothing.
+    """
+    return max(clock - 1e-7, 1e-7) if clock <= COARSE else 1e-7
 
 
 def fitted_size(width: int, height: int, pixel_aspect: float, short_side: int) -> tuple[int, int]:
