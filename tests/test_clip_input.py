@@ -1,6 +1,11 @@
 """From video files to the network's input: sampling, crops, arithmetic and the cache of decoded clips."""
 
 import dataclasses
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +15,12 @@ import torch
 from calse.errors import CalseError
 from calse.layout import Layout
 from calse.recognition import frames_cache
-from calse.recognition.frames_cache import cached_frames, open_frames, short_side, shrink
+from calse.recognition.frames import short_side, shrink
+from calse.recognition.frames_cache import cached_frames, open_frames
 from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input
 from calse.recognition.views import batch_of, crop_corner, sample_frames
+from calse.resume import PACKAGE, code
 from calse.splits import read_split
 from calse.video.decode import read_frames
 from toys import make_repository, toy_params
@@ -147,6 +154,52 @@ def test_clips_are_decoded_once_and_again_only_when_the_cache_is_damaged(
     assert paths[0].read_bytes() == whole
     assert paths[1].stat().st_mtime_ns == untouched
     assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+
+
+def test_frames_of_other_code_are_not_read_and_go_when_nobody_reads_them(
+    repository: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    clips = read_split(repository.split("Baseline")).clips[:1]
+    (ours,) = cached_frames(clips, repository, 32)
+    folder = ours.parents[1]
+    elder, read = folder.with_name("74"), folder.with_name("f00")
+    for other in (elder, read):
+        (other / "37").mkdir(parents=True)
+        np.save(other / "37" / ours.name, np.zeros((1, 37, 37, 3), np.uint8))
+    with open(read.with_suffix(".lock"), "w") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert cached_frames(clips, repository, 32) == [ours]
+        assert (elder.exists(), read.exists()) == (False, True)
+    inode = ours.stat().st_ino
+    cached_frames(clips, repository, 32)
+    assert ours.stat().st_ino == inode, "what this code made is not made again"
+    assert [path for path in folder.parent.iterdir() if path.is_dir()] == [folder]
+    assert not read.with_suffix(".lock").exists()
+    monkeypatch.setattr(frames_cache, "code", lambda *_: "another resizing")
+    (theirs,) = cached_frames(clips, repository, 32)
+    assert theirs != ours
+    assert ours.exists(), "this process reads it"
+
+
+def test_the_code_of_frames_changes_with_decoder_and_packages_and_with_nothing_else(tmp_path: Path):
+    package = shutil.copytree(PACKAGE, tmp_path / "src/calse")
+
+    def key() -> str:
+        words = "import calse.recognition.frames_cache as f; print(f.code((f.PACKAGE / n for n in f.CODE), f.PACKAGES))"
+        environment = os.environ | {"PYTHONPATH": str(package.parent)}
+        done = subprocess.run(
+            [sys.executable, "-c", words], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    before = key()
+    with open(package / "study/report.py", "a") as file:
+        file.write("# other words\n")
+    assert key() == before
+    with open(package / "video/decode.py", "a") as file:
+        file.write("# another way\n")
+    assert key() != before
+    assert code([], {"numpy"}) != code([], {"av"}) == code([], {"av", "no such package"})
 
 
 def test_a_clip_that_changed_or_vanished_is_named(repository: Layout):

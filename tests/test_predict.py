@@ -14,7 +14,7 @@ from calse.layout import Layout
 from calse.params import Train
 from calse.recognition.evaluate import predict_run
 from calse.recognition.fit import fit
-from calse.recognition.frames_cache import shrink
+from calse.recognition.frames import shrink
 from calse.recognition.jobs import jobs_of
 from calse.recognition.predict import Wanted, chosen_frames, predict_videos
 from calse.splits import read_split

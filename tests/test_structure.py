@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from calse.recognition.frames import CODE
+
 SOURCE = Path("src")
 STAGES = {
     name: stage.get("do", stage) for name, stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].items()
@@ -82,6 +84,11 @@ def test_a_stage_depends_on_exactly_the_code_that_shapes_its_output(stage):
         for dep in listed
         if dep.suffix in ("", ".py") and not any(file == dep or dep in file.parents for file in used)
     }
+
+
+def test_kept_frames_are_named_after_exactly_the_code_that_shapes_them():
+    used = {file for file in closure(SOURCE / "calse/recognition/frames.py") if shapes_output(file)}
+    assert {SOURCE / "calse" / name for name in CODE} == {file for file in used if file.name != "__init__.py"}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -18,7 +18,7 @@ from calse.layout import Layout
 from calse.params import as_dict
 from calse.recognition.checkpoints import load_checkpoint, save_checkpoint
 from calse.recognition.evaluate import predict
-from calse.recognition.frames_cache import short_side, shrink
+from calse.recognition.frames import short_side, shrink
 from calse.recognition.models import build_model
 from calse.tracking.promote import promote
 from calse.tracking.store import Store, locked_store

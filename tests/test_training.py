@@ -25,7 +25,7 @@ from calse.recognition.evaluate import evaluate, predict_run
 from calse.recognition.fit import Training, fit, prepared_ahead
 from calse.recognition.jobs import Job, jobs_of
 from calse.recognition.observer import Run
-from calse.recognition.train import slots, train
+from calse.recognition.train import forget_oldest, slots, train
 from calse.recognition.views import Batch
 from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
@@ -76,6 +76,9 @@ class Listener:
         if epoch == self.stop_at:
             raise KeyboardInterrupt
 
+    def taken(self, run: Run) -> None:
+        self.heard.append(("taken", run))
+
     def finished(self, run: Run) -> None:
         self.heard.append(("finished", run))
 
@@ -96,7 +99,7 @@ def test_the_stage_learns_and_evaluates_what_it_learned():
     assert sum(score["top1"] * score["clips"] for score in scores) >= 5, "of 6 clips, chance is 2"
     check_events(listener)
     check_predictions()
-    assert not list(Path(".scratch/training").iterdir()), "nothing is left to resume"
+    assert {path.suffix for path in Path(".scratch/training").iterdir()} == {""}, "no lock is left"
 
 
 def test_a_run_that_another_process_trains_is_waited_for(capfd: pytest.CaptureFixture[str]):
@@ -179,10 +182,47 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():
     assert not job.checkpoint.exists()
     state = next(job.states.glob("*.pt"))
     assert len(torch.load(state, weights_only=True)["history"]) == 1
-    fit(job, lambda kind, *details: seen.append((kind, details[0])))
-    assert [number for kind, number in seen if kind == "epoch"] == [1, 2, 3], "observers hear the whole curve"
+    fit(job, lambda kind, *details: seen.append((kind, *details[:1])))
+    assert [one[1] for one in seen if one[0] == "epoch"] == [1, 2, 3], "observers hear the whole curve"
     assert results(job) == whole
     state.unlink()
+
+
+def test_a_finished_training_is_taken_as_it_was_and_a_damaged_one_trained_again():
+    job = jobs("before", lr=0.004)[0]
+
+    def told() -> list[str]:
+        job.checkpoint.unlink(missing_ok=True)
+        kinds: list[str] = []
+        fit(job, lambda kind, *_: kinds.append(kind))
+        return kinds
+
+    once = ["started", "epoch", "epoch", "finished"]
+    assert told() == once
+    whole, (state,) = results(job), job.states.glob("*.pt")
+    weights = load_checkpoint(job.checkpoint)[0].state_dict().values()
+    assert state.stat().st_size < 1.5 * sum(weight.nbytes for weight in weights), "without the optimiser's averages"
+    for told_now in (["taken"], once):
+        assert told() == told_now
+        assert results(job) == whole
+        with open(state, "r+b") as file:  # a bit of a weight flips
+            file.seek(state.stat().st_size // 2)
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 1]))
+
+
+def test_the_trainings_used_longest_ago_go_first_and_none_that_is_under_way(tmp_path: Path):
+    for number, name in enumerate(("oldest", "old", "new", "busy")):
+        (tmp_path / name).mkdir()
+        state = tmp_path / name / "cpu-fp32.pt"
+        state.write_bytes(bytes(100))
+        os.utime(state, (1000 + number % 3, 1000 + number % 3))
+    with locked(tmp_path / "busy.lock"):
+        forget_oldest(tmp_path, 210)
+    assert {path.name for path in tmp_path.iterdir()} == {"busy", "old", "new"}
+    forget_oldest(tmp_path, 0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_training_with_other_parameters_is_not_resumed():

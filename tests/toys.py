@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
@@ -30,12 +31,17 @@ TRAIN = {
 
 def toy_params(**train: object) -> Params:
     """The embedded corpus's parameters with one recipe and a tiny training; `train` overrides some of it."""
-    tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
+    return check_params(toy_tree(**train))
+
+
+def toy_tree(**train: object) -> dict[str, Any]:
+    """The same as params.yaml has them."""
+    tree: dict[str, Any] = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
     tree["recipes"] = {"Baseline": []}
     tree["test_sources"] = ["SACU", "STS"]
     tree["omit"] = ["SACU"]
     tree["train"] |= TRAIN | train
-    return check_params(tree)
+    return tree
 
 
 def moving_square(way: tuple[int, int], seed: list[int], frames: int = 12, side: int = 48) -> np.ndarray:

@@ -72,8 +72,8 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Return the temporary files that nobody removed, and what was kept for going on."""
-    kept = [path for name in ("finished", "training", "swap-train") for path in (root / ".scratch" / name).rglob("*")]
+    """Return the temporary files that nobody removed, and what was kept of stages for going on."""
+    kept = [path for name in ("finished", "swap-train") for path in (root / ".scratch" / name).rglob("*")]
     return [str(path.relative_to(root)) for path in [*root.rglob(".*.part*"), *kept]]
 
 

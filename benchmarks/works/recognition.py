@@ -23,7 +23,8 @@ from calse.layout import Layout
 from calse.params import Params, Train
 from calse.recognition import fit
 from calse.recognition.fit import Training
-from calse.recognition.frames_cache import open_frames, short_side, shrink
+from calse.recognition.frames import short_side, shrink
+from calse.recognition.frames_cache import open_frames
 from calse.recognition.i3d import I3D
 from calse.recognition.resident import Resident
 from calse.recognition.transforms import network_input

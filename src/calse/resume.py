@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
+
+from ruamel.yaml import YAML
 
 from calse.files import folder_written_aside, locked, sha256_of, shortage_named
 from calse.layout import scratch
@@ -20,6 +22,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 RECORD = "record.json"
+PACKAGE = Path(__file__).parent
+TRAINING = {"av", "decord", "eva_decord", "numpy", "opencv_python_headless", "torch", "torchvision"}  # packages
 
 
 @contextmanager
@@ -96,10 +100,21 @@ def _link(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def code() -> str:
-    """Return a hash of this project's code, Python and the installed packages: another may make other bytes."""
+def code(files: Iterable[Path] = (PACKAGE,), packages: Container[str] | None = None) -> str:
+    """Return a hash of this project's code, Python and the installed packages: another may make other bytes.
+
+    `files` (folders stand for all Python in them) and `packages` narrow it down to what shapes something.
+    """
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    packages = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
-    return digest.hexdigest() + hashlib.sha256(" ".join(sorted(path.name for path in packages)).encode()).hexdigest()
+    for path in sorted(path for file in files for path in (file.rglob("*.py") if file.is_dir() else [file])):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    installed = {path.stem for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info")}
+    chosen = sorted(name for name in installed if packages is None or name.partition("-")[0] in packages)
+    return hashlib.sha256(f"{digest.hexdigest()} {' '.join(chosen)}".encode()).hexdigest()
+
+
+def code_of_stage(stage: str) -> list[Path]:
+    """Return the code that dvc.yaml lists for a stage: what shapes its output."""
+    root = PACKAGE.parents[1]
+    stages = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return [root / dep for dep in stages[stage]["deps"] if dep.startswith("src/")]

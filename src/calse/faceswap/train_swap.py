@@ -19,6 +19,7 @@ from calse.files import sha256_of
 from calse.layout import Layout, scratch
 from calse.parallel import progress_bar
 from calse.params import Params, as_dict
+from calse.resume import TRAINING, code, code_of_stage
 
 
 def swap_train(params: Params, layout: Layout, donor: str) -> None:
@@ -31,7 +32,7 @@ def swap_train(params: Params, layout: Layout, donor: str) -> None:
     torch.set_num_threads(max(1, params.swap_train.threads // 2))  # each side's
     sides = clips_of_sides(params, layout, donor)
     info = _describe(params, layout, donor, sides)
-    folder = scratch() / "swap-train" / f"{info['fingerprint']}-{_code()}"
+    folder = scratch() / "swap-train" / f"{info['fingerprint']}-{code(code_of_stage('swap-train'), TRAINING)[:8]}"
     faces = cut_faces(sides, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor}")
     training = SwapTraining(params.swap_train, faces[0], faces[1])
     info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
@@ -75,11 +76,3 @@ def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip
     for clip in [*sides[0], *sides[1]]:
         digest.update(sha256_of(layout.faces(clip.source) / f"{clip.clip}.face").encode())
     return info | {"fingerprint": digest.hexdigest()[:16]}
-
-
-def _code() -> str:
-    """Return a name that changes with this package's code and with PyTorch: no state of another may go on."""
-    digest = hashlib.sha256(torch.__version__.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:8]

@@ -48,6 +48,10 @@ class Display:
             warning = plateau_warning(info["params"]["loss"], metrics["loss"], len(info["classes"]))
             self._say_once(f"{run}, epoch {epoch}: {warning}" if warning else "")
 
+    def taken(self, run: Run) -> None:
+        """Fill a bar and say why."""
+        self.bars.update(self.tasks[run], completed=self.epochs[run], description=f"{run} trained before")
+
     def finished(self, run: Run) -> None:
         """Nothing more to draw: the bar is full."""
 

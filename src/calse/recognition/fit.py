@@ -1,12 +1,13 @@
 """One training, from seed to checkpoint. Its random numbers depend on seed, epoch and clip alone."""
 
-import hashlib
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -32,22 +33,26 @@ Tell = Callable[..., None]
 def fit(job: Job, tell: Tell) -> None:
     """Train one run and write its checkpoint and curve, resuming where an interrupted training stopped.
 
-    `tell` is called with `started` and what is known of the run, then with `epoch`, its number and its
-    metrics. Raises CalseError when the loss or a gradient is not finite, or memory does not suffice.
+    `tell` is called with `started` and what is known of the run, then with `epoch`, its number and its metrics, then
+    with `finished`. One that was trained to its end is not trained again: then it is called with `taken` alone.
+    Raises CalseError when the loss or a gradient is not finite, or memory does not suffice.
     """
     torch.set_num_threads(job.train.threads)
     training = Training(job)
-    tell("started", training.info)
     training.restore()
-    for epoch, metrics in enumerate(training.history, start=1):
-        tell("epoch", epoch, metrics)
-    for epoch in range(len(training.history) + 1, job.epochs + 1):
-        training.run_epoch(epoch)
+    trained_before = training.done
+    if not trained_before:
+        tell("started", training.info)
+        for epoch, metrics in enumerate(training.history, start=1):
+            tell("epoch", epoch, metrics)
+    while not training.done:
+        training.run_epoch(len(training.history) + 1)
         training.save()
-        tell("epoch", epoch, training.history[-1])
+        tell("epoch", len(training.history), training.history[-1])
     save_checkpoint(job.checkpoint, training.model, training.info)
     rows = [{"epoch": number} | metrics for number, metrics in enumerate(training.history, start=1)]
     write_rows(job.curve, ["epoch", "loss", "accuracy", "lr"], rows)
+    tell("taken" if trained_before else "finished")
 
 
 class Training:
@@ -76,7 +81,12 @@ class Training:
             "precision_reason": self.precision.reason,
             "pretrained_report": str(loaded) if loaded else "",
         }
-        self.state = job.states / f"{self._code_and_machine()}.pt"
+        self.state = job.states / f"{self.device.type}-{self.precision.name}.pt"
+
+    @property
+    def done(self) -> bool:
+        """Whether every epoch is over."""
+        return len(self.history) == self.job.epochs
 
     @property
     def train_seed(self) -> int:
@@ -138,26 +148,32 @@ class Training:
             raise CalseError(f"loss or gradient is not finite in epoch {epoch}; {hint}")
 
     def save(self) -> None:
-        """Keep all that resuming needs."""
-        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state(), "history": self.history}
+        """Keep all that resuming needs; in the end, what its results are written from."""
+        parts = {"model": self.model.state_dict(), "history": self.history}
+        if not self.done:
+            parts["optimiser"] = self.optimiser.state()
         with written_aside(self.state) as aside:
             torch.save(parts, aside)
 
     def restore(self) -> None:
-        """Go on from the last finished epoch of the same training, if one was interrupted."""
-        if not self.state.is_file():
+        """Go on from the last finished epoch of the same training, if one is kept and whole."""
+        if not is_whole(self.state):
             return
+        os.utime(self.state)  # those used longest ago are the first to go
         parts = torch.load(self.state, map_location=self.device, weights_only=True)
         self.model.load_state_dict(parts["model"])
-        self.optimiser.restore(parts["optimiser"])
         self.history = parts["history"]
+        if not self.done:
+            self.optimiser.restore(parts["optimiser"])
 
-    def _code_and_machine(self) -> str:
-        """Return a name that changes with this package's code and with the arithmetic."""
-        digest = hashlib.sha256(f"{self.device.type} {self.precision.name} {torch.__version__}".encode())
-        for path in sorted(Path(__file__).parent.glob("*.py")):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()[:16]
+
+def is_whole(state: Path) -> bool:
+    """Say whether a kept state is there as it was written: torch itself does not look at its check sums."""
+    try:
+        with ZipFile(state) as archive:
+            return archive.testzip() is None
+    except (OSError, BadZipFile):
+        return False
 
 
 def stream_seed(seed: int, epoch: int) -> int:

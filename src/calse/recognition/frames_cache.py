@@ -1,12 +1,17 @@
 """Decoded clips, kept as memory maps: a training reads every clip in every epoch, and decoding costs 80 times more.
 
-The cache lies in the scratch folder and can be deleted at any time. Its key is the clip's sha256 and size.
+The cache lies in the scratch folder and can be deleted at any time. Its key is the clip's sha256, its size, and the
+code that decodes and shrinks; what other code has made goes as soon as no process reads it.
 """
 
-import math
+import fcntl
+import os
+import shutil
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import IO
 
-import cv2
 import numpy as np
 
 from calse.clips import Clip
@@ -14,12 +19,8 @@ from calse.errors import CalseError
 from calse.files import sha256_of, written_aside
 from calse.layout import Layout, scratch
 from calse.parallel import map_parallel
-from calse.video.decode import read_frames
-
-
-def short_side(size: int) -> int:
-    """Return the pixels kept of a clip's short side, so that crops of `size` have room: 256 for 224."""
-    return math.ceil(size * 256 / 224)
+from calse.recognition.frames import CODE, PACKAGES, short_side, shrunk_frames
+from calse.resume import PACKAGE, code
 
 
 def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
@@ -28,7 +29,8 @@ def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
     Each file opens with `open_frames`. Raises CalseError naming the clip when its video is missing, has
     changed since the split was made, or does not decode.
     """
-    folder = scratch() / "frames" / str(short_side(size))
+    made_by = code((PACKAGE / file for file in CODE), PACKAGES)[:16]
+    folder = _kept_for_us(scratch() / "frames" / made_by) / str(short_side(size))
     paths = [folder / f"{clip.sha256}.npy" for clip in clips]
     for clip in clips:
         check_unchanged(clip, layout)
@@ -36,6 +38,33 @@ def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
     if jobs:
         map_parallel(_decode_one, [(video, path, short_side(size)) for path, video in jobs.items()], "decode clips")
     return paths
+
+
+def _kept_for_us(folder: Path) -> Path:
+    """Return a folder after this process has marked it as read, and removed its neighbours that no process reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _mark(folder)
+    for other in folder.parent.iterdir():
+        if other.is_dir() and other != folder:
+            lock = other.with_suffix(".lock")
+            with suppress(BlockingIOError), open(lock, "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(other, ignore_errors=True)
+                lock.unlink(missing_ok=True)
+    return folder
+
+
+@cache
+def _mark(folder: Path) -> IO[str]:
+    """Share the lock of a folder until this process ends; one that was removed meanwhile counts for nothing."""
+    lock = folder.with_suffix(".lock")
+    while True:
+        file = open(lock, "w")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                return file
+        file.close()
 
 
 def check_unchanged(clip: Clip, layout: Layout) -> None:
@@ -64,19 +93,9 @@ def open_frames(path: Path) -> np.ndarray:
     return np.asarray(frames)
 
 
-def shrink(frames: np.ndarray, side: int) -> np.ndarray:
-    """Resize frames T x H x W x 3 uint8 so that their short side is `side` pixels, aspect kept."""
-    height, width = frames.shape[1:3]
-    scale = side / min(height, width)
-    size = (max(side, round(width * scale)), max(side, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(frame, size, interpolation=method) for frame in frames])
-
-
 def _decode_one(job: tuple[Path, Path, int]) -> None:
     video, target, side = job
-    cv2.setNumThreads(1)
-    frames = shrink(read_frames(video), side)
+    frames = shrunk_frames(video, side)
     try:
         with written_aside(target) as aside, open(aside, "wb") as file:
             np.save(file, frames)

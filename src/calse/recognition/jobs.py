@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ from calse.layout import Layout, scratch
 from calse.params import Params, Train, as_dict
 from calse.recognition.frames_cache import cached_frames
 from calse.recognition.observer import Run
+from calse.resume import TRAINING, code, code_of_stage
 from calse.splits import Split
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run, ready to be sent to a worker: decoded clips and class numbers, and where the results go."""
+    """One run, ready to be sent to a worker: decoded clips and class numbers, and where the results go.
+
+    `states` is the folder of what was trained of it so far by this code, all of it or some epochs.
+    """
 
     run: Run
     train: Train
@@ -72,7 +77,7 @@ def job_of(
     """Prepare one run on these clips."""
     info: dict[str, Any] = {"recipe": run.recipe, "test_source": run.test_source, "seed": run.seed} | data
     info["steps"] = steps_of(train, clips, data["equal_steps"])
-    info["fingerprint"] = hashlib.sha256(compact_json(info).encode()).hexdigest()
+    info["fingerprint"] = fingerprint(info, clips)
     return Job(
         run=run,
         train=train,
@@ -81,8 +86,21 @@ def job_of(
         info=info | {"clips": len(clips)},
         checkpoint=checkpoint_path(models, run),
         curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
-        states=scratch() / "training" / info["fingerprint"],
+        states=scratch() / "training" / f"{info['fingerprint'][:32]}-{training_code()[:16]}",
     )
+
+
+def fingerprint(info: dict[str, Any], clips: list[Clip]) -> str:
+    """Return a hash of all that shapes a run but the code. Another test source changes the split, not these clips."""
+    shaping = {name: value for name, value in info.items() if name != "split_sha256"}
+    shaping["clips"] = [[clip.sha256, clip.gloss] for clip in clips]
+    return hashlib.sha256(compact_json(shaping).encode()).hexdigest()
+
+
+@cache
+def training_code() -> str:
+    """Return a hash of the code and packages that shape a training."""
+    return code(code_of_stage("train"), TRAINING)
 
 
 def steps_of(train: Train, clips: list[Clip], equal_steps: bool) -> int:

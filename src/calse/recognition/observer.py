@@ -25,6 +25,9 @@ class Observer(Protocol):
     def epoch(self, run: Run, epoch: int, metrics: dict[str, float]) -> None:
         """An epoch (from 1) is over, with `loss`, `accuracy` on the training clips and `lr`."""
 
+    def taken(self, run: Run) -> None:
+        """A run was trained to its end before and its results are taken as they were: nothing else is told of it."""
+
     def finished(self, run: Run) -> None:
         """A run has its checkpoint."""
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from calse.errors import CalseError
 from calse.params import Train
 from calse.recognition.evaluate import BEST, predict
-from calse.recognition.frames_cache import short_side, shrink
+from calse.recognition.frames import short_side, shrink
 from calse.recognition.metrics import best_first
 from calse.recognition.views import sample_frames
 from calse.video.decode import iterate_pictures

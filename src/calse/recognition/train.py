@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from calse.files import folder_written_aside, locked
-from calse.layout import Layout
+from calse.layout import Layout, scratch
 from calse.parallel import worker_count
 from calse.params import Params
 from calse.recognition.display import Display
@@ -15,11 +15,14 @@ from calse.recognition.observer import Observer, Run
 from calse.recognition.workers import run_side_by_side
 from calse.splits import read_split
 
+KEPT = 10 * 10**9  # bytes of trainings for another time: about 200 of I3D, whose weights take 50 MB
+
 
 def train(params: Params, layout: Layout, recipe: str, observer: Observer | None = None) -> None:
     """Train a recipe once for each test source and seed: checkpoints in models/, curves in metrics/train/.
 
-    A killed training goes on from its last epoch when it is called again. Raises CalseError naming the
+    A killed training goes on from its last epoch when it is called again, and one that was trained to its end is taken
+    as it was: another seed or test source trains nothing but its own runs. Raises CalseError naming the
     clip, file or run that is wrong; nothing is then left in the outputs.
     """
     split = read_split(layout.split(recipe))
@@ -33,9 +36,20 @@ def train(params: Params, layout: Layout, recipe: str, observer: Observer | None
             except BaseException as error:
                 audience.stop(str(error) or type(error).__name__)
                 raise
-    for job in jobs:
-        with suppress(TimeoutError), locked(job.lock, patience=0):  # else who trains it now removes them
-            shutil.rmtree(job.states, ignore_errors=True)
+    forget_oldest(scratch() / "training", KEPT)
+
+
+def forget_oldest(folder: Path, limit: int) -> None:
+    """Remove the trainings that were used longest ago, until the others take no more than `limit` bytes."""
+    states = []
+    for state in folder.glob("*/*.pt"):
+        with suppress(FileNotFoundError):  # who ends at the same time does the same
+            states.append((state.stat().st_mtime, state.stat().st_size, state))
+    for _, size, state in sorted(states, reverse=True):
+        limit -= size
+        if limit < 0:
+            with suppress(TimeoutError), locked(state.parent.with_suffix(".lock"), patience=0):  # else it is trained
+                shutil.rmtree(state.parent, ignore_errors=True)
 
 
 def slots(params: Params) -> int:
@@ -61,7 +75,7 @@ class Audience:
         """Call the method `kind` of every observer."""
         if kind == "started":
             self.under_way.add(run)
-        if kind == "finished":
+        if kind in ("finished", "taken"):
             self.under_way.discard(run)
         for observer in self.observers:
             getattr(observer, kind)(run, *details)

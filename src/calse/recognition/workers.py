@@ -81,7 +81,6 @@ def _train(job: Job, connection: Connection) -> None:
 
         with locked(job.lock, waiting=lambda: connection.send(("waiting",))):
             fit(job, lambda *message: connection.send(message))
-        connection.send(("finished",))
     except CalseError as error:
         connection.send(("failed", str(error)))
     except Exception as error:

@@ -95,7 +95,7 @@ def _compare(checkpoint: Path, uri: str) -> None:
 
     from calse.recognition.checkpoints import load_checkpoint
     from calse.recognition.evaluate import predict
-    from calse.recognition.frames_cache import short_side
+    from calse.recognition.frames import short_side
 
     model, info = load_checkpoint(checkpoint)
     side = short_side(info["params"]["size"])

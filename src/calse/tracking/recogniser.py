@@ -10,7 +10,7 @@ from mlflow.pyfunc import PythonModel
 
 from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import predict
-from calse.recognition.frames_cache import short_side, shrink
+from calse.recognition.frames import short_side, shrink
 
 
 class Recogniser(PythonModel):  # type: ignore[misc]

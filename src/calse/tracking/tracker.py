@@ -40,6 +40,9 @@ class Tracker:
         """Add one point to each curve."""
         self._log(run, metrics(metrics_of_epoch.items(), epoch))
 
+    def taken(self, run: Run) -> None:
+        """Leave the run of the training itself as it is; the next sync makes it where there is none."""
+
     def finished(self, run: Run) -> None:
         """Close the run as done."""
         self._close(run, {("status",): "FINISHED"})

@@ -1,0 +1,121 @@
+"""Another seed or test source: real reruns of the train stage train what is new and give a fresh study's bytes."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from calse.layout import Layout
+from calse.recognition.jobs import fingerprint
+from calse.splits import read_split
+from toys import make_repository, toy_tree
+
+ROOT = Path(__file__).parents[1]
+BOTH = [("SACU", "1"), ("SACU", "2"), ("STS", "1"), ("STS", "2")]
+DVC = ("dvc", "repro", "-s", "train@Baseline")
+TRAIN = (sys.executable, "-m", "calse", "train", "Baseline")
+
+
+class Study:
+    """A toy repository with a copy of the code, whose split knows SACU alone at first."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.tree = root, toy_tree(epochs=2)
+        for name in ("src", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore"):
+            target = root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(ROOT / name, target) if (ROOT / name).is_dir() else shutil.copy(ROOT / name, target)
+        self.split = make_repository(root, takes=1).split("Baseline")
+        with open(self.split, newline="", encoding="utf-8") as file:
+            self.rows = list(csv.reader(file))
+        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+        self.set(test_sources=["SACU"])
+
+    def set(self, test_sources: list[str], **train: object) -> None:
+        """Write params.yaml and the split, as the split stage would."""
+        self.tree["test_sources"] = test_sources
+        self.tree["train"] |= train
+        YAML(typ="safe", pure=True).dump(self.tree, self.root / "params.yaml")
+        with open(self.split, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(
+                row[: len(row) - 2 + len(test_sources)] for row in self.rows
+            )
+
+    def run(self, *command: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Run the stage; return which runs were trained and which were taken, by test source and seed."""
+        beside = Path(sys.executable).parent
+        environment = os.environ | {
+            "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),
+            "CALSE_WORKERS": "2",
+        }
+        for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
+            environment.pop(name, None)
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        trained, taken = (
+            sorted(re.findall(rf"Baseline/(\w+)/seed-(\d) {words}", done.stdout + done.stderr))
+            for words in ("loss", "trained before")
+        )
+        return trained, taken
+
+    def results(self) -> dict[str, bytes]:
+        folders = [Layout(self.root).models("Baseline"), Layout(self.root).metrics("train") / "Baseline"]
+        return {str(path): path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.*"))}
+
+    def tracked(self) -> dict[tuple[str, str], str]:
+        """Return the MLflow runs of trainings by test source and seed."""
+        client = MlflowClient(f"sqlite:///{self.root}/mlruns/mlflow.db")
+        runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+        found = [run for run in runs if run.data.tags.get("calse.kind") == "training"]
+        assert {run.info.status for run in found} == {"FINISHED"}
+        return {(run.data.params["test_source"], run.data.params["seed"]): run.info.run_id for run in found}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study(tmp_path)
+
+
+def test_seeds_and_test_sources_train_what_is_new_and_give_the_bytes_of_a_fresh_study(study: Study):
+    assert study.run(*DVC) == ([("SACU", "1")], [])
+    first = study.tracked()
+    study.set(["SACU", "STS"], seeds=[1, 2])
+    assert study.run(*DVC) == (BOTH[1:], BOTH[:1])
+    grown = study.results()
+    assert len(grown) == 12
+    assert study.tracked().items() > first.items(), "the run of the training itself stays"
+    shutil.rmtree(study.root / ".scratch/training")
+    assert study.run(*DVC, "-f") == (BOTH, [])
+    assert study.results() == grown
+
+
+def test_other_parameters_and_other_code_train_again(study: Study):
+    assert study.run(*TRAIN) == (BOTH[:1], [])
+    study.set(["SACU"], lr=0.001)
+    assert study.run(*TRAIN) == (BOTH[:1], [])
+    study.set(["SACU"], lr=0.003)
+    with open(study.root / "src/calse/study/report.py", "a") as file:
+        file.write("# shapes no training\n")
+    assert study.run(*TRAIN) == ([], BOTH[:1])
+    with open(study.root / "src/calse/recognition/losses.py", "a") as file:
+        file.write("# another loss\n")
+    assert study.run(*TRAIN) == (BOTH[:1], [])
+
+
+def test_a_run_is_known_by_its_clips_their_glosses_and_their_order_and_by_no_other_test_source(study: Study):
+    clips = read_split(study.split).train("SACU")
+    info = {"recipe": "Baseline", "seed": 1, "split_sha256": "one"}
+    known = fingerprint(info, clips)
+    assert fingerprint(info | {"split_sha256": "other"}, clips) == known
+    other = replace(clips[0], sha256="0" * 64), replace(clips[0], gloss="SUR")
+    others = [clips[::-1], clips[1:], *([one, *clips[1:]] for one in other)]
+    assert len({known, fingerprint(info | {"seed": 2}, clips), *(fingerprint(info, these) for these in others)}) == 6
