@@ -1,4 +1,5 @@
 import ctypes
+import gc
 import signal
 import struct
 import time
@@ -118,6 +119,18 @@ def test_a_recording_trimmed_at_its_end_is_no_damaged_one(tmp_path):
     trimmed = patched(whole, tmp_path / "trimmed.mp4", b"elst", 12, 400)
     assert probe(trimmed).frames == 50
     assert len(list(iterate_frames(trimmed))) == 10
+
+
+def test_a_long_video_does_not_stay_in_memory(tmp_path):
+    write_clip(tmp_path / "long.mp4", frames=60)
+    gc.collect()
+    gc.disable()  # circles of objects would go away some time, a film of 4K before that has filled the memory
+    try:
+        for frame in iterate_frames(tmp_path / "long.mp4"):
+            assert frame.image.any()
+        assert sum(type(thing) is av.VideoFrame for thing in gc.get_objects()) < 10
+    finally:
+        gc.enable()
 
 
 def test_a_playlist_that_names_another_file_is_not_followed(tmp_path):

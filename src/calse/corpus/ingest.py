@@ -142,6 +142,7 @@ class _Seen:
     def __init__(self) -> None:
         self.frames, self.shape = 0, (0, 0)
         self.doubts: set[str] = set()
+        self._kinds: set[tuple[int, ...]] = set()
         self._digest = hashlib.sha256()
 
     def watch(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
@@ -151,8 +152,12 @@ class _Seen:
             self.frames, self.shape = self.frames + 1, (height, width)
             if picture.orientation.exchanged:
                 self.shape = self.shape[::-1]
-            self.doubts.update(doubts(picture.coded))
-            for plane in coded_values(picture.coded):
+            coded = picture.coded
+            kind = (coded.rotation, coded.interlaced_frame, coded.colorspace, coded.color_primaries, coded.color_trc)
+            if kind not in self._kinds:  # once each: a picture asked for its side data stays in memory
+                self._kinds.add(kind)
+                self.doubts.update(doubts(coded))
+            for plane in coded_values(coded):
                 self._digest.update(np.ascontiguousarray(plane).data)
             yield picture
 

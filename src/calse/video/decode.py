@@ -102,7 +102,9 @@ def probe(path: Path) -> VideoInfo:
 def iterate_frames(path: Path) -> Iterator[Frame]:
     """Decode a video to RGB, frame by frame, as `iterate_pictures` does."""
     for picture in iterate_pictures(path):
-        image = resized(displayed(picture.coded, picture.size).to_ndarray(format="rgb24"), picture.size)
+        shown = displayed(picture.coded, picture.size)
+        # One thread: any more would be started for every single picture.
+        image = resized(shown.to_ndarray(format="rgb24", threads=1), picture.size)
         image = np.ascontiguousarray(picture.orientation.upright(image))
         aspect = 1 / picture.pixel_aspect if picture.orientation.exchanged else picture.pixel_aspect
         yield Frame(picture.seconds, picture.duration, image, aspect, picture.clock)
@@ -122,6 +124,7 @@ def iterate_pictures(path: Path) -> Iterator[Picture]:
 
 def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator[Picture]:
     shown, first, last, shift, size = 0, 0.0, 0.0, 0.0, (0, 0)
+    rotation, orientation = 0, Orientation()
     step, claim = 1 / _rate(stream), stream.frames
     pixel_aspect = float(stream.sample_aspect_ratio or 1)
     for time, frame in decoded(container, stream):
@@ -141,8 +144,9 @@ def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.
         if last - first + duration > HOURS * 3600:
             raise CalseError(f"{path}: claims to last more than {HOURS} hours")
         name_matrix(frame)
-        clock = float(frame.time_base or 0)
-        yield Picture(last - first, duration, frame, pixel_aspect, size, orientation_of(frame), clock)
+        if shown == 1 or frame.rotation != rotation:  # side data makes a circle: a picture asked for it stays in memory
+            rotation, orientation = frame.rotation, orientation_of(frame)
+        yield Picture(last - first, duration, frame, pixel_aspect, size, orientation, float(frame.time_base or 0))
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
     if shown < claim or not claim:

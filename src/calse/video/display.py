@@ -98,7 +98,7 @@ def displayed(coded: "av.VideoFrame", size: tuple[int, int]) -> "av.VideoFrame":
     if alpha is None and not is_hdr:
         return coded
     own = (coded.width, coded.height)
-    image = _sdr(coded, size if alpha is None else own) if is_hdr else coded.to_ndarray(format="rgb24")
+    image = _sdr(coded, size if alpha is None else own) if is_hdr else coded.to_ndarray(format="rgb24", threads=1)
     if alpha is not None:
         weight = alpha[..., None].astype(np.uint16)
         image = ((image * weight + _BEHIND * (255 - weight) + 127) // 255).astype(np.uint8)
@@ -110,7 +110,7 @@ def _alpha(coded: "av.VideoFrame") -> np.ndarray | None:
     kind = coded.format
     if kind.name != "pal8" and not any(component.is_alpha for component in kind.components):
         return None
-    alpha = coded.to_ndarray(format="rgba")[..., 3]
+    alpha = coded.to_ndarray(format="rgba", threads=1)[..., 3]
     return None if alpha.min() == 255 else alpha
 
 

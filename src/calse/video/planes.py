@@ -64,7 +64,7 @@ def coded_values(frame: "av.VideoFrame") -> tuple[np.ndarray, ...]:
     """Return what a frame holds: its planes when they are of the usual kind, else its RGB."""
     if frame.format.name in ("yuv420p", "yuvj420p"):
         return planes_of(frame)
-    return (frame.to_ndarray(format="rgb24"),)
+    return (frame.to_ndarray(format="rgb24", threads=1),)
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
