@@ -29,6 +29,7 @@ _COLUMNS = {
         "raw frames a second",
         "raw short side",
         "raw long side",
+        "doubts",
     ],
     "glosses": ["gloss", "clips", "dropped clips"],
     "glossary": ["gloss"],
@@ -89,6 +90,7 @@ def _clip_row(clip: Clip, owner: str, root: Path) -> Row:
         "raw frames a second": made["raw_fps"],
         "raw short side": min(made["raw_width"], made["raw_height"]),
         "raw long side": max(made["raw_width"], made["raw_height"]),
+        "doubts": "; ".join(made.get("doubts", [])),
     }
 
 
@@ -120,6 +122,9 @@ def checks_for(source: Source, limits: Validate, glossary: list[str]) -> Iterato
     yield clip("every file is there", "critical", "ColumnValuesToBeInSet", column="file", value_set=["there"])
     yield clip(
         "a clip moves: 2 raw frames or more", "critical", "ColumnValuesToBeBetween", column="raw frames", min_value=2
+    )
+    yield clip(
+        "a clip looks as it was filmed", "warning", "ColumnValuesToBeInSet", column="doubts", value_set=[""]
     )
     yield limit("raw frames", limits.min_frames, limits.max_frames)
     yield limit("raw frames a second", limits.min_fps, limits.max_fps)

@@ -22,7 +22,9 @@ from calse.layout import Layout
 from calse.video.decode import iterate_frames
 from calse.video.sandbox import Refused, map_sandboxed
 
-SUFFIXES = (".mp4", ".webm", ".avi", ".mov", ".gif", ".mkv", ".m4v")
+# What `calse.video.decode.FORMATS` reads, by the names that such files have.
+SUFFIXES = (".mp4", ".webm", ".avi", ".mov", ".gif", ".mkv", ".m4v", ".3gp", ".3g2", ".mpg", ".mpeg", ".m2v", ".vob")
+SUFFIXES += (".mts", ".m2ts", ".ts", ".ogv", ".wmv", ".asf", ".flv", ".f4v", ".dv", ".mxf", ".y4m")
 SECONDS_TO_OPEN = 30
 LARGEST = 4 * 1024**3  # bytes of a file; a sign takes a hundredth
 LONGEST_LIST = 40

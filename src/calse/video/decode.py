@@ -3,6 +3,7 @@
 A foreign file goes through `sandbox`: here it is refused when it is wrong, there it is survived when it is hostile.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 # Only formats that hold everything themselves: a playlist (hls, concat, dash ...), a list of pictures or a device makes
 # FFmpeg open further files or addresses, which the file names.
-_FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,dv,mxf,yuv4mpegpipe"
-_SAFE = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+FORMATS = "mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,dv,mxf,yuv4mpegpipe"
+_SAFE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 LONGEST, SLENDEREST = 8192, 8  # pixels of a side; how many times longer than the other one
 HOURS = 6  # a damaged clock claims days, which would be filled with copies of a frame
@@ -208,6 +209,8 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
     except (CalseError, MemoryError):
         raise
     except Exception as error:  # there is no end to what a damaged file makes a decoder raise
+        if what == "does not open" and getattr(error, "errno", 0) == errno.EINVAL:
+            raise CalseError(f"{path}: is in no format that is read here ({FORMATS.replace(",", ", ")})") from None
         raise CalseError(f"{path}: {what}: {getattr(error, 'strerror', None) or error}") from None
 
 

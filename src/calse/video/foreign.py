@@ -38,7 +38,7 @@ def safe_copy(job: Foreign) -> None:
     except StarvedError:
         raise
     except CalseError as error:
-        raise CalseError(str(error).removeprefix(f"{job.video}: ")) from None
+        raise CalseError(str(error).removeprefix(f"{job.video}: ").removeprefix(f"{job.copy}: ")) from None
 
 
 def _square_pixels(video: Path) -> Iterator[np.ndarray]:

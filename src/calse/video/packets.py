@@ -32,8 +32,9 @@ def decoded(
     for packet in itertools.chain(start, packets):
         time = None if packet.pts is None or not packet.size else packet.pts
         if time is not None:
-            heapq.heappush(times, float(time * packet.time_base))
             key = time if key is None and packet.is_keyframe else key
+            if not packet.is_discard:
+                heapq.heappush(times, float(time * packet.time_base))
         try:
             frames = decoder.decode(packet)
         except av.FFmpegError:
