@@ -84,7 +84,7 @@ def test_a_good_corpus_passes_with_the_same_bytes_each_time(layout):
     assert written[0] == written[1]
     assert set(written[0]) == {"glossary.json", "SACU.json", "STS.json", "index.html"}
     assert verdict(layout, "STS")["passed"] is True
-    assert len(verdict(layout, "STS")["outcomes"]) == 11
+    assert len(verdict(layout, "STS")["outcomes"]) == 12
     assert failed(layout, "STS") == {}
 
 
@@ -170,6 +170,14 @@ def test_odd_rates_lengths_and_sizes_warn_only(layout, raw, column):
     [(text, offenders)] = failed(layout, "STS").items()
     assert text.startswith(f"{column}:")
     assert offenders == [{column: next(iter(raw.values())), "clip": "STS-NO-1", "gloss": "NO"}]
+
+
+def test_a_clip_that_may_not_look_as_filmed_is_a_warning_with_the_reason(layout, capsys):
+    change(layout, "STS", "NO", made=compact_json(RAW | {"doubts": ["its player tilts it"]}))
+    validate(PARAMS, layout)
+    [offenders] = failed(layout, "STS").values()
+    assert offenders == [{"doubts": "its player tilts it", "clip": "STS-NO-1", "gloss": "NO"}]
+    assert "1 warnings" in capsys.readouterr().err
 
 
 def test_a_glossary_of_another_length_stops_the_corpus(layout):

@@ -363,7 +363,7 @@ kept = []
 def keep_gigabytes(count):
     """Take memory and never give it back, as a decoder does that leaks, and say how many others were served here."""
     before = len(kept)
-    kept.append(np.zeros(count * 1024**3, np.uint8))  # address space only: nobody touches it
+    kept.append(np.zeros(int(count * 1024**3), np.uint8))  # address space only: nobody touches it
     return before
 
 
@@ -373,8 +373,8 @@ def resize_hugely(side):
 
 def test_an_item_is_not_blamed_for_the_memory_that_others_left_in_its_process(monkeypatch):
     monkeypatch.setenv("CALSE_WORKERS", "1")
-    served, *others, giant, last = map_sandboxed(keep_gigabytes, [1, 1, 1, 3, 1], "try", 20)
-    assert (served, others, last) == (0, [0, 0], 0), "each took half of the memory: every second needs a new process"
+    served, *others, giant, last = map_sandboxed(keep_gigabytes, [1.2, 1.2, 1.2, 3, 1.2], "try", 20)
+    assert (served, others, last) == (0, [0, 0], 0), "two do not fit into one process: each needs a new one"
     assert giant == Refused("takes over 2 GiB of memory"), "what no process can serve is refused"
 
 

@@ -83,7 +83,9 @@ def anonymise(
 @tools.command()
 def predict(
     checkpoint: Annotated[Path, typer.Argument(dir_okay=False, help="a trained network: .../seed-1.safetensors")],
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="of any format that `import` takes, of any length")],
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO...", help="of any format that `import` takes, of any length")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 120,
 ) -> None:

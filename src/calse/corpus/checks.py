@@ -123,9 +123,7 @@ def checks_for(source: Source, limits: Validate, glossary: list[str]) -> Iterato
     yield clip(
         "a clip moves: 2 raw frames or more", "critical", "ColumnValuesToBeBetween", column="raw frames", min_value=2
     )
-    yield clip(
-        "a clip looks as it was filmed", "warning", "ColumnValuesToBeInSet", column="doubts", value_set=[""]
-    )
+    yield clip("a clip looks as it was filmed", "warning", "ColumnValuesToBeInSet", column="doubts", value_set=[""])
     yield limit("raw frames", limits.min_frames, limits.max_frames)
     yield limit("raw frames a second", limits.min_fps, limits.max_fps)
     yield limit("raw short side", limits.min_side, limits.max_side)

@@ -23,8 +23,10 @@ from calse.video.decode import iterate_frames
 from calse.video.sandbox import Refused, map_sandboxed
 
 # What `calse.video.decode.FORMATS` reads, by the names that such files have.
-SUFFIXES = (".mp4", ".webm", ".avi", ".mov", ".gif", ".mkv", ".m4v", ".3gp", ".3g2", ".mpg", ".mpeg", ".m2v", ".vob")
-SUFFIXES += (".mts", ".m2ts", ".ts", ".ogv", ".wmv", ".asf", ".flv", ".f4v", ".dv", ".mxf", ".y4m")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".gif", ".ogv", ".wmv", ".asf", ".flv"),
+    *(".mpg", ".mpeg", ".m2v", ".vob", ".mts", ".m2ts", ".ts", ".dv", ".mxf", ".y4m"),
+)
 SECONDS_TO_OPEN = 30
 LARGEST = 4 * 1024**3  # bytes of a file; a sign takes a hundredth
 LONGEST_LIST = 40

@@ -210,7 +210,8 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
         raise
     except Exception as error:  # there is no end to what a damaged file makes a decoder raise
         if what == "does not open" and getattr(error, "errno", 0) == errno.EINVAL:
-            raise CalseError(f"{path}: is in no format that is read here ({FORMATS.replace(",", ", ")})") from None
+            known = FORMATS.replace(",", ", ")
+            raise CalseError(f"{path}: is in no format that is read here ({known})") from None
         raise CalseError(f"{path}: {what}: {getattr(error, 'strerror', None) or error}") from None
 
 

@@ -61,4 +61,4 @@ def _decoder(stream: "av.VideoStream") -> "av.VideoCodecContext":
 
 def is_another_clock(gap: float, container: str) -> bool:
     """Tell whether time jumps because recordings were put one after another: back, or far in a broadcast's format."""
-    return gap < -1 or (gap > 10 and container in ("mpegts", "mpeg"))
+    return gap < -1e-6 or (gap > 10 and container in ("mpegts", "mpeg"))
