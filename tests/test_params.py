@@ -7,6 +7,8 @@ from ruamel.yaml import YAML
 from calse.errors import CalseError
 from calse.params import Recipe, check_params, read_params
 
+DONOR = {"kind": "donor", "clips_per_gloss": None}
+AFFINE = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml"))["affine"]["AF1"]
 PRESETS = sorted(Path("presets").glob("*.yaml"))
 
 
@@ -55,6 +57,11 @@ def test_the_study_preset_holds_the_published_settings():
         ("recipes.Twice", ["AF1", "AF1"], "recipes.Twice"),
         ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is not a public source"),
         ("ingest", None, "ingest"),
+        ("swap.DF-1.of", "public", "swap.DF-1.of: a model that swaps public clips has seen the test clips"),
+        ("corpus.sources.mean", DONOR, "corpus.sources.mean: tables have a column or row of that name"),
+        ("corpus.sources.take", DONOR, "corpus.sources.take: "),
+        ("corpus.sources.glossary", DONOR, "corpus.sources.glossary: "),
+        ("affine.OMIT-SACU", AFFINE, "OMIT-SACU: the clips of the stage omit have that name"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_path_in_one_line(tree, where, value, says):

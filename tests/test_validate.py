@@ -103,6 +103,29 @@ def test_nothing_passes_while_dvc_would_push_what_is_not_to_be_shared(layout):
         validate(dataclasses.replace(PARAMS, corpus=dataclasses.replace(PARAMS.corpus, sources=sources)), layout)
 
 
+@pytest.mark.parametrize(
+    ("lent", "found"),
+    [
+        ({"signer": "ana  PÉREZ"}, "ana  PÉREZ signs in the test source SACU too"),
+        ({"sha256": "film"}, "DONOR-1-HI-1 is the test clip SACU-NO-1"),
+        ({"signer": "Luis"}, None),
+    ],
+)
+def test_a_donor_who_is_tested_on_stops_the_corpus_before_a_model_is_trained(layout, lent, found):
+    change(layout, "SACU", "NO", signer="Ana Pe\u0301rez", sha256="film")
+    lay_source(layout, "DONOR-1", [dataclasses.replace(make_clip(layout, "DONOR-1", "HI"), **lent)])
+    sources = PARAMS.corpus.sources | {"DONOR-1": Source("donor", None)}
+    corpus = dataclasses.replace(PARAMS.corpus, sources=sources)
+    params = dataclasses.replace(PARAMS, corpus=corpus, donors=("DONOR-1",), test_sources=("SACU",))
+    if found is None:
+        validate(params, layout)
+        return
+    with pytest.raises(CalseError, match=r"source DONOR-1, gloss HI, clip DONOR-1-HI-1: .*nobody who is tested on"):
+        validate(params, layout)
+    offender = {"clip": "DONOR-1-HI-1", "gloss": "HI", "tested on": found}
+    assert failed(layout, "DONOR-1") == {"nobody who is tested on lends a face": [offender]}
+
+
 def test_a_missing_gloss_stops_the_corpus_and_is_named(layout):
     clips = [clip for clip in read_manifest(layout.source_manifest("STS")) if clip.gloss != "AÑO"]
     write_manifest(layout.source_manifest("STS"), clips)

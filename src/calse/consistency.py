@@ -4,7 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calse.clips import COLUMNS
 from calse.errors import CalseError
+
+# What stands beside sources: a clip's columns in a split, the mean in the results, the glossary among the gate's.
+RESERVED = frozenset({*COLUMNS, "mean", "glossary"})
 
 if TYPE_CHECKING:
     from calse.params import Params
@@ -12,6 +16,12 @@ if TYPE_CHECKING:
 
 def check_names(params: "Params", path: Path) -> None:
     """Refuse a name that refers to nothing, or to two things."""
+    for name in params.corpus.sources:
+        if name in RESERVED:
+            raise CalseError(f"{path}: corpus.sources.{name}: tables have a column or row of that name; choose another")
+    for name in params.sets:
+        if name.removeprefix("OMIT-") in params.omit and name.startswith("OMIT-"):
+            raise CalseError(f"{path}: {name}: the clips of the stage omit have that name; choose another for the set")
     publics, donors = params.sources_of("public"), params.sources_of("donor")
     for name in params.test_sources:
         _known(f"{path}: test_sources", name, publics, "a public source")
@@ -34,6 +44,11 @@ def check_names(params: "Params", path: Path) -> None:
         )
     for set_name, swap_set in params.swap.items():
         _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
+        if swap_set.of == "public":
+            raise CalseError(
+                f"{path}: swap.{set_name}.of: a model that swaps public clips has seen the test clips of a fold; "
+                "set interpreter"
+            )
         if set_name in params.affine:
             raise CalseError(f"{path}: swap.{set_name}: an affine set has that name already; choose another")
     for name, recipe in params.recipes.items():

@@ -19,13 +19,15 @@ def import_videos(
     folder: Path,
     corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
     source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
-    pattern: Annotated[str | None, typer.Option(help="how file names tell gloss and take: {gloss}_{take}.mp4")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="how file names tell gloss, signer and take: {gloss}_{signer}_{take}.mp4")
+    ] = None,
     glossary: Annotated[
-        Path | None, typer.Option(help="a CSV with the column `gloss`: all the corpus's glosses")
+        Path | None, typer.Option(help="a table with the column `gloss`: all the corpus's glosses")
     ] = None,
     add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
-    takes: Annotated[int | None, typer.Option(min=1, help="take no more than the first N of a gloss")] = None,
+    takes: Annotated[int | None, typer.Option(min=1, help="take no more than a signer's first N of a gloss")] = None,
 ) -> None:
     """Copy a folder of videos into the raw data, with a reason for every file refused."""
     from calse.corpus.importing import import_folder, print_report

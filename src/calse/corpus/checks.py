@@ -24,6 +24,7 @@ _COLUMNS = {
         "clip",
         "gloss",
         "same content as",
+        "tested on",
         "file",
         "raw frames",
         "raw frames a second",
@@ -60,31 +61,37 @@ class Outcome:
 
 
 def tables_of(
-    clips: list[Clip], everywhere: list[Clip], glossary: list[str], dropped: list[str], root: Path
+    clips: list[Clip],
+    everywhere: list[Clip],
+    glossary: list[str],
+    dropped: list[str],
+    unfit: dict[str, str],
+    root: Path,
 ) -> dict[str, list[Row]]:
     """Return the two tables of a source: one row a clip, and one row a gloss of the glossary, even without clips.
 
     `everywhere` are the clips of all sources, among which content must not repeat; `dropped` the glosses of clips
-    that were left out by name.
+    that were left out by name; `unfit` says of clips why they must not lend a face.
     """
     owner: dict[str, str] = {}
     for clip in everywhere:
         owner.setdefault(clip.content, clip.clip)
     found, lost = Counter(clip.gloss for clip in clips), Counter(dropped)
     return {
-        "clips": [_clip_row(clip, owner[clip.content], root) for clip in clips],
+        "clips": [_clip_row(clip, owner[clip.content], unfit.get(clip.clip, ""), root) for clip in clips],
         "glosses": [
             {"gloss": gloss, "clips": found[gloss] + lost[gloss], "dropped clips": lost[gloss]} for gloss in glossary
         ],
     }
 
 
-def _clip_row(clip: Clip, owner: str, root: Path) -> Row:
+def _clip_row(clip: Clip, owner: str, unfit: str, root: Path) -> Row:
     made = clip.details
     return {
         "clip": clip.clip,
         "gloss": clip.gloss,
         "same content as": "" if owner == clip.clip else owner,
+        "tested on": unfit,
         "file": "there" if (root / clip.path).is_file() else "missing",
         "raw frames": made["raw_frames"],
         "raw frames a second": made["raw_fps"],
@@ -111,6 +118,9 @@ def checks_for(source: Source, limits: Validate, glossary: list[str]) -> Iterato
             "every gloss is in the glossary", "critical", "ColumnValuesToBeInSet", column="gloss", value_set=glossary
         )
         yield from _count_checks(source.clips_per_gloss)
+    else:
+        text = "nobody who is tested on lends a face"
+        yield clip(text, "critical", "ColumnValuesToBeInSet", column="tested on", value_set=[""])
     yield clip("clip ids are unique", "critical", "ColumnValuesToBeUnique", column="clip")
     yield clip(
         "no content repeats, here or in another source",

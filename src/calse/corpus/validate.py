@@ -12,6 +12,7 @@ from calse.clips import Clip, read_manifest
 from calse.corpus.checks import Outcome, checks_for, glossary_check, open_context, run_checks, tables_of
 from calse.corpus.glossary import read_glossary
 from calse.corpus.sharing import check_withheld, terms_of
+from calse.donors import person, tested_on
 from calse.errors import CalseError
 from calse.files import folder_written_aside, write_json, write_text
 from calse.layout import Layout
@@ -59,13 +60,15 @@ def _verdicts(params: Params, layout: Layout) -> list[Verdict]:
     glossary = read_glossary(layout.glossary(params.corpus.name))
     clips = {source: read_manifest(layout.source_manifest(source)) for source in params.corpus.sources}
     everywhere = [clip for listed in clips.values() for clip in listed]
+    tested = [clip for clip in everywhere if clip.source in params.test_sources]
     context = open_context()
     tables = {"glossary": [{"gloss": gloss} for gloss in glossary]}
     outcomes = run_checks(context, "glossary", tables, [glossary_check(params.corpus.glosses)])
     verdicts = [Verdict("glossary", f"{len(glossary)} glosses", outcomes)]
     for name, source in params.corpus.sources.items():
         dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
-        tables = tables_of(clips[name], everywhere, glossary, dropped, layout.root)
+        unfit = tested_on(clips[name], tested) if name in params.donors else {}
+        tables = tables_of(clips[name], everywhere, glossary, dropped, unfit, layout.root)
         outcomes = run_checks(context, name, tables, list(checks_for(source, params.validate, glossary)))
         verdicts.append(Verdict(name, _summary(source, clips[name], dropped), outcomes))
     return verdicts
@@ -81,7 +84,9 @@ def _dropped(path: Path) -> list[str]:
 def _summary(source: Source, clips: Sequence[Clip], dropped: Sequence[str]) -> str:
     glosses, seconds = len({clip.gloss for clip in clips}), sum(clip.frames / clip.fps for clip in clips)
     lost = f", {len(dropped)} dropped" if dropped else ""
-    told = f"{len(clips)} clips of {glosses} glosses, {seconds:.0f} seconds{lost}"
+    signers = len({person(clip.signer) for clip in clips})
+    by = f" by {signers} signers" if signers > 1 else ""
+    told = f"{len(clips)} clips of {glosses} glosses{by}, {seconds:.0f} seconds{lost}"
     return "; ".join(filter(None, [told, terms_of(source)]))
 
 

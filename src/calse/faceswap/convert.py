@@ -65,8 +65,8 @@ class SwapReport:
 def swap(params: Params, layout: Layout, set_name: str) -> None:
     """Make a face-swapped set, its manifest, its contact sheet and its metrics.
 
-    Raises CalseError for an unknown set, a leak (see `sides`), a model or track that is missing or damaged, and a
-    parent clip that has changed.
+    Raises CalseError for an unknown set, a model or track that is missing or damaged, and a parent clip that has
+    changed.
     """
     if set_name not in params.swap:
         raise CalseError(f"swap.{set_name} is not in params.yaml; its sets are: {', '.join(params.swap) or 'none'}")

@@ -26,8 +26,8 @@ def swap_train(params: Params, layout: Layout, donor: str) -> None:
     """Train a donor's model, or go on where an interrupted training stopped.
 
     Writes models/faceswap/<DONOR> and the losses of every iteration. Faces and states lie in the scratch folder until
-    the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a leak (see `sides`), a
-    missing or changed clip, and a loss that is not finite.
+    the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a missing
+    or changed clip, and a loss that is not finite.
     """
     torch.set_num_threads(max(1, params.swap_train.threads // 2))  # each side's
     sides = clips_of_sides(params, layout, donor)

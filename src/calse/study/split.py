@@ -1,10 +1,9 @@
 """The stage `split`: which clips train and which test, for every test source of a recipe."""
 
-import re
-import unicodedata
 from dataclasses import asdict
 
 from calse.clips import COLUMNS, Clip, read_manifest, write_rows
+from calse.donors import check_donors
 from calse.errors import CalseError
 from calse.layout import Layout
 from calse.params import Params
@@ -20,7 +19,8 @@ def split(params: Params, layout: Layout, recipe: str) -> None:
     filmed = [clip for name in params.filmed for clip in read_manifest(layout.source_manifest(name))]
     generated = [clip for name in params.recipes[recipe].sets for clip in read_manifest(layout.set_manifest(name))]
     check_leaks(filmed, generated)
-    check_donors(params, layout, recipe, filmed)
+    swapped = [params.swap[name].donor for name in params.recipes[recipe].sets if name in params.swap]
+    check_donors(layout, sorted(set(swapped)), params.test_sources)
     rows = [
         asdict(clip) | {source: role(clip, source) for source in params.test_sources}
         for clip in sorted(filmed + generated, key=lambda clip: clip.clip)
@@ -80,26 +80,3 @@ def check_descent(clip: Clip, by_id: dict[str, Clip]) -> None:
             )
         passed.add(clip.clip)
         clip = parent
-
-
-def check_donors(params: Params, layout: Layout, recipe: str, filmed: list[Clip]) -> None:
-    """Refuse a recipe whose swapped clips show the face of somebody who is tested on, by name or by recording.
-
-    Raises CalseError naming both.
-    """
-    tested = [clip for clip in filmed if clip.source in params.test_sources]
-    sources = {person(clip.signer): clip.source for clip in tested}
-    recordings = {clip.content: clip for clip in tested if clip.content}
-    for donor in sorted({params.swap[name].donor for name in params.recipes[recipe].sets if name in params.swap}):
-        for clip in read_manifest(layout.source_manifest(donor)):
-            if person(clip.signer) in sources:
-                where = f"{clip.signer} signs in the test source {sources[person(clip.signer)]}"
-                raise CalseError(f"donor {donor}: {where}; take another donor")
-            if clip.content in recordings:
-                twin = recordings[clip.content].clip
-                raise CalseError(f"donor {donor}: {clip.clip} is the test clip {twin}; take another donor")
-
-
-def person(signer: str) -> str:
-    """Return a signer's name as it is compared: no matter how it is spaced, capitalised or composed."""
-    return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", signer)).strip().casefold()
