@@ -206,10 +206,10 @@ def test_the_published_changes_stand_beside_what_they_can_be(layout):
     assert "<b>+11.7</b><br><small>could be noise</small>" in text
 
 
-def compared(*verdicts, seeds=3):
+def compared(*verdicts, about="recipes"):
     columns = ["recipe", "test_source", "verdict", "delta"]
-    rows = pd.DataFrame(verdicts, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01)
-    return answer(pd.DataFrame({"k": [1], "seeds": [seeds]}), rows)
+    rows = pd.DataFrame(verdicts, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01, about=about)
+    return answer(pd.DataFrame({"k": [1]}), rows)
 
 
 def test_the_headline_says_which_recipe_helps():
@@ -221,7 +221,10 @@ def test_the_headline_says_which_recipe_helps():
     assert found.lines[0].startswith("3 of the 3 comparisons")
     assert "DF1, −30.0 points" in found.lines[1]
     assert len(found.lines) == 2
-    assert "another seed" in compared(("AF2", "mean", BETTER, 0.1), seeds=1).lines[-1]
+    few = compared(("AF2", "mean", BETTER, 0.1), ("DF1", "STS", WORSE, -0.1), about="trainings")
+    assert few.title == "AF2 did better in these trainings; DF1 did worse in these trainings on STS"
+    assert "another seed" in few.lines[-1]
+    assert compared(quiet, about="trainings").title == "No recipe can be told apart from Baseline"
     many = compared(*((f"R{n}", "mean", BETTER, 0.1) for n in range(4)), quiet)
     assert many.title == "4 of 5 recipes differ from Baseline"
     assert many.lines[0] == "R0 helps; R1 helps; R2 helps; R3 helps."

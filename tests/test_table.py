@@ -12,7 +12,8 @@ from calse.layout import Layout
 from calse.params import read_params
 from calse.study.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
 from calse.study.report import headline, read_predictions, report, show
-from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown
+from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
+from calse.study.verdicts import verdict_section
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"]
@@ -121,7 +122,43 @@ def test_the_same_training_repeated_under_other_seeds_adds_no_certainty():
             rows += predictions("AF1", "SACU", right(*range(9)), seed)
         return comparison_table(cells_of(rows))
 
-    pd.testing.assert_frame_equal(compared(1), compared(4))
+    pd.testing.assert_frame_equal(compared(1).drop(columns="about"), compared(4).drop(columns="about"))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "about", "warned"),
+    [
+        (1, ["trainings"] * 4, "Every comparison is about these very trainings, not about the recipes"),
+        (2, ["trainings"] * 3 + ["recipes"], "3 of 4 comparisons are about these very trainings"),
+        (3, ["trainings"] * 3 + ["recipes"], "3 of 4 comparisons are about these very trainings"),
+        (4, ["recipes"] * 4, None),
+    ],
+)
+def test_a_verdict_is_about_recipes_only_where_trainings_are_many_enough(seeds, about, warned):
+    rows = []
+    for source in ("SACU", "STS", "DILSE"):
+        for seed in range(seeds):
+            rows += predictions("Baseline", source, right(), seed) + predictions("AF1", source, right(*range(12)), seed)
+    cells = cells_of(rows)
+    comparisons = comparison_table(cells)
+    assert comparisons["verdict"].tolist() == ["better"] * 4
+    assert comparisons["about"].tolist() == about
+    steps = {(recipe, source): 9 for recipe in ("Baseline", "AF1") for source in ("SACU", "STS", "DILSE")}
+    text = verdict_section(with_steps(accuracy_table(cells), steps), comparisons)
+    assert "takes the trainings as they are" in text, "p does, however many there are"
+    assert (warned or "about these very trainings") in text or warned is None
+    assert ("these very trainings" in text) == (warned is not None)
+    assert text.count("better in these trainings") == about.count("trainings") + (seeds == 1)  # the mean has a row too
+
+
+def test_table_and_verdicts_go_by_the_smallest_top_k_in_whatever_order_it_is_listed(repository):
+    texts = []
+    for topk in ((1, 5, 10), (10, 1, 5)):
+        report(replace(PARAMS, evaluate=replace(PARAMS.evaluate, topk=topk)), repository)
+        texts.append([path.read_bytes() for path in sorted(repository.metrics("report").glob("*.[cmj]*"))])
+        texts[-1].append(repository.page().read_text(encoding="utf-8").partition("<h2>Parameters")[0].encode())
+    assert texts[0] == texts[1]
+    assert b"mean top-1 |" in (repository.metrics("report") / "table.md").read_bytes()
 
 
 def test_a_mean_counts_a_gloss_once_however_many_sources_agree():

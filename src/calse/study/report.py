@@ -35,7 +35,7 @@ def report(params: Params, layout: Layout) -> None:
     cells = counted_cells(predictions, params.evaluate.topk)
     table, comparisons = with_steps(accuracy_table(cells), read_steps(params, layout)), comparison_table(cells)
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
-    sections += [to_markdown(table, k) for k in params.evaluate.topk]
+    sections += [to_markdown(table, k) for k in sorted(params.evaluate.topk)]
     sections += [verdict_section(table, comparisons), swap_section(params, layout)]
     curves = read_curves(params, layout)
     published = published_comparisons() if params.corpus.name == STUDIED_CORPUS else None

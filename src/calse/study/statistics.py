@@ -7,7 +7,7 @@ fall together. Counting each as an observation of its own would promise more cer
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import gcd
+from math import comb, gcd, prod
 
 import numpy as np
 from scipy.stats import binomtest
@@ -122,7 +122,8 @@ def gloss_differences(cell: Cell, baseline: Cell) -> np.ndarray:
 def sign_flip(differences: np.ndarray) -> float:
     """Return the two-sided p of paired integer differences: had each as well been its opposite (Fisher, 1935)?
 
-    Exact, by convolution. Differences of -1, 0 and 1 alone make it McNemar's exact test.
+    Exact, by convolution. Differences of -1, 0 and 1 alone make it McNemar's exact test. It takes the trainings that
+    gave the differences as they are: what others would have given is not in it, however many there were.
     """
     nonzero = np.abs(differences[differences != 0])
     if not len(nonzero):
@@ -137,6 +138,18 @@ def sign_flip(differences: np.ndarray) -> float:
     sums = np.arange(len(chances)) - sizes.sum()
     observed = abs(differences.sum()) // gcd(*nonzero.tolist())
     return float(min(1.0, chances[np.abs(sums) >= observed].sum()))
+
+
+def least_p_over_trainings(cell: Cell, baseline: Cell) -> float:
+    """Return the smallest two-sided p that dealing out the trainings of two recipes anew can have, whatever they say.
+
+    Without a difference all deals within a source are equally likely (Fisher, 1935). With equal numbers on both sides
+    the opposite of a deal is one too, and as extreme: 1 and 1 training give 1, 2 and 2 give 1/3, 3 and 3 give 1/10, 4
+    and 4 give 1/35; three sources of 1 and 1 give 1/4.
+    """
+    numbers = [(part.trainings, base.trainings) for part, base in zip(cell, baseline, strict=True)]
+    deals = prod(comb(ours + theirs, ours) for ours, theirs in numbers)
+    return (2 if all(ours == theirs for ours, theirs in numbers) else 1) / deals
 
 
 def mcnemar(gained: int, lost: int) -> float:

@@ -14,17 +14,18 @@ MEAN = "mean"
 OMITTED = "mean, face blurred"
 SIGNIFICANT = 0.05
 BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
+RECIPES, TRAININGS = "recipes", "trainings"
 Cells = dict[tuple[str, str, int], Cell]
 
 
 def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:
-    """Count top-K hits by recipe, column of the table and k, in the order of the table.
+    """Count top-K hits by recipe, column of the table and k, in the order of the table; the smallest k comes first.
 
     `predictions` has a row a prediction: recipe, test_source, test_set, seed, clip, gloss and `rank`, the 1-based
     place of the right gloss. The column `mean` holds all sources of a recipe; `mean, face blurred` the same over the
     clips whose `test_set` is `omitted`.
     """
-    glosses = sorted(predictions["gloss"].unique())
+    glosses, topk = sorted(predictions["gloss"].unique()), sorted(topk)
     filmed, omitted = (predictions[predictions["test_set"] == name] for name in ("filmed", "omitted"))
     cells: Cells = {}
     for recipe in predictions["recipe"].unique():
@@ -82,11 +83,12 @@ def with_steps(table: pd.DataFrame, steps: dict[tuple[str, str], int]) -> pd.Dat
 
 
 def comparison_table(cells: Cells) -> pd.DataFrame:
-    """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, p_adjusted, verdict.
+    """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, about, p_adjusted, verdict.
 
     `p` is exact, by sign flips of glosses: McNemar's where a gloss has one answer. `p_adjusted` is Holm's over all the
     comparisons of a top-K. A verdict other than `not distinguishable` needs p_adjusted below 0.05 and an interval
-    without 0.
+    without 0. p takes the trainings as they are; a comparison is `about` recipes where there are so many that their own
+    p could fall below 0.05, else about these trainings.
     Raises CalseError when a recipe was tested on other clips than Baseline.
     """
     rows = []
@@ -97,8 +99,9 @@ def comparison_table(cells: Cells) -> pd.DataFrame:
         _check_paired(recipe, source, cell, baseline)
         low, high = statistics.difference_interval(cell, baseline)
         p = statistics.sign_flip(statistics.gloss_differences(cell, baseline))
-        rows.append((recipe, source, k, change(cell, baseline), low, high, p))
-    table = pd.DataFrame(rows, columns=["recipe", "test_source", "k", "delta", "low", "high", "p"])
+        about = RECIPES if statistics.least_p_over_trainings(cell, baseline) < SIGNIFICANT else TRAININGS
+        rows.append((recipe, source, k, change(cell, baseline), low, high, p, about))
+    table = pd.DataFrame(rows, columns=["recipe", "test_source", "k", "delta", "low", "high", "p", "about"])
     table["p_adjusted"] = table.groupby("k")["p"].transform(lambda values: statistics.holm(values.to_list()))
     judged = zip(table["delta"], table["low"], table["high"], table["p_adjusted"], strict=True)
     return table.assign(verdict=[verdict(*row) for row in judged])
@@ -121,6 +124,11 @@ def verdict(delta: float, low: float, high: float, p_adjusted: float) -> str:
     if p_adjusted >= SIGNIFICANT or low <= 0 <= high:
         return EVEN
     return BETTER if delta > 0 else WORSE
+
+
+def in_words(verdict: str, about: str) -> str:
+    """Return a verdict with what it is about, where that is less than the recipes."""
+    return verdict if verdict == EVEN or about == RECIPES else f"{verdict} in these {TRAININGS}"
 
 
 def to_markdown(table: pd.DataFrame, k: int) -> str:

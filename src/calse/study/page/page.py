@@ -42,7 +42,7 @@ def write_page(
     context = {
         "params": params,
         "answer": answer(table, comparisons),
-        "footnote": footnote(table).replace("`", ""),
+        "footnote": footnote(table, comparisons).replace("`", ""),
         "accuracies": accuracies(table, comparisons, params.corpus.glosses),
         "published": [] if changes is None else published(changes),
         "recipes": recipes(params, layout, table),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from calse.study.page.charts import Axis, percent, points, spanning
-from calse.study.table import BASELINE, BETTER, EVEN, MEAN, WORSE
+from calse.study.table import BASELINE, BETTER, EVEN, MEAN, TRAININGS, WORSE, in_words
 
 PANEL, LEAST_LABEL, MOST_LABEL, LETTER = 340, 60, 150, 7  # SVG units
 WORDS = {BETTER: "helps", WORSE: "harms"}
@@ -28,25 +28,30 @@ def answer(table: pd.DataFrame, comparisons: pd.DataFrame) -> Answer:
     shown = comparisons[comparisons["k"] == k]
     if shown.empty:
         return Answer("Nothing to compare yet", [f"The answer needs {BASELINE} and another recipe."])
-    found = _clauses(shown)
+    told = shown[shown["verdict"] != EVEN]
+    found, few = _clauses(told), bool((told["about"] == TRAININGS).any())
     title = "; ".join(found) if found else f"No recipe can be told apart from {BASELINE}"
     if len(found) > MOST_CLAUSES:
-        count = shown.loc[shown["verdict"] != EVEN, "recipe"].nunique()
-        title = f"{count} of {shown['recipe'].nunique()} recipes differ from {BASELINE}"
+        title = f"{told['recipe'].nunique()} of {shown['recipe'].nunique()} recipes differ from {BASELINE}"
+        title += f" in these {TRAININGS}" if few else ""
     lines = ["; ".join(found) + "."] if len(found) > MOST_CLAUSES else []
     lines += [_counted(shown, k), _largest(shown)]
-    if found and table["seeds"].min() == 1:
-        lines.append("One training a cell: what another seed would change is not in these verdicts.")
+    if few:
+        lines.append(
+            "Too few trainings to speak of the recipes: what another seed would change is not in these verdicts."
+        )
     return Answer(title, lines)
 
 
-def _clauses(shown: pd.DataFrame) -> list[str]:
-    """Return `AF2 helps`, or `AF2 helps on SACU` where only single sources tell."""
+def _clauses(told: pd.DataFrame) -> list[str]:
+    """Return `AF2 helps`, `AF2 helps on SACU` where only single sources tell, or what too few trainings did."""
     clauses = []
     for verdict, word in WORDS.items():
-        for recipe, rows in shown[shown["verdict"] == verdict].groupby("recipe", sort=False):
-            where = "" if MEAN in set(rows["test_source"]) else f" on {', '.join(rows['test_source'])}"
-            clauses.append(f"{recipe} {word}{where}")
+        for recipe, rows in told[told["verdict"] == verdict].groupby("recipe", sort=False):
+            means = rows[rows["test_source"] == MEAN]
+            where = "" if len(means) else f" on {', '.join(rows['test_source'])}"
+            few = ((means if len(means) else rows)["about"] == TRAININGS).any()
+            clauses.append(f"{recipe} did {in_words(verdict, TRAININGS)}{where}" if few else f"{recipe} {word}{where}")
     return clauses
 
 
@@ -110,6 +115,7 @@ def _cell(cells: dict[Any, Any], compared: dict[Any, Any], key: tuple[str, str])
         "spread": spread,
         "delta": points(change["delta"]),
         "verdict": change["verdict"],
+        "told": in_words(change["verdict"], change["about"]),
         "p": change["p_adjusted"],
     }
 
