@@ -9,10 +9,13 @@ from ruamel.yaml import YAML
 
 from calse.files import write_json
 from calse.layout import Layout
-from calse.params import read_params
+from calse.params import as_dict, read_params
+from calse.recognition.checkpoints import save_checkpoint
+from calse.recognition.models import build_model
 from calse.recognition.observer import Run
 from calse.tracking.store import Store, locked_store, store_uri
 from calse.tracking.tracker import Tracker
+from toys import toy_params
 
 PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
 RUN = Run("AF1", "SACU", 1)
@@ -97,15 +100,25 @@ def client():
     return MlflowClient(store_uri())
 
 
-def runs():
-    found = client().search_runs([client().get_experiment_by_name("toy").experiment_id])
+def runs(experiment="toy"):
+    found = client().search_runs([client().get_experiment_by_name(experiment).experiment_id])
     return {run.info.run_name: run for run in found}
 
 
-def tracked():
+def write_checkpoint():
+    """A real network in the place of the study's training."""
+    train = toy_params(width=0.05).train
+    info = INFO | {"params": {name: value for name, value in as_dict(train).items() if name != "seeds"}}
+    checkpoint = Layout().models("AF1") / "SACU/seed-1.safetensors"
+    save_checkpoint(checkpoint, build_model(train, 2), info)
+    write_lock()
+    return checkpoint
+
+
+def tracked(info=INFO):
     """A tracker of a training that has begun, in the toy's MLflow experiment."""
     tracker = Tracker(PARAMS, Layout())
     with locked_store():
         tracker.store = Store("toy")
-    tracker.started(RUN, INFO)
+    tracker.started(RUN, info)
     return tracker

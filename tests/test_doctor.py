@@ -120,7 +120,7 @@ def test_a_store_that_is_locked_damaged_or_away_is_seen(monkeypatch: pytest.Monk
     path = Path("mlruns/mlflow.db")
     path.parent.mkdir()
     with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE runs (id)")
+        other.execute("CREATE TABLE experiments (artifact_location)")
         other.commit()
         assert study.store().level == "ok"
         other.execute("BEGIN IMMEDIATE")
@@ -133,6 +133,12 @@ def test_a_store_that_is_locked_damaged_or_away_is_seen(monkeypatch: pytest.Monk
     assert finding.level == "wrong"
     assert finding.what.startswith("127.0.0.1 does not answer")
     assert "secret" not in finding.what
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "127.0.0.1:5000")
+    assert study.store().what == "MLFLOW_TRACKING_URI=127.0.0.1:5000"
+    assert study.store().mend.startswith("it names a server, http://HOST:5000, or")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1/runs")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert study.store().mend == "uv pip install 'psycopg[binary]'"
 
 
 def test_a_missing_remote_is_a_warning():

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,45 +16,16 @@ import pytest
 from calse.errors import CalseError
 from calse.files import locked, write_json
 from calse.layout import Layout
-from calse.params import as_dict
-from calse.recognition.checkpoints import load_checkpoint, save_checkpoint
+from calse.recognition.checkpoints import load_checkpoint
 from calse.recognition.evaluate import predict
 from calse.recognition.frames import short_side, shrink
-from calse.recognition.models import build_model
 from calse.tracking.promote import promote
-from calse.tracking.store import Store, locked_store
 from calse.tracking.sync import sync, sync_workspace, verify
 from calse.tracking.tracker import Tracker
 from calse.tracking.ui import serve
-from studies import INFO, PARAMS, QUALITY, RUN, client, md5, runs, tracked, write_lock, write_study
-from toys import toy_params
+from studies import INFO, PARAMS, QUALITY, RUN, client, md5, runs, tracked, write_checkpoint, write_lock
 
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory):
-    """A fresh store; making one takes seconds."""
-    root = tmp_path_factory.mktemp("migrated")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_ROOT", str(root))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with locked_store():
-            Store("toy")
-    return root / "mlruns"
-
-
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch):
-    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
-        monkeypatch.setenv(name, "")  # so that the test's end takes back what mlflow sets
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch, migrated):
-    """A repository with a study and an empty store."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(migrated, "mlruns")
-    write_study()
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 
 def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
@@ -154,6 +126,23 @@ def test_the_projection_completes_the_run_that_was_written_live(study, monkeypat
     assert verify() == ([], [])
 
 
+def test_a_long_training_is_completed_and_not_written_again(study):
+    """What was logged epoch by epoch is what `sync` wants; it has more points than a picture needs."""
+    epochs = range(1, 251)
+    tracker = tracked()
+    for epoch in epochs:
+        tracker.epoch(RUN, epoch, {"loss": 1 / epoch})
+    tracker.finished(RUN)
+    live = runs()["AF1-SACU-1"].info.run_id
+    curve = "epoch,loss\n" + "".join(f"{epoch},{1 / epoch}\n" for epoch in epochs)
+    Path("metrics/train/AF1/SACU-seed-1.csv").write_text(curve)
+    write_lock()
+    assert sync() == {"made": 4, "completed": 1}
+    assert runs()["AF1-SACU-1"].info.run_id == live
+    assert len(client().get_metric_history(live, "loss")) == 250
+    assert verify() == ([], [])
+
+
 def test_training_again_takes_the_place_of_a_failed_training(study):
     tracked().failed(RUN, "the loss is not finite")
     (run,) = runs().values()
@@ -236,16 +225,13 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
 
 
 def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, monkeypatch):
-    checkpoint = Path("models/i3d/AF1/SACU/seed-1.safetensors")
-    train = toy_params(width=0.05).train
-    info = INFO | {"params": {name: value for name, value in as_dict(train).items() if name != "seeds"}}
-    save_checkpoint(checkpoint, build_model(train, 2), info)
-    write_lock()
+    checkpoint = write_checkpoint()
     sync()
     assert promote(Layout(), "AF1-SACU-1", None) == ("toy-AF1", "1")
     model = mlflow.pyfunc.load_model("models:/toy-AF1/1")
     clip = np.random.default_rng(7).integers(0, 256, (20, 40, 60, 3), np.uint8)
-    ((_, expected),) = predict(*load_checkpoint(checkpoint), [shrink(clip, short_side(train.size))])
+    network, info = load_checkpoint(checkpoint)
+    ((_, expected),) = predict(network, info, [shrink(clip, short_side(info["params"]["size"]))])
     answers = model.predict(clip[None])
     assert list(answers.columns) == INFO["classes"]
     np.testing.assert_array_equal(answers.to_numpy()[0], expected)
@@ -270,6 +256,31 @@ def test_the_ui_says_when_there_is_nothing_to_show(tmp_path, monkeypatch):
     with pytest.raises(CalseError, match="dvc repro"):
         serve(5000)
     assert os.listdir(tmp_path) == []
+
+
+def test_the_ui_says_when_its_port_is_taken(study):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(CalseError, match=f"--port {port}: address already in use; .*: calse ui --port {port + 1}"):
+            serve(port)
+
+
+@pytest.mark.parametrize(
+    "uri", ["/somewhere/mlruns", "./mlruns", "file:///somewhere", "127.0.0.1:5000", "somewhere:5000"]
+)
+def test_an_address_that_mlflow_cannot_open_is_told_in_one_line(uri, study, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for command in (sync, verify, lambda: serve(5000), lambda: promote(Layout(), "AF1-SACU-1", None)):
+        with pytest.raises(CalseError, match=f"^MLFLOW_TRACKING_URI={uri}: it names a server"):
+            command()
+
+
+def test_a_database_without_its_driver_says_what_to_install(study, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/runs")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for command in (sync, verify, lambda: serve(5000)):
+        with pytest.raises(CalseError, match=r"not installed: uv pip install 'psycopg\[binary\]'$"):
+            command()
 
 
 def test_an_sqlite_store_of_ones_own_is_synced_verified_and_shown(study, monkeypatch):

@@ -140,7 +140,7 @@ def doctor() -> None:
 
 
 @tools.command()
-def ui(port: int = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     """Open the MLflow UI on this repository's store, on this machine only."""
     from calse.tracking.ui import serve
 

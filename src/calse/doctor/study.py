@@ -62,30 +62,41 @@ def face_models(params: Params, layout: Layout) -> Finding:
 
 def store() -> Finding:
     """Can MLflow's store be reached and written?"""
+    from calse.tracking.moved import moved_from
     from calse.tracking.store import store_file, store_folder, store_uri
 
-    path = store_file()
-    if path is None:
-        return _server(store_uri())
+    try:
+        path = store_file()
+        if path is None:
+            return _server(store_uri())
+    except CalseError as error:
+        what, _, mend = str(error).rpartition(": ")
+        return Finding("wrong", what, mend)
     if not path.is_file():
         return Finding("ok", "nothing is tracked yet")
     try:
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=1) as database:
             database.execute("BEGIN IMMEDIATE").connection.rollback()
+        former = moved_from()
     except sqlite3.OperationalError as error:
         return Finding("warn" if "locked" in str(error) else "wrong", f"{path.name}: {error}", "calse track verify")
     except sqlite3.DatabaseError as error:
         return Finding("wrong", f"{path.name}: {error}", f"rm -r {store_folder().name}; calse track sync")
+    if former:
+        return Finding("warn", former[0], "calse track sync")
     return Finding("ok", f"{path.name} can be written")
 
 
 def _server(uri: str) -> Finding:
     """Ask an MLflow server; its address may hold a password, so only the host is shown."""
+    from calse.tracking.store import check_driver, without_password
+
     address = urlsplit(uri)
     if address.scheme not in ("http", "https"):
+        check_driver(uri)
         return Finding("warn", f"MLFLOW_TRACKING_URI is a {address.scheme or 'plain'} address, which is not checked")
     try:
-        urlopen(f"{uri.rstrip('/')}/health", timeout=2).close()
+        urlopen(f"{without_password(uri).rstrip('/')}/health", timeout=2).close()
     except OSError as error:
         mend = "start that server, or: unset MLFLOW_TRACKING_URI"
         return Finding("wrong", f"{address.hostname} does not answer: {error}", mend)

@@ -1,11 +1,10 @@
 """Which runs are still being trained: each holds a locked file, which the system unlocks however its process ends."""
 
 import fcntl
-import os
 from pathlib import Path
 from typing import IO, Any
 
-from calse.tracking.store import store_folder
+from calse.tracking.store import given_uri, store_folder
 
 
 def hold(run_id: str) -> IO[str]:
@@ -38,7 +37,7 @@ def _is_held(run_id: str) -> bool:
         with open(_path(run_id)) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return "MLFLOW_TRACKING_URI" in os.environ
+        return bool(given_uri())
     except BlockingIOError:
         return True
     return False

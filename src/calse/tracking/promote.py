@@ -4,12 +4,14 @@ import importlib.metadata
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from calse.errors import CalseError
 from calse.layout import Layout
+from calse.tracking.moved import mend_places
 from calse.tracking.records import FINGERPRINT, study_of
 from calse.tracking.store import EXPERIMENT, Store, locked_store, pipeline_name, store_uri
 from calse.tracking.trees import Workspace
@@ -25,6 +27,7 @@ def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
     if study is None:
         raise CalseError("nothing has been trained yet; run: dvc repro")
     with locked_store():
+        mend_places()
         store = Store(study.corpus)
         run = _find(store.runs(), wanted, {record.fingerprint for record in study.records})
     tags = run.data.tags
@@ -101,6 +104,7 @@ def _compare(checkpoint: Path, uri: str) -> None:
     side = short_side(info["params"]["size"])
     clip = np.random.default_rng(0).integers(0, 256, (info["params"]["frames"], side, side, 3), np.uint8)
     ((_, expected),) = predict(model, info, [clip])
-    answered = mlflow.pyfunc.load_model(uri).predict(clip[None])
+    with TemporaryDirectory() as folder:  # MLflow cannot load from a path such as 100%41: it unescapes paths
+        answered = mlflow.pyfunc.load_model(uri, dst_path=folder).predict(clip[None])
     if not np.array_equal(answered.to_numpy()[0], expected) or list(answered.columns) != info["classes"]:
         raise CalseError(f"{uri} answers otherwise than {checkpoint}; it must not be used")

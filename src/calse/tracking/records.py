@@ -78,7 +78,7 @@ def _figures(tree: Tree, stage: Stage) -> Facts | None:
     if path.endswith(".json"):
         return metrics(numbers_of(json.loads(content)))
     if path.startswith("metrics/"):
-        return curve(content)
+        return curve(content, POINTS)
     return metrics([("clips", sum(1 for _ in csv.DictReader(io.StringIO(content))))])
 
 
@@ -93,7 +93,7 @@ def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[R
             continue
         info = parsed(tree.read(path) or b"{}", path)
         source, seed = info["test_source"], info["seed"]
-        points = curve((tree.read(f"{curves}/{source}-seed-{seed}.csv") or b"").decode())
+        points = curve((tree.read(f"{curves}/{source}-seed-{seed}.csv") or b"").decode())  # all that was logged live
         facts = training_facts(info, split, stage.deps[split]) | points
         for test_set, sources in scores.items():
             prefix = "test." if test_set == "filmed" else f"test.{test_set}."
@@ -185,10 +185,10 @@ def metrics(values: Iterable[tuple[str, float]], step: int = 0) -> Facts:
     return {("metric", key, step): float(value) for key, value in values if math.isfinite(value)}
 
 
-def curve(text: str) -> Facts:
-    """Return a CSV's columns over its first one as facts, thinned to a picture's worth of points."""
+def curve(text: str, points: float = math.inf) -> Facts:
+    """Return a CSV's columns over its first one as facts, thinned to about so many points."""
     rows = list(csv.DictReader(io.StringIO(text)))
-    stride = math.ceil(len(rows) / POINTS) or 1
+    stride = math.ceil(len(rows) / points) or 1
     facts: Facts = {}
     for number, row in enumerate(rows, start=1):
         if number % stride == 0 or number in (1, len(rows)):

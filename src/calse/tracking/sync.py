@@ -1,7 +1,9 @@
 """The projection: what MLflow holds is made equal to what DVC knows, or held against it."""
 
 import hashlib
+import random
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import Any
 
 from calse.errors import CalseError
 from calse.files import write_text
-from calse.tracking.alive import forget, is_alive, is_dead
+from calse.tracking.alive import forget, hold, is_alive, is_dead
+from calse.tracking.moved import mend_places, moved_from
 from calse.tracking.records import FINGERPRINT, Facts, Record, Study, study_of
 from calse.tracking.store import (
     EXPERIMENT,
     PARENT,
     WORKSPACE,
     Store,
+    experiment_name,
     is_pipeline,
     locked_store,
     pipeline_name,
@@ -26,6 +30,8 @@ from calse.tracking.store import (
 from calse.tracking.trees import Revision, Workspace, experiments
 
 LINES = 5
+TRIES = 5
+LOST = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # what MLflow calls a server or database out of reach
 
 
 def sync_workspace() -> None:
@@ -35,7 +41,7 @@ def sync_workspace() -> None:
         with locked_store():
             study = study_of(Workspace(), name)
             if study is not None:
-                Projection(Store(study.corpus), name).write(study)
+                _project(study, name)
     except CalseError as error:
         print(f"warning: {error}; later: calse track sync", file=sys.stderr)
 
@@ -52,7 +58,7 @@ def sync() -> Counter[str] | None:
     done: Counter[str] = Counter()
     with locked_store():
         for study, name in _studies():
-            done += Projection(Store(study.corpus), name, every=True).write(study)
+            done += _project(study, name, every=True)
         write_text(stamp, _state())
     return done
 
@@ -68,15 +74,16 @@ def verify() -> tuple[list[str], list[str]]:
     notes: list[str] = []
     studies: dict[str, dict[str, Record]] = defaultdict(dict)
     for study, _ in _studies():
-        studies[study.corpus].update({record.fingerprint: record for record in study.records})
+        studies[experiment_name(study.corpus)].update({record.fingerprint: record for record in study.records})
     with locked_store():
-        for corpus, known in studies.items():
-            store = Store(corpus)
+        drift += moved_from()
+        for name, known in studies.items():
+            store = Store(name)
             runs = store.runs()
             drift += [line for record in known.values() for line in _drift_of(store, record, runs)]
             drift += [f"{_name(run)}: RUNNING, but nothing trains it" for run in runs if is_dead(run)]
             earlier = sum(run.data.tags[FINGERPRINT] not in known for run in runs)
-            notes += [f"{corpus}: {earlier} runs of earlier states, with nothing to hold them against"] * bool(earlier)
+            notes += [f"{name}: {earlier} runs of earlier states, with nothing to hold them against"] * bool(earlier)
     return drift, notes
 
 
@@ -91,6 +98,25 @@ def _studies() -> Iterator[tuple[Study, str]]:
             seen |= {record.fingerprint for record in study.records}
 
 
+def _project(study: Study, pipeline: str, every: bool = False) -> Counter[str]:
+    """Write a study into the store and return how many runs of each kind that gave.
+
+    A server serves other machines too: when one of them writes or deletes the same at the same moment, MLflow refuses
+    what came second, and all is looked at again.
+    """
+    store = Store(study.corpus)
+    from mlflow.exceptions import MlflowException
+
+    for _ in range(TRIES - 1):
+        try:
+            return Projection(store, pipeline, every).write(study)
+        except MlflowException as error:
+            if error.error_code in LOST:
+                raise
+        time.sleep(random.random())
+    return Projection(store, pipeline, every).write(study)
+
+
 class Projection:
     """Writes one study into the store."""
 
@@ -102,6 +128,7 @@ class Projection:
 
     def write(self, study: Study) -> Counter[str]:
         """Write what is missing, replace what differs, close what was killed; return how many of each."""
+        mend_places()
         self._close_killed()
         for run in self.store.runs():
             self.runs[run.data.tags[FINGERPRINT]].append(run)
@@ -119,29 +146,37 @@ class Projection:
     def _write(self, record: Record) -> str:
         runs = self.runs[record.fingerprint]
         if not runs:
-            self.store.create(record.facts, self.pipeline)
-            return "made"
-        newest, *_ = others = runs[::-1]
-        maker = newest.data.tags.get(EXPERIMENT, self.pipeline)
+            return "made" if self._make(record, self.pipeline) else "left"
+        oldest, *others = runs
+        maker = oldest.data.tags.get(EXPERIMENT, self.pipeline)
         if any(map(is_alive, runs)) or not (self.every or maker == self.pipeline):
             return "left"
-        stored = self.store.facts(newest)
+        stored = self.store.facts(oldest)
         missing = {key: value for key, value in record.facts.items() if key not in stored}
-        self.store.delete([run.info.run_id for run in others[1:]])
+        self.store.delete([run.info.run_id for run in others])
         if stored | missing == record.facts:
-            self.store.log(newest.info.run_id, missing)
+            self.store.log(oldest.info.run_id, missing)
             return "completed" if missing else "equal"
-        self.store.delete([newest.info.run_id])
-        self.store.create(record.facts, maker)
-        return "replaced"
+        self.store.delete([oldest.info.run_id])
+        return "replaced" if self._make(record, maker) else "left"
+
+    def _make(self, record: Record, pipeline: str) -> bool:
+        """Write a record's run; say whether it was this process and not another one that did."""
+        run_id = self.store.begin(record.facts, pipeline)
+        if run_id is None:
+            return False
+        with hold(run_id):
+            self.store.log(run_id, record.facts)
+        forget(run_id)
+        return True
 
     def _adopt(self) -> None:
         """Put the pipeline's runs under their parent."""
         runs = [run for run in self.store.runs() if run.data.tags.get(EXPERIMENT) == self.pipeline]
         parents = [run.info.run_id for run in runs if is_pipeline(run)]
         for run in runs:
-            if parents and not is_pipeline(run) and run.data.tags.get(PARENT) != parents[-1]:
-                self.store.client.set_tag(run.info.run_id, PARENT, parents[-1])
+            if parents and not is_pipeline(run) and run.data.tags.get(PARENT) != parents[0]:
+                self.store.client.set_tag(run.info.run_id, PARENT, parents[0])
 
 
 def _name(run: Any) -> str:

@@ -58,9 +58,10 @@ class Tracker:
         self.store = self.store or Store(self.params.corpus.name)
         if not self._make_room(self.store, record.fingerprint):
             return
-        begun = {key: value for key, value in record.facts.items() if key != ("status",)}
-        run_id = self.store.create(begun, pipeline_name())
-        self.open[run] = run_id, hold(run_id)
+        run_id = self.store.begin(record.facts, pipeline_name())
+        if run_id is not None:
+            self.open[run] = run_id, hold(run_id)
+            self.store.log(run_id, {key: value for key, value in record.facts.items() if key != ("status",)})
 
     def _make_room(self, store: Store, fingerprint: str) -> bool:
         """Delete this pipeline's earlier run and killed ones; say whether none is left that belongs to others."""

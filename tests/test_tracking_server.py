@@ -1,0 +1,189 @@
+"""One MLflow server for several people: nobody's run is lost, doubled or taken for another's."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from urllib.request import urlopen
+
+import mlflow
+import pytest
+
+from calse.doctor import study as doctor
+from calse.errors import CalseError
+from calse.files import write_json
+from calse.layout import Layout
+from calse.tracking.promote import promote
+from calse.tracking.store import Store
+from calse.tracking.sync import sync, verify
+from calse.tracking.ui import serve
+from studies import QUALITY, RUN, client, runs, tracked, write_checkpoint, write_lock, write_study
+
+RACES = 3
+RACE = """
+import os, sys
+from calse.tracking.store import import_client
+from calse.tracking.sync import sync
+import_client()
+for name in sys.argv[1:]:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    os.environ["MLFLOW_EXPERIMENT_NAME"] = name
+    print(dict(sync()), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, migrated):
+    """The address of a server and the file in which it notes every request."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "runs.db").write_bytes((migrated / "mlflow.db").read_bytes())
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    options = ["--backend-store-uri", f"sqlite:///{folder}/runs.db", "--artifacts-destination", f"{folder}/artifacts"]
+    command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"]
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+    try:
+        for _ in range(600):
+            time.sleep(0.2)
+            try:
+                urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+        yield f"http://127.0.0.1:{port}", folder / "log"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def shared(server, surroundings, tmp_path, monkeypatch, request):
+    """A repository with a study, whose store is the server's, under an experiment of its own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server[0])
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", request.node.name)
+    monkeypatch.chdir(tmp_path)
+    write_study()
+    return server[0]
+
+
+def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_once(shared, tmp_path, monkeypatch):
+    names = [f"race {number}" for number in range(RACES)]
+    racers = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        write_study()
+        command = [sys.executable, "-c", RACE, *names]
+        racers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    for _ in names:
+        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 2
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+    assert [racer.wait() for racer in racers] == [0, 0]
+    for racer in racers:
+        racer.stdin.close()
+        racer.stdout.close()
+    for name in names:
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        assert verify() == ([], [])
+        found = client().search_runs([client().get_experiment_by_name(name).experiment_id])
+        assert sorted(run.info.run_name for run in found) == ["AF1", "AF1-SACU-1", "DF-1", "SACU", "workspace"]
+
+
+def test_a_sync_goes_on_when_another_one_has_an_older_run_of_the_same_record(shared, monkeypatch):
+    write, interrupted = Store.log, []
+
+    def late(store, run_id, facts):
+        if not interrupted:
+            interrupted.append(run_id)
+            tags = client().get_run(run_id).data.tags
+            client().create_run(store.experiment, start_time=1, tags=tags)  # begun earlier, seen only now
+            client().delete_run(run_id)
+        write(store, run_id, facts)
+
+    monkeypatch.setattr(Store, "log", late)
+    assert sync() == {"made": 4, "left": 1}
+    assert len(interrupted) == 1
+    monkeypatch.setattr(Store, "log", write)
+    assert sync() == {"equal": 4, "left": 1}, "a run without a mark is another machine's"
+
+
+def test_two_studies_of_one_corpus_name_leave_each_other_alone(shared, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    for folder, frames in ((".", 12), ("other", 13)):
+        monkeypatch.chdir(tmp_path / folder)
+        write_study()
+        write_json(Path("metrics/swap/DF-1.json"), QUALITY | {"frames": frames})
+        write_lock()
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"study of {folder}")
+        assert sync() == {"made": 5}
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"study of {folder}")
+    for folder in (".", "other"):
+        monkeypatch.chdir(tmp_path / folder)
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"study of {folder}")
+        assert sync() == {"equal": 5}
+        assert verify() == ([], [])
+
+
+def test_verify_asks_for_curves_alone(shared, server):
+    write_json(Path("metrics/swap/DF-1.json"), QUALITY | {f"figure{number}": number for number in range(100)})
+    write_lock()
+    sync()
+    before = server[1].read_text().count("/mlflow/")
+    assert verify() == ([], [])
+    asked = server[1].read_text()
+    assert asked.count("metrics/get-history") >= 2, "the curves of the one training"
+    assert asked.count("/mlflow/") - before < 10
+    client().log_metric(runs(shared_name())["DF-1"].info.run_id, "figure7", 8, step=3)
+    assert "metric figure7 at step 3: stored 8.0, should be 'nothing'" in "".join(verify()[0])
+
+
+def shared_name():
+    return os.environ["MLFLOW_EXPERIMENT_NAME"]
+
+
+def test_a_live_training_is_completed_and_its_model_promoted_through_the_server(shared, tmp_path):
+    checkpoint = write_checkpoint()
+    info = json.loads(checkpoint.with_suffix(".json").read_text())
+    tracker = tracked(info)
+    tracker.epoch(RUN, 1, {"loss": 3.0, "accuracy": 0.1})
+    tracker.epoch(RUN, 2, {"loss": 1.5, "accuracy": 0.2})
+    tracker.finished(RUN)
+    assert sync() == {"made": 4, "completed": 1}
+    assert promote(Layout(), "AF1-SACU-1", "served") == ("served", "1")
+    model = mlflow.pyfunc.load_model("models:/served/1", dst_path=str(tmp_path))
+    assert model.metadata.run_id == runs(shared_name())["AF1-SACU-1"].info.run_id
+    assert verify() == ([], [])
+
+
+def test_the_ui_of_a_server_is_its_address(shared, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.replace("//", "//me:secret@"))
+    serve(5000)
+    assert capsys.readouterr().out == f"MLflow UI: {shared}\n"
+
+
+def test_an_address_may_end_in_a_slash(shared, monkeypatch):
+    sync()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{shared}/")
+    assert sync() == {"equal": 5}
+    assert doctor.store() == ("ok", "127.0.0.1 answers", "")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.replace("//", "//me:secret@"))
+    assert doctor.store() == ("ok", "127.0.0.1 answers", "")
+
+
+def test_a_server_that_is_not_there_is_told_once_in_one_line_without_its_password(shared, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with pytest.raises(CalseError, match="is MLFLOW_TRACKING_URI right, and its server up") as failed:
+        sync()
+    assert "127.0.0.1:9" in str(failed.value)
+    assert "secret" not in str(failed.value)
+    assert "\n" not in str(failed.value)
