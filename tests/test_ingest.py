@@ -13,6 +13,7 @@ from calse.files import sha256_of
 from calse.layout import Layout
 from calse.video.decode import probe, read_frames
 from calse.video.encode import write_video
+from film import coded, corners, set_matrix, write_film
 from videos import moving, patched, remux, small_params, write_bad_files, write_clip
 
 
@@ -62,6 +63,16 @@ def test_a_clip_that_fits_already_shows_the_same_pictures(tmp_path, layout):
     made = read_frames(layout.clips("SACU") / "SACU-HOLA-1.mp4")
     error = np.abs(made.astype(int)[:, None] - frames.astype(int)[None]).mean((2, 3, 4))
     assert (error.argmin(1) == np.arange(10)).all()
+
+
+def test_a_clip_that_may_not_look_as_filmed_says_why_in_the_manifest(tmp_path, layout):
+    tilted = write_film(tmp_path / "TILTED.mp4", [coded(corners(48, 64))] * 3)
+    lay_raw(layout, {"TILTED": set_matrix(tilted, 0.8, 0.6, -0.6, 0.8), "GOOD": write_clip(tmp_path / "GOOD.mp4")})
+    ingest(small_params(), layout, "SACU")
+    good, tilted = read_manifest(layout.source_manifest("SACU"))
+    assert "doubts" not in good.details
+    [doubt] = tilted.details["doubts"]
+    assert "tilts" in doubt
 
 
 def test_content_tells_the_same_recording_in_another_container(tmp_path, layout):

@@ -15,6 +15,7 @@ import numpy as np
 PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"udta"}
 TABLES = {b"stts", b"stsz", b"stsc", b"stco", b"ctts", b"elst", b"mvhd", b"tkhd", b"mdhd", b"stss", b"stsd", b"ftyp"}
 CODECS = {"mp4": "libx264", "mov": "mjpeg", "mkv": "libx264", "avi": "mpeg4", "webm": "libvpx", "gif": "gif"}
+CODECS |= {"mpg": "mpeg2video", "mts": "libx264", "y4m": "wrapped_avframe"}
 FORMATS = {"mjpeg": "yuvj420p", "gif": "rgb8", "png": "rgb24"}
 
 
