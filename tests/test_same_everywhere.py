@@ -4,10 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
+from calse.augment.affine import warp as warp_planes
+from calse.faceswap.align import warp
+from calse.faceswap.mask import distance
+from calse.faceswap.omission import strongly_blurred
+from calse.recognition.frames import shrink
+from calse.video.planes import Planes, planes_of_rgb
 from toys import make_repository
 
 # The first three epochs of the toy training, on a CPU with AVX2 in fp32. So small a learning rate lets rounding errors
@@ -79,3 +89,45 @@ def test_a_forked_and_a_spawned_process_train_to_the_same_bytes_and_to_the_state
 def test_other_instructions_stay_within_the_tolerance(folder):
     ((losses, _),) = trained(folder, ("fork", 1), **OTHER_INSTRUCTIONS)
     assert losses == pytest.approx(LOSSES, rel=TOLERANCE)
+
+
+PICTURE = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8), (173, 131))
+DISC = cv2.circle(np.zeros((120, 101), np.uint8), (50, 60), 47, 1, -1)
+TURN = np.array([[1.02, 0.07, -3.3], [-0.05, 0.97, 4.1]])
+KERNELS: dict[str, tuple[Callable[..., object], tuple[np.ndarray, ...]]] = {
+    "distance": (distance, (DISC,)),
+    "warp": (lambda picture: warp(picture, 0.4 * TURN, 64, 64), (PICTURE,)),
+    "warp to larger": (lambda picture: warp(picture, 2 * TURN, 200, 200), (PICTURE.astype(np.float32),)),
+    "warp planes": (
+        lambda *planes: warp_planes(Planes(*planes), TURN, "black"),
+        tuple(planes_of_rgb(PICTURE[:130, :172])),
+    ),
+    "planes": (planes_of_rgb, (PICTURE[:130, :172],)),
+    "blur": (lambda picture: strongly_blurred(picture, 7.3), (PICTURE,)),
+    "shrink": (lambda picture: shrink(picture[None], 55), (PICTURE,)),
+}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_picture_gives_equal_bytes_wherever_it_lies_in_memory(kernel):
+    """Vector instructions start where memory is aligned; what comes before and after may be computed otherwise."""
+    function, arrays = KERNELS[kernel]
+    rng, found, held = np.random.default_rng(1), set(), []
+    for _ in range(60):
+        parts = function(*(moved(array, rng) for array in arrays))
+        found.add(b"".join(np.ascontiguousarray(part).tobytes() for part in parts))
+        held = [*held[-12:], parts, np.empty(rng.integers(1, 300_000), np.uint8)]  # results lie elsewhere each time too
+    assert len(found) == 1
+
+
+def moved(array, rng):
+    """A copy that starts anywhere between two cache lines."""
+    room = np.empty(array.nbytes + 64, np.uint8)
+    start = rng.integers(64 // array.itemsize) * array.itemsize
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[:] = array
+    return copy
+
+
+def test_distances_are_exact():
+    assert np.array_equal(distance(DISC), distance_transform_edt(DISC).astype(np.float32))

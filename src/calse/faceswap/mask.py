@@ -34,11 +34,21 @@ def face_mask(
         return inside.astype(np.float32)
     left, top, across, down = cv2.boundingRect(inside)
     window = np.s_[max(0, top - 1) : top + down + 1, max(0, left - 1) : left + across + 1]  # with the nearest outside
-    depth = cv2.distanceTransform(inside[window], cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - erode * face_width(landmarks)
+    depth = distance(inside[window]) - erode * face_width(landmarks)
     share = np.clip(depth / max(feather * face_width(landmarks), 1e-6), 0, 1)
     mask = np.zeros((height, width), np.float32)
     mask[window] = share * share * (3 - 2 * share)
     return mask
+
+
+def distance(inside: NDArray[np.uint8]) -> Floats:
+    """Return each pixel's distance to the nearest 0, `H x W`, in pixels.
+
+    OpenCV's own last bits depend on where the picture lies in memory; the square, a whole number, is never in doubt.
+    """
+    rough = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    exact: Floats = np.sqrt(np.rint(np.square(rough, dtype=np.float64))).astype(np.float32)
+    return exact
 
 
 def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calse.clips import Clip, compact_json, provenance, read_manifest, verify, write_manifest
 from calse.faceswap.identity import SAME_PERSON
 from calse.faceswap.likeness import DIGITS, embed_frames, quartiles, quotas, sample, share
-from calse.faceswap.mask import OVAL, face_width, fill, hand_mask
+from calse.faceswap.mask import OVAL, distance, face_width, fill, hand_mask
 from calse.faceswap.pictures import Pictures
 from calse.faceswap.track import FaceTrack, Floats, read_track, track_hash
 from calse.files import folder_written_aside, sha256_of, write_json
@@ -137,7 +137,7 @@ def face_region(landmarks: Floats, height: int, width: int) -> NDArray[np.float3
     soft = max(1.0, SOFT * reach)
     beyond = math.ceil(MARGIN * reach + soft)  # pixels from the face to where nothing changes
     window = np.s_[max(0, top - beyond) : top + down + beyond, max(0, left - beyond) : left + across + beyond]
-    away = cv2.distanceTransform(outside[window], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    away = distance(outside[window])
     region = np.zeros((height, width), np.float32)
     region[window] = np.clip(1 + (MARGIN * reach - away) / soft, 0, 1)
     return region
