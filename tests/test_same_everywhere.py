@@ -1,4 +1,4 @@
-"""The same commit, parameters and seed: the same bytes on one machine, losses within a tolerance on another."""
+"""The same commit, parameters and seed: the same bytes on one processor, losses within a tolerance on another."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from calse.faceswap.mask import distance
 from calse.faceswap.omission import strongly_blurred
 from calse.recognition.frames import shrink
 from calse.video.planes import Planes, planes_of_rgb
-from toys import make_repository
+from toys import make_repository, on_cpu
 
 # The first three epochs of the toy training, on a CPU with AVX2 in fp32. So small a learning rate lets rounding errors
 # grow little: other instructions moved these losses by up to 0.2 %, another seed moves them by more than TOLERANCE.
@@ -79,6 +79,7 @@ def trained(folder, *processes, **variables):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@on_cpu
 def test_a_forked_and_a_spawned_process_train_to_the_same_bytes_and_to_the_stated_losses(folder):
     forked, spawned, other_seed = trained(folder, ("fork", 1), ("spawn", 1), ("fork", 2))
     assert forked == spawned
@@ -86,6 +87,7 @@ def test_a_forked_and_a_spawned_process_train_to_the_same_bytes_and_to_the_state
     assert other_seed[0] != pytest.approx(LOSSES, rel=TOLERANCE), "a tolerance that tells nothing"
 
 
+@on_cpu
 def test_other_instructions_stay_within_the_tolerance(folder):
     ((losses, _),) = trained(folder, ("fork", 1), **OTHER_INSTRUCTIONS)
     assert losses == pytest.approx(LOSSES, rel=TOLERANCE)

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from calse.layout import Layout
 from calse.recognition.jobs import fingerprint
 from calse.splits import read_split
-from toys import make_repository, toy_tree
+from toys import make_repository, on_cpu, toy_tree
 
 ROOT = Path(__file__).parents[1]
 BOTH = [("SACU", "1"), ("SACU", "2"), ("STS", "1"), ("STS", "2")]
@@ -85,6 +85,7 @@ def study(tmp_path: Path) -> Study:
     return Study(tmp_path)
 
 
+@on_cpu
 def test_seeds_and_test_sources_train_what_is_new_and_give_the_bytes_of_a_fresh_study(study: Study):
     assert study.run(*DVC) == ([("SACU", "1")], [])
     first = study.tracked()
