@@ -10,7 +10,7 @@ import typer
 
 from calse.errors import CalseError, lacks_memory
 from calse.files import CLOSED
-from calse.layout import Layout
+from calse.layout import Layout, enter_root
 from calse.lifeline import end_with_dvc
 from calse.tools import tools
 
@@ -152,6 +152,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, _stop)
     end_with_dvc()
+    enter_root()
     try:
         app()
     except KeyboardInterrupt:

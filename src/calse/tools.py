@@ -1,5 +1,6 @@
 """Commands that a person calls around the stages. Imports live inside the commands."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from calse.errors import CalseError
-from calse.layout import Layout
+from calse.layout import Layout, from_root
 
 tools = typer.Typer()
 track = typer.Typer(no_args_is_help=True, help="MLflow, made from what DVC knows: sync, verify.")
@@ -16,14 +17,19 @@ tools.add_typer(track, name="track")
 
 @tools.command("import")
 def import_videos(
-    folder: Path,
+    folder: Annotated[
+        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table that lists them")
+    ],
     corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
     source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
     pattern: Annotated[
         str | None, typer.Option(help="how file names tell gloss, signer and take: {gloss}_{signer}_{take}.mp4")
     ] = None,
     glossary: Annotated[
-        Path | None, typer.Option(help="a table with the column `gloss`: all the corpus's glosses")
+        Path | None,
+        typer.Option(
+            parser=from_root, metavar="FILE", help="a table with the column `gloss`: all the corpus's glosses"
+        ),
     ] = None,
     add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
@@ -71,9 +77,11 @@ def withhold_people() -> None:
 
 @tools.command()
 def anonymise(
-    videos: list[Path],
+    videos: Annotated[list[Path], typer.Argument(parser=from_root, metavar="VIDEO...")],
     donor: Annotated[str, typer.Option(help="whose face to put on: a trained donor")],
-    folder: Annotated[Path, typer.Option("--output", "-o", help="where the new videos go")],
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", parser=from_root, metavar="FOLDER", help="where the new videos go")
+    ],
 ) -> None:
     """Put a donor's face on the signers of any videos and say how well it came out."""
     from calse.faceswap.anonymise import anonymise, print_results
@@ -84,9 +92,13 @@ def anonymise(
 
 @tools.command()
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(dir_okay=False, help="a trained network: .../seed-1.safetensors")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(parser=from_root, metavar="CHECKPOINT", help="a trained network: .../seed-1.safetensors"),
+    ],
     videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO...", help="of any format that `import` takes, of any length")
+        list[Path],
+        typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
     seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 120,
@@ -94,6 +106,8 @@ def predict(
     """Name the ten most probable glosses of each video."""
     from calse.recognition.predict import predict_videos, print_answers
 
+    if checkpoint.is_dir():
+        raise CalseError(f"{checkpoint} is a folder; name a checkpoint in it, such as seed-1.safetensors")
     print_answers(predict_videos(checkpoint, videos, seconds), as_json)
 
 
@@ -176,13 +190,14 @@ def track_verify() -> None:
 
 @tools.command()
 def lineage(
-    path: Path, as_json: Annotated[bool, typer.Option("--json", help="everything in full, as JSON")] = False
+    path: Annotated[Path, typer.Argument(parser=from_root, metavar="PATH")],
+    as_json: Annotated[bool, typer.Option("--json", help="everything in full, as JSON")] = False,
 ) -> None:
     """Print the way back from a checkpoint, set, split or report: stages, parameters, clips, raw files, hashes."""
     from calse.tracking.lineage import lineage
     from calse.tracking.lineage_view import print_lineage, to_json
 
-    found = lineage(Layout(), path.as_posix())
+    found = lineage(Layout(), Path(os.path.relpath(path.parent.resolve() / path.name)).as_posix())
     print(to_json(found)) if as_json else print_lineage(found)
 
 

@@ -36,10 +36,11 @@ def examine() -> dict[str, Finding]:
 
 def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
     return {
+        "repository": study.place,
         "packages": machine.packages,
         "disk": machine.disk,
         "data": lambda: study.data(params, Layout()),
-        "stages": study.stages,
+        "stages": lambda: study.stages(params, Layout()),
         "face models": lambda: study.face_models(params, Layout()),
         "MLflow store": study.store,
         "remote": study.remote,

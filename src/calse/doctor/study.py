@@ -10,25 +10,54 @@ from urllib.request import urlopen
 
 from calse.doctor.finding import Finding
 from calse.errors import CalseError
-from calse.layout import Layout
+from calse.layout import Layout, main_repository
 from calse.params import Params
+
+REPRO_WITHOUT = "dvc repro --allow-missing"  # stages whose inputs are not here and as recorded are left as they are
 
 
 def data(params: Params, layout: Layout) -> Finding:
     """Are the raw videos of every source here?"""
-    from calse.corpus.raw import index_of
-
     corpus, names = params.corpus.name, list(params.corpus.sources)
-    missing = [name for name in names if not index_of(layout.raw(corpus) / name).is_file()]
+    missing, kept_back = _missing(params, layout), _kept_back(params, layout)
     if not missing:
         return Finding("ok", f"{corpus}: all {len(names)} sources are here")
     what = f"{corpus}: no raw videos of {', '.join(missing)}"
     if corpus in params.synthesise:
         return Finding("warn", f"{what}; the first stage makes them", "dvc repro")
-    return Finding("wrong", what, f"calse import FOLDER --corpus {corpus} --source {missing[0]}, or: dvc pull")
+    if missing == kept_back:
+        why = "not to be shared, so no remote has them; what is recorded needs none of them"
+        return Finding("warn", f"{what}: {why}", f"dvc pull --allow-missing, then: {REPRO_WITHOUT}")
+    needed = next(name for name in missing if name not in kept_back)
+    pull = "dvc pull --allow-missing" if kept_back else "dvc pull"
+    return Finding("wrong", what, f"calse import FOLDER --corpus {corpus} --source {needed}, or: {pull}")
 
 
-def stages() -> Finding:
+def place() -> Finding:
+    """Does DVC work in a folder of this name?"""
+    root = main_repository()
+    odd = sorted(set("?#") & set(str(root)))
+    if not odd:
+        return Finding("ok", str(root))
+    what = f"{root}: dvc exp run --temp and --queue stop at {' and '.join(odd)} in a folder's name; the rest works"
+    return Finding("warn", what, "mv the folder to a name without it")
+
+
+def _missing(params: Params, layout: Layout) -> list[str]:
+    from calse.corpus.raw import index_of
+
+    raw = layout.raw(params.corpus.name)
+    return [name for name in params.corpus.sources if not index_of(raw / name).is_file()]
+
+
+def _kept_back(params: Params, layout: Layout) -> list[str]:
+    """Return the sources whose raw videos are elsewhere and must not come here: added to DVC, not to be shared."""
+    raw = layout.raw(params.corpus.name)
+    missing = _missing(params, layout)
+    return [name for name in missing if name in params.withheld and (raw / f"{name}.dvc").is_file()]
+
+
+def stages(params: Params, layout: Layout) -> Finding:
     """What would `dvc repro` do?"""
     command = [sys.executable, "-m", "dvc", "status", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -41,7 +70,8 @@ def stages() -> Finding:
     if not changed:
         return Finding("ok", "all are up to date")
     names = ", ".join(changed[:3]) + (", ..." if len(changed) > 3 else "")
-    return Finding("warn", f"{len(changed)} to run or restore: {names}", "dvc repro")
+    mend = REPRO_WITHOUT if _kept_back(params, layout) else "dvc repro"
+    return Finding("warn", f"{len(changed)} to run or restore: {names}", mend)
 
 
 def face_models(params: Params, layout: Layout) -> Finding:
