@@ -254,8 +254,8 @@ def test_commands_find_the_repository_from_any_of_its_folders(study, films, tmp_
     study.run("calse", "track", "sync", here=deep)
     study.run("calse", "track", "verify", here="src")
     study.run("calse", "import", "../../../videos", "--corpus", "mine", "--source", "STS", here=deep)
-    assert "NO" in study.run("calse", "lineage", "../../clips/SACU", here="data/raw/mine")
-    assert "NO" in study.run("calse", "lineage", str(study.root / "data/clips/SACU"), here="src")
+    assert "ingest@SACU" in study.run("calse", "lineage", "../../clips/SACU", here="data/raw/mine")
+    assert "ingest@SACU" in study.run("calse", "lineage", str(study.root / "data/clips/SACU"), here="src")
     assert "no study" not in study.tries("calse", "doctor", here="metrics")[1]
     assert {path.parent for path in study.root.rglob("mlruns")} == {study.root}
     assert {path.parent for path in study.root.rglob(".scratch")} <= {study.root}
