@@ -53,6 +53,14 @@ def test_outside_a_repository_it_says_so(capsys: pytest.CaptureFixture[str]):
     assert "holds no study: there is no dvc.yaml  ->  cd into your clone" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["qué?", "a#b"])
+def test_a_folder_whose_name_stops_dvcs_experiments_is_told(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / name / "study"))
+    found = study.place()
+    assert found.level == "warn"
+    assert f"exp run --temp and --queue stop at {name[-1] if name[-1] == '?' else '#'} in a folder" in found.what
+
+
 def test_wrong_parameters_are_told_as_a_stage_would():
     Path("dvc.yaml").touch()
     Path("params.yaml").write_text("train: 1\n")
