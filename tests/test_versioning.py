@@ -143,7 +143,7 @@ def filmed(study):
 
 
 def test_another_persons_clone_has_the_same_videos_and_nothing_to_do(study, films, s3, tmp_path):
-    """Through a folder and through S3; git has none of them."""
+    """Through a folder and through S3, into folders of any name; git has none of them."""
     originals = {path.read_bytes() for path in (films / "2025").rglob("*.mp4")}
     assert set(filmed(study).values()) == originals
     assert not [name for name in study.run("git", "ls-files", "data").splitlines() if name.endswith(".mp4")]
@@ -155,16 +155,23 @@ def test_another_persons_clone_has_the_same_videos_and_nothing_to_do(study, film
     for name in remotes:
         assert "files pushed" in study.run("dvc", "push", "-r", name)
         assert "in sync" in study.run("dvc", "status", "-r", name, "-c")
-        clone = study.clone(tmp_path / name.upper())
+        clone = study.clone(tmp_path / f"qué? 100%41 #{name}'s;$x")
         clone.run("dvc", "pull", "-r", name)
         assert clone.files("data", "metrics") == study.files("data", "metrics")
         assert "are up to date" in clone.run("dvc", "repro")
         assert clone.run("git", "status", "--short") == ""
+    clone.run("dvc", "repro", "-f", "-s", "ingest@SACU")
+    assert clone.files("data", "metrics") == study.files("data", "metrics")
 
 
 def test_own_videos_outlive_a_cleaned_cache_and_removed_data(study):
+    """As does a published checkpoint that was added where models lie."""
+    published = study.root / "models/published/i3d.pt"
+    published.parent.mkdir(parents=True)
+    published.write_text("weights")
+    study.run("dvc", "add", "models/published/i3d.pt")
     before, cache = study.files("data"), study.cached()
-    assert set(filmed(study).values()) <= cache
+    assert {*filmed(study).values(), b"weights"} <= cache
     study.run("dvc", "gc", "-w", "-f")
     assert study.cached() == cache
     shutil.rmtree(study.root / "data/raw/mine/SACU")
