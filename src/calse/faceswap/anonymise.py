@@ -9,22 +9,22 @@ from rich.console import Console
 from calse.clips import provenance
 from calse.errors import CalseError
 from calse.faceswap.checkpoint import load_model, model_hash
-from calse.faceswap.compare import Comparison, compare
+from calse.faceswap.compare import compare
 from calse.faceswap.convert import FACE, swap_frames
-from calse.faceswap.identity import SAME_PERSON
-from calse.faceswap.likeness import distances, embed_frames, sample
-from calse.faceswap.pictures import Pictures
-from calse.faceswap.track import FaceTrack
-from calse.faceswap.tracking import load_networks, track_and_count
+from calse.faceswap.exposure import exposures, identity, lost_faces
+from calse.faceswap.omission import blur_face
+from calse.faceswap.track import HAND_POINTS
+from calse.faceswap.tracking import load_networks, track_faces
 from calse.files import folder_for_now
 from calse.layout import Layout, scratch
 from calse.parallel import progress_bar
 from calse.params import Params, SwapSet
-from calse.video.decode import probe, read_frames
+from calse.video.decode import read_frames
 from calse.video.encode import write_video
-from calse.video.foreign import Foreign, copy_videos
+from calse.video.foreign import Foreign, Times, copy_videos
+from calse.video.sandbox import Refused
 
-SAMPLED, SEED = 8, 1974  # frames of a video in which it is checked whose face it is
+NO_HANDS = np.empty((0, HAND_POINTS, 2), np.float32)
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Result:
     """What came out of a video: `refused` says why nothing did, then the rest is empty.
 
     `swapped` of `frames` have the donor's face; `moved` is the share of sampled ones that are no longer taken for the
-    signer; `kept` is the correlation of the expression with the original's, None where nothing could be read;
-    `exposed` says why somebody in the video may still be recognised.
+    signer, None where none could be measured; `kept` is the correlation of the expression with the original's, None
+    where nothing could be read; `exposed` names every way in which somebody in the video may still be recognised.
     """
 
     video: Path
@@ -47,22 +47,19 @@ class Result:
 
 
 def anonymise(params: Params, layout: Layout, videos: list[Path], donor: str, folder: Path) -> list[Result]:
-    """Write each video with the donor's face as `<folder>/<name>.mp4`: same rate and frames, even sides, no sound.
+    """Write each video with the donor's face as `<folder>/<name>.mp4`: same frames, same times, no sound.
 
-    A video that does not decode or shows no face is refused in its Result. Raises CalseError, before any work, when a
-    target exists, two videos share a name, or the donor has no model.
+    Sides are made even. A video that gives nothing is refused in its Result and leaves no file; the others are made.
+    Raises CalseError, before any work, when a target exists, two videos share a name, or the donor has no model.
     """
     targets = _targets(videos, folder)
     swapper = Swapper(params, layout, donor)
     with folder_for_now(scratch() / "foreign") as temporary:
         foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
-        refused = copy_videos(foreign, params.ingest.seconds_per_clip)
+        copied = copy_videos(foreign, params.ingest.seconds_per_clip)
         with progress_bar() as progress:
-            work = list(zip(foreign, targets, refused, strict=True))
-            return [
-                Result(one.video, target, reason) if reason else swapper.swap(one, target)
-                for one, target, reason in progress.track(work, description="anonymise")
-            ]
+            work = list(zip(foreign, targets, copied, strict=True))
+            return [swapper.result(*job) for job in progress.track(work, description="anonymise")]
 
 
 def _targets(videos: list[Path], folder: Path) -> list[Path]:
@@ -89,37 +86,33 @@ class Swapper:
         # the parent stays unnamed: its name may be a person's
         self._provenance = provenance("", {"by": "anonymise", "donor": donor, "model": model, "face": FACE})
 
-    def swap(self, job: Foreign, target: Path) -> Result:
-        """Write one video with the donor's face and measure it."""
-        original, fps = read_frames(job.copy), probe(job.copy).fps
-        job.copy.unlink()
-        track, crowded = track_and_count(original, self._networks, self._faces)
-        if not track.found.any():
-            return Result(
-                job.video, target, refused=f"shows no face, or none as wide as {self._faces.min_width:.0%} of the frame"
-            )
-        swapped, report = swap_frames(original, track, self._network, self._settings)
-        write_video(target, swapped, fps, self._provenance)
-        figures = compare(original, swapped, track, self._networks, self._faces)
-        moved = self._moved(original, swapped, track, figures)
-        dangers = {
-            "MOST FRAMES STILL LOOK LIKE THE SIGNER": moved is not None and moved < self._settings.min_moved,
-            "OTHER FACES LEFT AS THEY WERE": crowded > 0,
-        }
-        exposed = tuple(danger for danger, is_there in dangers.items() if is_there)
-        return Result(
-            job.video, target, "", len(original), report.swapped, moved=moved, kept=figures.kept, exposed=exposed
-        )
+    def result(self, job: Foreign, target: Path, copied: Times | Refused) -> Result:
+        """Return what comes out of one video, or why nothing does."""
+        if isinstance(copied, Refused):
+            return Result(job.video, target, copied.reason)
+        try:
+            return self._swap(job, target, copied)
+        except CalseError as error:
+            return Result(job.video, target, str(error))
 
-    def _moved(self, original: Pictures, swapped: Pictures, track: FaceTrack, figures: Comparison) -> float | None:
-        """Return the share of sampled frames that are no longer taken for the signer; None when no face is left."""
-        both = track.found & ~np.isnan(figures.swapped[:, 0])
-        if not both.any():
-            return None
-        numbers = sample(both, SAMPLED, "", SEED)
-        before = embed_frames(self._layout, original, track.landmarks, numbers)
-        after = embed_frames(self._layout, swapped, figures.landmarks, numbers)
-        return float((distances(after, before) > SAME_PERSON).mean())
+    def _swap(self, job: Foreign, target: Path, times: Times) -> Result:
+        """Put the donor's face on one video, measure what came out and write it."""
+        original = read_frames(job.copy)
+        job.copy.unlink()
+        track = track_faces(original, self._networks, self._faces)
+        if not track.found.any():
+            raise CalseError(f"shows no face, or none as wide as {self._faces.min_width:.0%} of the frame")
+        swapped, report = swap_frames(original, track, self._network, self._settings)
+        figures = compare(original, swapped, track, self._networks, self._faces)
+        who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds[-1])
+        lost = lost_faces(track, times.seconds)
+        for number, landmarks in lost.items():
+            swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
+        exposed = exposures(swapped, track, lost, figures.landmarks, who, times.seconds, self._networks, self._faces)
+        write_video(target, swapped, times.fps, self._provenance, times=None if times.constant else times.seconds)
+        return Result(
+            job.video, target, "", len(original), report.swapped, moved=who.moved, kept=figures.kept, exposed=exposed
+        )
 
 
 def settings_of(params: Params, donor: str) -> SwapSet:
@@ -136,14 +129,14 @@ def print_results(results: list[Result]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for result in results:
         console.print(line_of(result), markup=False)
-    refused = sum(bool(result.refused) for result in results)
-    if refused:
-        raise CalseError(f"{refused} of {len(results)} videos gave nothing; the reasons are above")
-    exposed = sum(bool(result.exposed) for result in results)
+    refused, exposed = (sum(bool(getattr(one, name)) for one in results) for name in ("refused", "exposed"))
+    if refused < len(results):
+        console.print("Sound, subtitles and data about the recording were left out.")
+    bad = [f"{refused} of {len(results)} videos gave nothing; the reasons are above"] if refused else []
     if exposed:
-        raise CalseError(
-            f"{exposed} of {len(results)} videos may still show who signs, marked above: look before sharing"
-        )
+        bad.append(f"{exposed} of {len(results)} videos may still show who signs, marked above: look before sharing")
+    if bad:
+        raise CalseError("; ".join(bad))
 
 
 def line_of(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""A safe copy of a stranger's video: our codec, square pixels, even sides; its rate and every frame stay."""
+"""A safe copy of a stranger's video: our codec, square pixels, even sides; every frame stays, and so does its time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from calse.video.sandbox import Refused, map_sandboxed
 
 LOSSLESS = 0  # the result is encoded once more, and only that may lose
 MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
+STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
 
 
 @dataclass(frozen=True)
@@ -25,27 +26,50 @@ class Foreign:
     copy: Path
 
 
-def copy_videos(videos: list[Foreign], seconds: float) -> list[str]:
-    """Copy videos in processes that may die, each within so many seconds; return why each was refused, or nothing."""
-    results = map_sandboxed(safe_copy, videos, "read", seconds)
-    return [result.reason if isinstance(result, Refused) else "" for result in results]
+@dataclass(frozen=True)
+class Times:
+    """When the frames of a video are on screen: the seconds at which each starts and, one more, the last one ends.
+
+    `fps` is the rate, in the mean where it is not `constant`.
+    """
+
+    seconds: tuple[float, ...]
+    fps: float
+    constant: bool
 
 
-def safe_copy(job: Foreign) -> None:
+def copy_videos(videos: list[Foreign], seconds: float) -> list[Times | Refused]:
+    """Copy videos in processes that may die, each within so many seconds; return their times, or why they are refused.
+
+    Only the pixels of a copy count: its own rate is any.
+    """
+    return map_sandboxed(safe_copy, videos, "read", seconds)
+
+
+def safe_copy(job: Foreign) -> Times:
     """Decode a video and write its copy. Raises CalseError saying what is wrong with it."""
+    seconds: list[float] = []
     try:
-        write_video(job.copy, _square_pixels(job.video), probe(job.video).fps, qp=LOSSLESS)
+        fps = probe(job.video).fps
+        write_video(job.copy, _square_pixels(job.video, seconds), fps, qp=LOSSLESS)
     except StarvedError:
         raise
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{job.video}: ").removeprefix(f"{job.copy}: ")) from None
+    constant = all(abs(time - number / fps) < STEADY for number, time in enumerate(seconds))
+    return Times(tuple(seconds), fps if constant else (len(seconds) - 1) / seconds[-1], constant)
 
 
-def _square_pixels(video: Path) -> Iterator[np.ndarray]:
-    """Yield frames with square pixels and even sides: an odd one gets its last line twice."""
-    memory = 0
+def _square_pixels(video: Path, seconds: list[float]) -> Iterator[np.ndarray]:
+    """Yield frames with square pixels and even sides: an odd one gets its last line twice.
+
+    `seconds` is filled with the times at which they start and, at the end, the last one ends.
+    """
+    memory, end = 0, 0.0
     for frame in iterate_frames(video):
         image = frame.image
+        seconds.append(frame.seconds)
+        end = frame.seconds + frame.duration
         memory += image.nbytes
         if memory > MEMORY:
             raise CalseError(f"its frames take more than {MEMORY // 2**30} GiB; cut it into parts")
@@ -53,3 +77,4 @@ def _square_pixels(video: Path) -> Iterator[np.ndarray]:
             height, width = image.shape[:2]
             image = resized(image, fitted_size(width, height, frame.pixel_aspect, min(height, width)))
         yield np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
+    seconds.append(end)
