@@ -1,23 +1,29 @@
 """`calse anonymise` on real files of strangers, with an untrained model: what matters here is what goes in and out."""
 
+import struct
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
 from ruamel.yaml import YAML
 
-from calse.corpus.synthetic.signers import SOURCES
+from calse.corpus.synthetic.signers import DONORS, SOURCES
 from calse.errors import CalseError
 from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
 from calse.faceswap.checkpoint import save_model
+from calse.faceswap.compare import follow
+from calse.faceswap.exposure import exposures, frames_at, identity
 from calse.faceswap.network import SwapNetwork
+from calse.faceswap.tracking import load_networks, track_faces
 from calse.params import check_params
 from calse.video.decode import probe, read_frames
 from calse.video.encode import write_video
-from faces import filmed, with_models
+from faces import FACES, filmed, with_models
 
 SWAP = {"donor": "DONOR-1", "of": "interpreter", "clips_per_gloss": None, "seed": 3, "erode": 0.03, "feather": 0.08}
 SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
@@ -30,6 +36,15 @@ def params(**settings):
 
 
 PARAMS = params()
+
+
+def hold(path, delays):
+    """Give the pictures of a gif delays, in hundredths of a second."""
+    data, at = bytearray(path.read_bytes()), 0
+    for delay in delays:
+        at = data.index(b"\x21\xf9\x04", at + 1)
+        struct.pack_into("<H", data, at + 4, delay)
+    path.write_bytes(data)
 
 
 def write_gif(path, frames, fps):
@@ -75,6 +90,38 @@ def test_videos_of_any_format_keep_size_rate_and_frames(world, tmp_path):
     assert np.abs(out - frames).max() > 60  # an untrained face is no face
 
 
+def write_webcam(path, frames, milliseconds):
+    """A recording of a variable rate, as browsers make it; without durations, so the last one's is a guess."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=1000, options={"crf": "4", "b": "4M", "deadline": "realtime"})
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+        for image, time in zip(frames, milliseconds, strict=True):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            picture.pts, picture.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def times_of(path):
+    """When each frame starts and the last one ends, in seconds, by FFmpeg alone."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return [frame.time for frame in container.decode(stream)] + [float(stream.duration * stream.time_base)]
+
+
+def test_a_copy_plays_as_fast_as_its_original(world, tmp_path):
+    layout, _, frames = world
+    milliseconds = [0, 66, 83, 166, 1200, 1233]
+    write_webcam(tmp_path / "webcam.webm", frames[:6], milliseconds)
+    write_gif(tmp_path / "hold.gif", frames[:4], 25)
+    hold(tmp_path / "hold.gif", [8, 8, 150, 8])
+    videos = [tmp_path / "webcam.webm", tmp_path / "hold.gif"]
+    webcam, gif = anonymise(PARAMS, layout, videos, "DONOR-1", tmp_path / "out")
+    assert times_of(webcam.target)[:-1] == pytest.approx([time / 1000 for time in milliseconds], abs=1e-4)
+    assert 1.233 < times_of(webcam.target)[-1] < 1.4
+    assert times_of(gif.target) == pytest.approx([0, 0.08, 0.16, 1.66, 1.74], abs=1e-4)
+
+
 def test_what_cannot_be_used_is_refused_by_name_and_the_rest_is_made(world, tmp_path, capsys):
     layout, videos, _ = world
     names = ["broken.mp4", "room.mp4", "odd.gif"]
@@ -93,9 +140,88 @@ def test_a_video_that_still_shows_its_signer_is_an_error(world, tmp_path):
     nose_alone = params(erode=0.35)
     results = anonymise(nose_alone, layout, [videos / "odd.gif"], "DONOR-1", tmp_path)
     assert results[0].moved == 0
-    assert "STILL LOOK LIKE THE SIGNER" in line_of(results[0])
+    assert "4 OF 4 SAMPLED FRAMES STILL LOOK LIKE THE SIGNER (0.00-0.30 s)" in line_of(results[0])
     with pytest.raises(CalseError, match="1 of 1 videos may still show who signs"):
         print_results(results)
+
+
+def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world, tmp_path):
+    layout, _, frames = world
+    hidden = frames.copy()
+    hidden[[3, 4, -2, -1]] = np.random.default_rng(0).integers(0, 256, frames.shape[1:])  # in front of the camera
+    write_video(tmp_path / "hidden.mp4", hidden, 12.5, qp=0)
+    [result] = anonymise(PARAMS, layout, [tmp_path / "hidden.mp4"], "DONOR-1", tmp_path / "out")
+    count, line = len(frames), line_of(result)
+    assert result.swapped == count - 4
+    assert f"FACE LOST IN 2 OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN (0.24-0.32 s)" in line
+    end = f"{(count - 2) / 12.5:.2f}-{(count - 1) / 12.5:.2f} s"
+    assert f"NO FACE FOUND IN 2 OF {count} FRAMES, LEFT AS THEY WERE ({end})" in line
+    x, y = track_faces(frames[:1], load_networks(layout), FACES).landmarks[0, :, :2].mean(axis=0).astype(int)
+    noise = read_frames(result.target)[:, y - 8 : y + 8, x - 8 : x + 8].std(axis=(1, 2, 3))
+    assert noise[[3, 4]].max() < 20 < 40 < noise[[-2, -1]].min()
+
+
+def exposed(world, swapped, after=None, original=None):
+    """What is said of frames that were swapped in any way."""
+    networks, original = load_networks(world[0]), world[2] if original is None else original
+    track, times = track_faces(original, networks, FACES), np.arange(len(original) + 1) / 12.5
+    after = follow(swapped, networks, FACES) if after is None else after
+    who = identity(world[0], original, swapped, track, after, times[-1])
+    return exposures(swapped, track, {}, after, who, times, networks, FACES)
+
+
+@pytest.fixture(scope="module")
+def perfect(world):
+    """The same movements with the donor's own face."""
+    return filmed(SOURCES["SACU"][0], DONORS["DONOR-1"], "NO")[0][::5]
+
+
+def test_a_perfect_swap_exposes_nobody(world, perfect):
+    assert exposed(world, perfect) == ()
+
+
+def test_the_frames_that_changed_least_are_looked_at(world, perfect):
+    """Two frames of many that the swap missed are hardly ever in a small sample."""
+    original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
+    swapped[[15, 30]] = original[[15, 30]]
+    [danger] = exposed(world, swapped, original=original)
+    assert "SAMPLED FRAMES STILL LOOK LIKE THE SIGNER (1.20 s, 2.40 s)" in danger
+
+
+def test_faces_that_are_found_no_more_are_not_taken_for_moved(world, perfect):
+    nothing = np.full((len(perfect), 468, 3), np.nan, np.float32)
+    unfound, few = exposed(world, perfect, nothing)
+    assert f"NO FACE FOUND AGAIN IN {len(perfect)} SWAPPED FRAMES, NOT MEASURED" in unfound
+    assert few == "WHOSE FACE IT IS WAS MEASURED IN 0 FRAMES ONLY"
+
+
+@pytest.mark.parametrize(("share", "danger"), [(0.12, "OTHER FACES LEFT"), (0.04, "FACES UNDER 5% OF THE WIDTH LEFT")])
+def test_a_second_person_is_named_however_small(world, perfect, share, danger):
+    swapped, networks = perfect.copy(), load_networks(world[0])
+    points = track_faces(perfect[:1], networks, FACES).landmarks[0, :, :2]
+    low, high = points.min(axis=0), points.max(axis=0)
+    (left, top), (right, bottom) = (low - 0.5 * (high - low)).astype(int), (high + 0.5 * (high - low)).astype(int)
+    scale = share * perfect.shape[2] / (high - low)[0]
+    other = cv2.resize(perfect[0, max(0, top) : bottom, left:right], None, fx=scale, fy=scale)
+    swapped[5:, -len(other) :, : other.shape[1]] = other
+    [named] = exposed(world, swapped)
+    assert named.startswith(danger)
+    assert "0.40" in named
+
+
+def test_a_face_at_the_edge_is_named(world, tmp_path):
+    layout, _, frames = world
+    points = track_faces(frames[:1], load_networks(layout), FACES).landmarks[0, :, :2]
+    middle = int(points[:, 0].min() + 0.2 * np.ptp(points[:, 0])) // 2 * 2
+    write_video(tmp_path / "edge.mp4", frames[:9, :, middle:], 12.5)
+    [result] = anonymise(PARAMS, layout, [tmp_path / "edge.mp4"], "DONOR-1", tmp_path / "out")
+    assert any(danger.startswith("FACE CUT BY THE PICTURE'S EDGE IN ") for danger in result.exposed)
+
+
+def test_times_are_said_in_stretches():
+    times = np.arange(40) / 10
+    assert frames_at([3], times) == "0.30 s"
+    assert frames_at([0, 1, 2, 5, 7, 8, 20, 22], times) == "0.00-0.20 s, 0.50 s, 0.70-0.80 s and 2 more"
 
 
 def test_nothing_is_overwritten(world, tmp_path):
