@@ -325,7 +325,7 @@ ROWS = "file,gloss\nvideos/1.mp4,AÑO\nvideos/2.mp4,NO\n"
         ROWS.replace("/", "\\").encode(),
         ROWS.replace("\n", "\r").encode(),
         ROWS.replace("\n", ",,\n,,,\n\n").encode(),
-        b'"file", "gloss"\n"videos/1.mp4", "A\xc3\x91O"\n"videos/2.mp4", NO\n',
+        b'"file", "gloss"\n"videos/1.mp4", "A\xc3\x91O"\n"videos/2.mp4" , "NO" \n',
         f"sep=;\r\n{ROWS.replace(',', ';')}".encode(),
         ROWS.replace("file,gloss", "note;with;semicolons,file,gloss").replace("videos", "a;b,videos").encode(),
     ],
@@ -342,6 +342,7 @@ def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, layout, table):
     ("table", "says"),
     [
         (ROWS.encode("cp1252"), "list.csv:2 is not UTF-8; as cp1252 .* reads 'videos/1.mp4,AÑO'.*iconv"),
+        (ROWS.replace("\n", "\r").encode("mac-roman"), "list.csv:2 is not UTF-8"),
         (b"videos/1.mp4,41\n", "list.csv needs a first line that names its columns.*reads 'videos/1.mp4,41'"),
         (b"archivo;glosa\n1;2\n", "needs a first line .* file, gloss; it reads 'archivo;glosa'"),
         (b"", "needs a first line"),

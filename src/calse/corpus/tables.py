@@ -24,7 +24,9 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
     text = _decoded(path)
     told = re.match(r'"?sep=(.)"?\r?\n?', text, re.IGNORECASE)  # a first line of Excel's
     delimiters = told[1] if told else DELIMITERS
-    text = text[told.end() :] if told else text
+    text = re.sub(
+        r'" +(?=[,;\t|\r\n]|$)', '"', text[told.end() :] if told else text
+    )  # strict reading knows no such blank
     for delimiter in delimiters:
         names = _header(text, delimiter)
         if set(columns) <= set(names):
@@ -52,11 +54,11 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             raise CalseError(f"{path} is damaged UTF-16: {error.reason}; save it as UTF-8") from None
-        number = data.count(b"\n", 0, error.start)
-        line = data.splitlines()[number].decode("cp1252", "replace").strip()
+        number = len(data[: error.start + 1].splitlines())
+        line = data.splitlines()[number - 1].decode("cp1252", "replace").strip()
     # Never guessed: a Turkish table in the Spanish encoding's letters would be a corpus of wrong labels.
     raise CalseError(
-        f"{path}:{number + 1} is not UTF-8; as cp1252 (Windows, Western Europe) the line reads {line[:80]!r}. If that "
+        f"{path}:{number} is not UTF-8; as cp1252 (Windows, Western Europe) the line reads {line[:80]!r}. If that "
         f"is right: iconv -f cp1252 -t utf-8 {path.name} > utf8-{path.name}; if not, save it as CSV UTF-8"
     )
 

@@ -76,13 +76,14 @@ def job_of(
 ) -> Job:
     """Prepare one run on these clips."""
     info: dict[str, Any] = {"recipe": run.recipe, "test_source": run.test_source, "seed": run.seed} | data
+    number = {gloss: place for place, gloss in enumerate(data["classes"])}
     info["steps"] = steps_of(train, clips, data["equal_steps"])
     info["fingerprint"] = fingerprint(info, clips)
     return Job(
         run=run,
         train=train,
         frames=[paths[clip] for clip in clips],
-        labels=[data["classes"].index(clip.gloss) for clip in clips],
+        labels=[number[clip.gloss] for clip in clips],
         info=info | {"clips": len(clips)},
         checkpoint=checkpoint_path(models, run),
         curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
