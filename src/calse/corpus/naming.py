@@ -49,7 +49,7 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
     is_table = folder.is_file() and folder.suffix.lower() in TABLES
     if not is_table and not folder.is_dir():
         raise CalseError(
-            f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path, or save the sheet as CSV UTF-8"
+            f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path, or save a sheet as CSV"
         )
     template = None if pattern is None else _compiled(pattern, needs_gloss=not is_table)
     offers = _listed(folder, template) if is_table else (_named(folder, path, template) for path in _files(folder))

@@ -24,9 +24,8 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
     text = _decoded(path)
     told = re.match(r'"?sep=(.)"?\r?\n?', text, re.IGNORECASE)  # a first line of Excel's
     delimiters = told[1] if told else DELIMITERS
-    text = re.sub(
-        r'" +(?=[,;\t|\r\n]|$)', '"', text[told.end() :] if told else text
-    )  # strict reading knows no such blank
+    text = text[told.end() :] if told else text
+    text = re.sub(r'" +(?=[,;\t|\r\n]|$)', '"', text)  # strict reading takes no blank after a closing quote
     for delimiter in delimiters:
         names = _header(text, delimiter)
         if set(columns) <= set(names):
