@@ -11,9 +11,10 @@ import pytest
 from calse.errors import CalseError
 from calse.video.decode import iterate_frames, iterate_pictures
 from calse.video.display import doubts
-from calse.video.foreign import Foreign, copy_videos
+from calse.video.foreign import Foreign, Times, copy_videos
 from calse.video.normalise import fitted
 from calse.video.planes import rgb_of
+from calse.video.sandbox import Refused
 from film import (
     CORNERS,
     coded,
@@ -291,7 +292,8 @@ def test_a_film_of_two_sizes_and_one_shape_comes_out_at_one_size(tmp_path, monke
     clip = clip_of(path, 32)
     assert {image.shape for image in clip} == {(32, 48, 3)}
     assert all(corner_names(image) == list(CORNERS) for image in clip)
-    assert copy_videos([Foreign(path, tmp_path / "copy.mp4")], 20) == [""]
+    [times] = copy_videos([Foreign(path, tmp_path / "copy.mp4")], 20)
+    assert times == Times(pytest.approx([number / 25 for number in range(13)]), 25, constant=True)
     assert len(frames_of(tmp_path / "copy.mp4")) == 12
 
 
@@ -299,7 +301,7 @@ def test_a_film_that_changes_its_shape_is_refused_in_words_of_the_film(tmp_path,
     monkeypatch.setenv("CALSE_WORKERS", "1")
     path = call(tmp_path, (64, 96), (96, 64))
     reason = "changes its shape from 96x64 to 64x96 pixels at frame 5; cut it there"
-    assert copy_videos([Foreign(path, tmp_path / "scratch" / "copy.mp4")], 20) == [reason]
+    assert copy_videos([Foreign(path, tmp_path / "scratch" / "copy.mp4")], 20) == [Refused(reason)]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from calse.recognition.jobs import jobs_of
 from calse.recognition.predict import Wanted, chosen_frames, predict_videos
 from calse.splits import read_split
 from calse.video.decode import read_frames
+from calse.video.encode import write_video
 from toys import make_repository, toy_params
 from videos import moving, remux, write_bad_files, write_clip
 
@@ -120,3 +121,12 @@ def test_another_frame_rate_is_brought_to_the_clips_own(tmp_path: Path):
     every_other = shrink(read_frames(twice)[::2], 37)
     chosen = [int((place + 0.5) * 12 / 9) for place in range(9)]
     np.testing.assert_array_equal(looked_at(twice, train), every_other[chosen])
+
+
+def test_a_rest_counts_for_as_long_as_it_lasts(tmp_path: Path):
+    train, video = toy_params().train, tmp_path / "rest.mp4"
+    times = [0, 0.04, 0.08, 0.12, 0.16, 1.16, 1.2, 1.24, 1.28, 1.32, 1.36]
+    write_video(video, moving(10), 25, times=times)
+    on_screen = [0, 1, 2, 3, *[4] * 25, 5, 6, 7, 8, 9]
+    chosen = [on_screen[int((place + 0.5) * 34 / 9)] for place in range(9)]
+    np.testing.assert_array_equal(looked_at(video, train), shrink(read_frames(video), 37)[chosen])

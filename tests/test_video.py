@@ -220,7 +220,7 @@ def gif_with_delays(path, delays):
     ("delays", "expected"),
     [
         ([100, 20, 100], [0] * 25 + [1] * 5 + [2] * 25),
-        ([0, 4, 8], [0, 0, 0, 1, 2, 2]),  # a player takes 0 for ten hundredths
+        ([0, 1, 8], [0, 0, 0, 1, 1, 2, 2]),  # a browser takes 0 and 1 for ten hundredths
     ],
 )
 def test_a_gif_holds_its_pictures(tmp_path, delays, expected):

@@ -29,6 +29,7 @@ _SAFE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 LONGEST, SLENDEREST = 8192, 8  # pixels of a side; how many times longer than the other one
 HOURS = 6  # a damaged clock claims days, which would be filled with copies of a frame
+GIF_SHORTEST, GIF_INSTEAD = 0.015, 0.1  # seconds: what browsers make of a gif's picture of one hundredth or none
 SAME_SHAPE = 0.03  # by how much the aspect may differ where a call changes its size: both sides are rounded
 
 
@@ -142,6 +143,8 @@ def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.
             turns = f"{size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at frame {shown}"
             raise CalseError(f"{path}: changes its shape from {turns}; cut it there")
         duration = float(frame.duration * frame.time_base) if (frame.duration or 0) > 0 else step
+        if container.format.name == "gif" and duration < GIF_SHORTEST:
+            shift, duration = shift + GIF_INSTEAD - duration, GIF_INSTEAD
         if last - first + duration > HOURS * 3600:
             raise CalseError(f"{path}: claims to last more than {HOURS} hours")
         name_matrix(frame)
