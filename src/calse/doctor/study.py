@@ -119,13 +119,13 @@ def store() -> Finding:
 
 def _server(uri: str) -> Finding:
     """Ask an MLflow server; its address may hold a password, so only the host is shown."""
-    from calse.tracking.store import check_driver, without_password
+    from calse.tracking.store import check_database, without_password
 
     address = urlsplit(uri)
-    if address.scheme not in ("http", "https"):
-        check_driver(uri)
-        return Finding("warn", f"MLFLOW_TRACKING_URI is a {address.scheme or 'plain'} address, which is not checked")
     try:
+        check_database(uri)
+        if address.scheme not in ("http", "https"):
+            return Finding("ok", f"the {address.scheme} address opens")
         urlopen(f"{without_password(uri).rstrip('/')}/health", timeout=2).close()
     except OSError as error:
         mend = "start that server, or: unset MLFLOW_TRACKING_URI"

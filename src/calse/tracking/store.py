@@ -21,6 +21,7 @@ FOLDER = "mlruns"
 EXPERIMENT, PARENT = "dvc.experiment", "mlflow.parentRunId"
 WORKSPACE = "workspace"
 PATIENCE = 60  # seconds: a process that holds the store longer hangs
+DATABASES = ("postgresql", "mysql", "mssql")
 DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
 
@@ -80,18 +81,29 @@ def locked_store() -> Iterator[None]:
         except ModuleNotFoundError as error:
             raise CalseError(_lacking(error)) from None
         except Exception as error:
-            reason = without_password(" ".join(f"{type(error).__name__}: {error}".split()))[:200]
-            raise CalseError(f"the MLflow store fails: {reason}; {_hint()}") from None
+            raise CalseError(f"the MLflow store fails: {_in_one_line(error)}; {_hint()}") from None
 
 
-def check_driver(uri: str) -> None:
-    """Raise CalseError when the package is not installed that opens a database of this address."""
-    from sqlalchemy import make_url
+def check_database(uri: str) -> None:
+    """Connect once to a database that has a server; MLflow itself would try again and again, for two minutes.
 
+    Raises CalseError when its driver is not installed or it does not answer.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not uri.startswith(DATABASES):
+        return
     try:
-        make_url(uri).get_dialect().import_dbapi()
+        create_engine(uri).connect().close()
     except ModuleNotFoundError as error:
         raise CalseError(_lacking(error)) from None
+    except SQLAlchemyError as error:
+        raise CalseError(f"MLFLOW_TRACKING_URI: {_in_one_line(error)}; {_hint()}") from None
+
+
+def _in_one_line(error: Exception) -> str:
+    return without_password(" ".join(f"{type(error).__name__}: {error}".split()))[:200]
 
 
 def _lacking(error: ModuleNotFoundError) -> str:
@@ -140,6 +152,7 @@ class Store:
 
     def __init__(self, corpus: str) -> None:
         client, file = import_client(), store_file()
+        check_database(store_uri())
         if file is not None and not file.is_file():
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 

@@ -6,7 +6,7 @@ import sys
 
 from calse.errors import CalseError
 from calse.tracking.moved import mend_places
-from calse.tracking.store import check_driver, locked_store, store_file, store_uri, without_password
+from calse.tracking.store import check_database, locked_store, store_file, store_uri, without_password
 
 LOOPBACK = "127.0.0.1"
 
@@ -27,7 +27,7 @@ def serve(port: int) -> None:
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise CalseError(f"--port {port}: {reason}; another one: calse ui --port {port + 1}") from None
-    check_driver(uri)
+    check_database(uri)
     with locked_store():
         mend_places()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
