@@ -142,8 +142,8 @@ def test_a_store_that_is_locked_damaged_or_away_is_seen(monkeypatch: pytest.Monk
     assert finding.what.startswith("127.0.0.1 does not answer")
     assert "secret" not in finding.what
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "127.0.0.1:5000")
-    assert study.store().what == "MLFLOW_TRACKING_URI=127.0.0.1:5000"
-    assert study.store().mend.startswith("it names a server, http://HOST:5000, or")
+    assert study.store().what == "MLFLOW_TRACKING_URI=127.0.0.1:5000 is no store"
+    assert study.store().mend.startswith("name a server, http://HOST:5000, or")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1/runs")
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert study.store().mend == "uv pip install 'psycopg[binary]'"

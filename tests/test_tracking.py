@@ -271,7 +271,7 @@ def test_the_ui_says_when_its_port_is_taken(study):
 def test_an_address_that_mlflow_cannot_open_is_told_in_one_line(uri, study, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     for command in (sync, verify, lambda: serve(5000), lambda: promote(Layout(), "AF1-SACU-1", None)):
-        with pytest.raises(CalseError, match=f"^MLFLOW_TRACKING_URI={uri}: it names a server"):
+        with pytest.raises(CalseError, match=f"^MLFLOW_TRACKING_URI={uri} is no store; name a server"):
             command()
 
 
@@ -279,7 +279,7 @@ def test_a_database_without_its_driver_says_what_to_install(study, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/runs")
     monkeypatch.setitem(sys.modules, "psycopg", None)
     for command in (sync, verify, lambda: serve(5000)):
-        with pytest.raises(CalseError, match=r"not installed: uv pip install 'psycopg\[binary\]'$"):
+        with pytest.raises(CalseError, match=r"not installed; uv pip install 'psycopg\[binary\]'$"):
             command()
 
 

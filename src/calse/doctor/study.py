@@ -100,7 +100,7 @@ def store() -> Finding:
         if path is None:
             return _server(store_uri())
     except CalseError as error:
-        what, _, mend = str(error).rpartition(": ")
+        what, _, mend = str(error).rpartition("; ")
         return Finding("wrong", what, mend)
     if not path.is_file():
         return Finding("ok", "nothing is tracked yet")
@@ -119,13 +119,17 @@ def store() -> Finding:
 
 def _server(uri: str) -> Finding:
     """Ask an MLflow server; its address may hold a password, so only the host is shown."""
-    from calse.tracking.store import check_database, without_password
+    from calse.tracking.store import DATABASES, check_database, without_password
 
     address = urlsplit(uri)
     try:
         check_database(uri)
+        if uri.startswith(DATABASES):
+            return Finding("ok", f"the {address.scheme} database opens")
         if address.scheme not in ("http", "https"):
-            return Finding("ok", f"the {address.scheme} address opens")
+            return Finding(
+                "warn", f"MLFLOW_TRACKING_URI is a {address.scheme or 'plain'} address, which is not checked"
+            )
         urlopen(f"{without_password(uri).rstrip('/')}/health", timeout=2).close()
     except OSError as error:
         mend = "start that server, or: unset MLFLOW_TRACKING_URI"

@@ -38,7 +38,7 @@ def given_uri() -> str:
     given = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if given and (given.startswith("file:") or not re.match(r"[\w+-]+://|databricks|uc$", given)):
         raise CalseError(
-            f"MLFLOW_TRACKING_URI={given}: it names a server, http://HOST:5000, or a database, sqlite:///FILE"
+            f"MLFLOW_TRACKING_URI={given} is no store; name a server, http://HOST:5000, or a database, sqlite:///FILE"
         )
     return given
 
@@ -108,7 +108,7 @@ def _in_one_line(error: Exception) -> str:
 
 def _lacking(error: ModuleNotFoundError) -> str:
     name = DRIVERS.get(error.name or "", error.name)
-    return f"MLFLOW_TRACKING_URI needs a package that is not installed: uv pip install '{name}'"
+    return f"MLFLOW_TRACKING_URI needs a package that is not installed; uv pip install '{name}'"
 
 
 def without_password(text: str) -> str:
