@@ -2,6 +2,7 @@
 
 import ast
 import pickle
+import socket
 from pathlib import Path
 
 import pytest
@@ -87,13 +88,14 @@ def test_yaml_tags_run_nothing(tmp_path):
     assert not mark.exists()
 
 
-def test_the_ui_listens_on_this_machine_only(monkeypatch):
+def test_the_ui_listens_on_this_machine_only(study, monkeypatch):
     from calse.tracking import ui
 
     started = []
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     monkeypatch.setattr(ui.os, "execv", lambda _, command: started.append(command))
-    ui.serve(5000)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    ui.serve(port)
     (command,) = started
     assert command[command.index("--host") + 1] == "127.0.0.1"
 

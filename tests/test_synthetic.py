@@ -82,7 +82,7 @@ def test_a_clip_made_again_in_another_process_has_the_same_bytes(corpus: Path, t
     assert sha256_of(again.folder / "DILSE-NO-1.mp4") != row["sha256"]
 
 
-# Drawn on an Intel processor with AVX-512, and the same on an emulated AMD Rome: another one may not draw other pixels.
+# Drawn on an Intel processor with AVX-512; emulated ones without, AMD's Rome and Intel's Haswell, drew the same.
 FRAMES = {
     "SACU": "dadffdb3efbd61df",
     "STS": "ba539293121f07ea",
