@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from calse.errors import CalseError
+from calse.runtime.errors import CalseError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 HERE = Path(__file__).parent

@@ -22,9 +22,9 @@ from benchmarks.machine import Copy, Gemm, describe_machine
 from benchmarks.material import preset, training_on
 from benchmarks.works.faces import swap_training
 from benchmarks.works.recognition import flops_of, waiting_race
-from calse.clips import write_rows
-from calse.params import Params
-from calse.recognition.precision import has_native_bf16
+from calse.config.params import Params
+from calse.data.manifests import write_rows
+from calse.recognition.training.precision import has_native_bf16
 
 HERE = Path(__file__).parent
 COLUMNS = ["figure", "value", "unit", "target", "reached", "machine"]

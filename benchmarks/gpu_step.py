@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.material import CLASSES, preset
-from calse.params import Train
-from calse.recognition.losses import training_loss
-from calse.recognition.models import build_model, placed
-from calse.recognition.optimiser import Adam
+from calse.config.params import Train
+from calse.recognition.architectures.models import build_model, placed
+from calse.recognition.training.losses import training_loss
+from calse.recognition.training.optimiser import Adam
 
 MODES = ("eager", "graph", "compile")
 KEPT = 64  # clips on the device

@@ -25,12 +25,13 @@ from ruamel.yaml import YAML
 from benchmarks.machine import describe_machine
 from benchmarks.material import ROOT, filmed, with_face_models, write_clip
 from benchmarks.picture import draw_growth
-from calse.clips import Clip, write_manifest, write_rows
-from calse.faceswap.checkpoint import save_model
-from calse.faceswap.network import SwapNetwork
-from calse.files import sha256_of, write_json
-from calse.layout import Layout
-from calse.params import Params, as_dict, check_params
+from calse.config.params import Params, as_dict, check_params
+from calse.data.clips import Clip
+from calse.data.manifests import write_manifest, write_rows
+from calse.data.paths import Layout
+from calse.faceswap.autoencoder.checkpoint import save_model
+from calse.faceswap.autoencoder.network import SwapNetwork
+from calse.runtime.files import sha256_of, write_json
 
 STEP = 4
 RAW = "DONOR-2"  # the source whose clips are raw: no later stage reads what ingest makes of them

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from calse.clips import Clip
-from calse.corpus.synthetic.film import film
-from calse.corpus.synthetic.glosses import glosses
-from calse.corpus.synthetic.signers import SOURCES
-from calse.corpus.synthetic.take import rng_of
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import Params, read_params
-from calse.recognition.fit import Training
-from calse.recognition.jobs import Job
-from calse.recognition.observer import Run
-from calse.video.encode import write_video
+from calse.config.params import Params, read_params
+from calse.data.clips import Clip
+from calse.data.paths import Layout
+from calse.recognition.launch.observer import Run
+from calse.recognition.training.fit import Training
+from calse.recognition.training.jobs import Job
+from calse.runtime.files import sha256_of
+from calse.video.ours.encode import write_video
+from signers.film import film
+from signers.glosses import glosses
+from signers.signers import SOURCES
+from signers.take import rng_of
 
 ROOT = Path(__file__).parents[1]
 CLASSES = 100
@@ -73,7 +73,7 @@ def training_on(folder: Path, params: Params, clips: int, classes: int = CLASSES
 
 def with_face_models(root: Path) -> Layout:
     """Return a repository at `root` that has the face models: this one's, or fetched once into the scratch folder."""
-    from calse.faceswap.models import fetch_models
+    from calse.landmarks.models import fetch_models
 
     here, kept = Layout(ROOT), Layout(ROOT / ".scratch/face-models")
     if not here.face_models().is_dir():

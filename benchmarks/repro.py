@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks.machine import cores, describe_machine
 from benchmarks.material import ROOT
-from calse.clips import write_rows
-from calse.errors import CalseError
+from calse.data.manifests import write_rows
+from calse.runtime.errors import CalseError
 
 STAGE = re.compile(r"^Running stage '(.+)':")
 IMPORT = re.compile(r"import time: +(\d+) \| +\d+ \|")

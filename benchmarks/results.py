@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.race import Measured
-from calse.clips import read_rows, write_rows
+from calse.data.manifests import read_rows, write_rows
 
 COLUMNS = ["work", "figure", "unit", "median", "lowest", "highest", "rounds", "target", "reached", "machine"]
 Row = dict[str, str]

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
+from calse.config.params import SwapTrain
 from calse.faceswap.align import MEAN_FACE, MOUTH
+from calse.faceswap.autoencoder.network import SwapNetwork
 from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, OVAL, fill
-from calse.faceswap.network import SwapNetwork
-from calse.faceswap.track import FaceTrack
-from calse.params import SwapTrain
+from calse.landmarks.track import FaceTrack
 
 TRAIN = SwapTrain(
     signers="INTERPRETER",

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from calse.clips import Clip
-from calse.corpus.synthetic.film import film
-from calse.corpus.synthetic.glosses import glosses
-from calse.corpus.synthetic.scene import Studio
-from calse.corpus.synthetic.take import rng_of
-from calse.corpus.synthetic.truth import stacked
-from calse.faceswap.models import fetch_models
-from calse.faceswap.track import HAND_POINTS, FaceTrack, write_track
-from calse.faceswap.tracking import load_networks, track_faces
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import read_params
-from calse.video.encode import write_video
+from calse.config.params import read_params
+from calse.data.clips import Clip
+from calse.data.paths import Layout
+from calse.landmarks.following import load_networks, track_faces
+from calse.landmarks.models import fetch_models
+from calse.landmarks.track import HAND_POINTS, FaceTrack, write_track
+from calse.runtime.files import sha256_of
+from calse.video.ours.encode import write_video
+from signers.film import film
+from signers.glosses import glosses
+from signers.scene import Studio
+from signers.take import rng_of
+from signers.truth import stacked
 
 CACHE = Path(__file__).parents[1] / ".scratch/face-models"
 FACES = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml").faces

@@ -7,12 +7,12 @@ from pathlib import Path
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from calse.files import write_json
-from calse.layout import Layout
-from calse.params import as_dict, read_params
-from calse.recognition.checkpoints import save_checkpoint
-from calse.recognition.models import build_model
-from calse.recognition.observer import Run
+from calse.config.params import as_dict, read_params
+from calse.data.paths import Layout
+from calse.recognition.architectures.models import build_model
+from calse.recognition.checkpoint import save_checkpoint
+from calse.recognition.launch.observer import Run
+from calse.runtime.files import write_json
 from calse.tracking.store import Store, locked_store, store_uri
 from calse.tracking.tracker import Tracker
 from toys import toy_params

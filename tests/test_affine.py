@@ -8,14 +8,15 @@ import pytest
 
 from calse.augment.affine import affine, choose, warp
 from calse.augment.draws import draw_legacy, draw_matrix, draw_relative
-from calse.clips import Clip, read_manifest, write_manifest
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import read_params
-from calse.video.decode import read_frames
-from calse.video.encode import write_video
-from calse.video.planes import Planes
+from calse.config.params import read_params
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest, write_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from calse.video.ours.encode import write_video
+from calse.video.ours.planes import Planes
+from calse.video.ours.read import read_frames
 
 PARAMS = read_params(Path("presets/synthetic.yaml"))
 RELATIVE = PARAMS.affine["AF1"]

@@ -15,8 +15,8 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from calse.clips import read_manifest
-from calse.layout import Layout
+from calse.data.manifests import read_manifest
+from calse.data.paths import Layout
 from faces import fetched_models
 
 yaml = YAML(typ="safe", pure=True)
@@ -196,7 +196,7 @@ def test_queued_experiments_land_in_the_store_with_their_own_name_code_and_param
     repository.run("git", "-c", "user.name=toy", "-c", "user.email=toy@example.org", "commit", "-qm", "study")
     queue, recipe = ("dvc", "exp", "run", "--queue"), "+recipes.Both={sets: [AF2, DF-1], equal_steps: true}"
     repository.run(*queue, "-n", "both", "-S", recipe, "-S", "train.lr=0.01", "train@Both")
-    fit = repository.root / "src/calse/recognition/fit.py"
+    fit = repository.root / "src/calse/recognition/training/fit.py"
     code = fit.read_text()
     fit.write_text(code.replace('{"loss": round(loss / seen, 6)', '{"loss": 42.0'))
     repository.run(*queue, "-n", "strange", "train@Baseline")

@@ -12,18 +12,19 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from calse.corpus.synthetic.signers import DONORS, SOURCES
-from calse.errors import CalseError
+from calse.config.params import check_params
 from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
-from calse.faceswap.checkpoint import save_model
-from calse.faceswap.compare import follow
-from calse.faceswap.exposure import exposures, frames_at, identity
-from calse.faceswap.network import SwapNetwork
-from calse.faceswap.tracking import load_networks, track_faces
-from calse.params import check_params
-from calse.video.decode import probe, read_frames
-from calse.video.encode import write_video
+from calse.faceswap.autoencoder.checkpoint import save_model
+from calse.faceswap.autoencoder.network import SwapNetwork
+from calse.faceswap.quality.compare import follow
+from calse.faceswap.quality.exposure import exposures, frames_at, identity
+from calse.landmarks.following import load_networks, track_faces
+from calse.runtime.errors import CalseError
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
+from calse.video.untrusted.decode import probe
 from faces import FACES, filmed, with_models
+from signers.signers import DONORS, SOURCES
 
 SWAP = {"donor": "DONOR-1", "of": "interpreter", "clips_per_gloss": None, "seed": 3, "erode": 0.03, "feather": 0.08}
 SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}

@@ -28,10 +28,11 @@ from benchmarks.works import WORKS
 from benchmarks.works.clips import psnr
 from benchmarks.works.faces import swap_training
 from benchmarks.works.recognition import flops_of, waiting_race
-from calse.errors import CalseError
-from calse.recognition.i3d import I3D
-from calse.recognition.losses import training_loss
-from calse.video.decode import probe, read_frames
+from calse.recognition.architectures.i3d import I3D
+from calse.recognition.training.losses import training_loss
+from calse.runtime.errors import CalseError
+from calse.video.ours.read import read_frames
+from calse.video.untrusted.decode import probe
 from videos import moving, write_clip
 
 ROUNDS = [{"ours": 1.0, "peer": 3.0}, {"ours": 2.0, "peer": 4.0}, {"ours": 10.0, "peer": 25.0}]

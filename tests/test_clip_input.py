@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.recognition import frames_cache
-from calse.recognition.frames import short_side, shrink
-from calse.recognition.frames_cache import cached_frames, open_frames
-from calse.recognition.resident import Resident
-from calse.recognition.transforms import network_input
-from calse.recognition.views import batch_of, crop_corner, sample_frames
-from calse.resume import PACKAGE, code
-from calse.splits import read_split
-from calse.video.decode import read_frames
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.recognition.input import frames_cache
+from calse.recognition.input.frames import short_side, shrink
+from calse.recognition.input.frames_cache import cached_frames, open_frames
+from calse.recognition.input.resident import Resident
+from calse.recognition.input.transforms import network_input
+from calse.recognition.input.views import batch_of, crop_corner, sample_frames
+from calse.runtime.errors import CalseError
+from calse.runtime.memo import PACKAGE, code
+from calse.video.ours.read import read_frames
 from toys import make_repository, toy_params
 
 CPU = torch.device("cpu")
@@ -185,7 +185,8 @@ def test_the_code_of_frames_changes_with_decoder_and_packages_and_with_nothing_e
     package = shutil.copytree(PACKAGE, tmp_path / "src/calse")
 
     def key() -> str:
-        words = "import calse.recognition.frames_cache as f; print(f.code((f.PACKAGE / n for n in f.CODE), f.PACKAGES))"
+        cache = "import calse.recognition.input.frames_cache as f"
+        words = f"{cache}; print(f.code((f.PACKAGE / n for n in f.CODE), f.PACKAGES))"
         environment = os.environ | {"PYTHONPATH": str(package.parent)}
         done = subprocess.run(
             [sys.executable, "-c", words], env=environment, capture_output=True, text=True, check=True
@@ -193,10 +194,10 @@ def test_the_code_of_frames_changes_with_decoder_and_packages_and_with_nothing_e
         return done.stdout
 
     before = key()
-    with open(package / "study/report.py", "a") as file:
+    with open(package / "report/report.py", "a") as file:
         file.write("# other words\n")
     assert key() == before
-    with open(package / "video/decode.py", "a") as file:
+    with open(package / "video/ours/read.py", "a") as file:
         file.write("# another way\n")
     assert key() != before
     assert code([], {"numpy"}) != code([], {"av"}) == code([], {"av", "no such package"})

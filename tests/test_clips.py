@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from calse.clips import Clip, normalise_gloss, read_manifest, slug, verify, write_manifest
 from calse.corpus.glossary import read_glossary
-from calse.errors import CalseError
-from calse.files import sha256_of
+from calse.data.clips import Clip, normalise_gloss, slug
+from calse.data.manifests import read_manifest, verify, write_manifest
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
 
 CLIP = Clip("S-NO-1", "NO", "S", "ana", 1, "", "", "data/a.mp4", "ab", "cd", 64, 48, 29.97, 12, '{"by":"ingest"}')
 

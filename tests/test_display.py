@@ -2,8 +2,8 @@
 
 import pytest
 
-from calse.recognition.display import Display
-from calse.recognition.observer import Run
+from calse.recognition.launch.display import Display
+from calse.recognition.launch.observer import Run
 
 
 def test_the_display_says_once_what_needs_attention(capsys: pytest.CaptureFixture[str]):

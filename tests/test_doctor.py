@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from calse.corpus.sharing import withhold
+from calse.config.params import read_params
+from calse.corpus.consent import withhold
+from calse.data.paths import Layout
 from calse.doctor import machine, study
 from calse.doctor.examine import examine, print_findings
-from calse.errors import CalseError
-from calse.faceswap.models import MODELS
-from calse.layout import Layout
-from calse.params import read_params
-from calse.video import encode
+from calse.landmarks.models import MODELS
+from calse.runtime.errors import CalseError
+from calse.video.ours import encode
 
 ROOT = Path(__file__).parents[1]
 PARAMS = read_params(ROOT / "presets/synthetic.yaml")

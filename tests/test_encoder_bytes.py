@@ -7,8 +7,8 @@ import platform
 import numpy as np
 import pytest
 
-from calse.video.encode import write_video
-from calse.video.planes import Planes
+from calse.video.ours.encode import write_video
+from calse.video.ours.planes import Planes
 from videos import write_clip
 
 # Frames, height, width -> the file's sha256. An Intel processor with AVX-512 and emulated ones without it (Intel

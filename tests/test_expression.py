@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calse.faceswap.expression import CANONICAL, EXPRESSION, FEATURES, POSE, features, kept, noise_floor, rolled
+from calse.faceswap.quality.expression import CANONICAL, EXPRESSION, FEATURES, POSE, features, kept, noise_floor, rolled
 
 LIP = FEATURES.index("lip_opening")
 

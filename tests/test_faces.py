@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calse.clips import write_manifest
-from calse.corpus.synthetic.signers import DONORS, SOURCES
-from calse.errors import CalseError
-from calse.faceswap import models
-from calse.faceswap.crops import Square, cut, into_picture, square_around
-from calse.faceswap.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
-from calse.faceswap.extract import faces
-from calse.faceswap.hands import HandFollower, hands_in_front
-from calse.faceswap.identity import SAME_PERSON, embed
-from calse.faceswap.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
-from calse.faceswap.tflite import sigmoid
-from calse.faceswap.track import LANDMARKS, FaceTrack, read_track
-from calse.faceswap.tracking import load_networks, track_and_count, track_faces
-from calse.layout import Layout
-from calse.params import read_params
+from calse.config.params import read_params
+from calse.data.manifests import write_manifest
+from calse.data.paths import Layout
+from calse.faceswap.quality.identity import SAME_PERSON, embed
+from calse.landmarks import models
+from calse.landmarks.crops import Square, cut, into_picture, square_around
+from calse.landmarks.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
+from calse.landmarks.extract import faces
+from calse.landmarks.following import load_networks, track_and_count, track_faces
+from calse.landmarks.hands import HandFollower, hands_in_front
+from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
+from calse.landmarks.tflite import sigmoid
+from calse.landmarks.track import LANDMARKS, FaceTrack, read_track
+from calse.runtime.errors import CalseError
 from faces import FACES, filmed, with_models, write_clip
+from signers.signers import DONORS, SOURCES
 
 PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
 # Mesh points of the landmarker against the labels of the synthetic signers.

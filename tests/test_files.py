@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from calse.files import folder_for_now, folder_written_aside, written_aside
-from calse.unlock import unlock
+from calse.runtime.dvc_repair import unlock
+from calse.runtime.files import folder_for_now, folder_written_aside, written_aside
 
 CODE = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
 OLD, NEW = {"clip.mp4": "old", "index.csv": "old"}, {"clip.mp4": "new"}
@@ -110,7 +110,7 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new_folder_for_the_next_call(t
 LEAVE = """
 import os, sys
 from pathlib import Path
-from calse import files
+from calse.runtime import files
 target = Path(sys.argv[2])
 replace = os.replace
 def killed(source, place):
@@ -158,7 +158,7 @@ def test_a_folder_is_listed_once_for_all_the_files_written_there(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from calse.files import written_aside
+from calse.runtime.files import written_aside
 folder, listed = Path(sys.argv[1]), []
 def hook(event, arguments):
     if event in ("os.listdir", "os.scandir") and str(arguments[0]) == str(folder):
@@ -185,7 +185,7 @@ def test_what_a_process_of_another_host_writes_is_left_to_it(tmp_path):
 TOGETHER = """
 import sys, time
 from pathlib import Path
-from calse.files import folder_written_aside, written_aside
+from calse.runtime.files import folder_written_aside, written_aside
 here, name = Path(sys.argv[1]), sys.argv[2]
 (here / name).touch()
 while len(list(here.glob("host-*"))) < 2:

@@ -3,9 +3,9 @@ import os
 import pytest
 
 from calse.corpus.importing import import_folder, print_report
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.video.decode import iterate_frames
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.video.untrusted.decode import iterate_frames
 from torture.garbage import garbage
 from torture.hostile import encode
 from videos import patched, write_clip

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from calse.errors import CalseError
-from calse.recognition import I3D
-from calse.recognition.i3d import SameMaxPool, Unit
+from calse.recognition.architectures.i3d import I3D, SameMaxPool, Unit
+from calse.runtime.errors import CalseError
 
 PUBLISHED_SHAPES = {  # C x T x H x W behind each layer, for 64 frames of 224 pixels
     "Conv3d_1a_7x7": (64, 32, 112, 112),

@@ -4,15 +4,16 @@ import unicodedata
 
 import pytest
 
-from calse.clips import clip_ids, read_manifest, slug
+from calse.corpus.gate.validate import validate
 from calse.corpus.glossary import one_spelling
 from calse.corpus.importing import import_folder, print_report
 from calse.corpus.ingest import ingest
 from calse.corpus.raw import read_index
-from calse.corpus.validate import validate
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
+from calse.data.clips import clip_ids, slug
+from calse.data.manifests import read_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
 from videos import small_params, write_bad_files, write_clip
 
 

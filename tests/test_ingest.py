@@ -4,15 +4,16 @@ import os
 import numpy as np
 import pytest
 
-from calse.clips import read_manifest
 from calse.corpus.importing import import_folder
 from calse.corpus.ingest import ingest
 from calse.corpus.raw import RawVideo, write_index
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.video.decode import probe, read_frames
-from calse.video.encode import write_video
+from calse.data.manifests import read_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
+from calse.video.untrusted.decode import probe
 from film import coded, corners, set_matrix, write_film
 from videos import moving, patched, remux, small_params, write_bad_files, write_clip
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from calse.errors import CalseError
-from calse.files import locked
-from calse.parallel import map_parallel
-from calse.unlock import unlock
+from calse.runtime.dvc_repair import unlock
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import map_parallel
+from calse.runtime.files import locked
 
 STAGE = """
 import os, signal, sys, time
 from calse import lifeline
-from calse.lifeline import end_with_dvc
+from calse.runtime.lifeline import end_with_dvc
 lifeline.GRACE = 0.5
 signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), "DEAF" in os.environ or sys.exit(0)))
 end_with_dvc()
@@ -25,7 +25,7 @@ time.sleep(60)
 DVC = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(60)"
 POOL = """
 import os, time
-from calse.parallel import map_parallel
+from calse.runtime.executor import map_parallel
 def work(number):
     print(os.getpid(), flush=True)
     time.sleep(60)
@@ -75,7 +75,7 @@ import os, signal, subprocess, sys, time
 if sys.argv[1:] != ["stage"]:
     print(subprocess.Popen([sys.executable, __file__, "stage"]).pid, flush=True)
     sys.exit()
-from calse.lifeline import end_with_dvc
+from calse.runtime.lifeline import end_with_dvc
 dvc = int(os.environ["DVC"])
 while os.getppid() == dvc:
     time.sleep(0.01)
@@ -114,7 +114,7 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
 
 INTERRUPTED = """
 import os, signal, sys, time
-from calse import parallel
+from calse.runtime import executor as parallel
 def work(number):
     open(f"done-{number}", "w").close()
     time.sleep(0.1)
@@ -146,7 +146,7 @@ def test_a_worker_that_is_killed_is_told_in_one_line():
 HOLDER = """
 import sys, time
 from pathlib import Path
-from calse.files import locked
+from calse.runtime.files import locked
 with locked(Path(sys.argv[1]), 0):
     print("held", flush=True)
     time.sleep(60)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from calse.clips import compact_json, read_manifest, write_manifest
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
+from calse.data.clips import compact_json
+from calse.data.manifests import read_manifest, write_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
 from calse.tracking.lineage import lineage
 from calse.tracking.lineage_view import print_lineage, to_json
 from studies import md5, stage

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from calse.recognition.losses import bce_localisation, clip_scores, probabilities, stretch_matrix, training_loss
-from calse.recognition.metrics import class_prior_loss, plateau_warning
+from calse.recognition.training.losses import (
+    bce_localisation,
+    clip_scores,
+    probabilities,
+    stretch_matrix,
+    training_loss,
+)
+from calse.recognition.training.plateau import class_prior_loss, plateau_warning
 
 LOGITS = torch.tensor([[[1.0, 3.0, -1.0], [0.5, -2.0, 0.0], [0.0, 0.25, 0.5]]])  # 1 clip, 3 glosses, 3 moments
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from calse.recognition.metrics import best_first, confusion, rank_of, summary, top_k, top_k_per_class
+from calse.evaluation.measures import confusion, rank_of, summary, top_k, top_k_per_class
+from calse.recognition.inference import best_first
 
 
 def test_ties_are_ranked_by_index():

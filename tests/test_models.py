@@ -6,17 +6,17 @@ import pytest
 import torch
 from torchvision.models import video
 
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.recognisers import RECOGNISERS
-from calse.recognition.fit import Training
-from calse.recognition.jobs import jobs_of
-from calse.recognition.models import HEADS, build_model
-from calse.recognition.precision import convolution_inputs, weight_gradient
-from calse.recognition.pretrained import load_pretrained
-from calse.recognition.transforms import RGB_STATISTICS, network_input
-from calse.recognition.views import batch_of
-from calse.splits import read_split
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.recognition.architectures.models import HEADS, build_model
+from calse.recognition.architectures.pretrained import load_pretrained
+from calse.recognition.input.transforms import RGB_STATISTICS, network_input
+from calse.recognition.input.views import batch_of
+from calse.recognition.registry import RECOGNISERS
+from calse.recognition.training.fit import Training
+from calse.recognition.training.jobs import jobs_of
+from calse.recognition.training.precision import convolution_inputs, weight_gradient
+from calse.runtime.errors import CalseError
 from test_clip_input import ramp
 from toys import make_repository, toy_params
 

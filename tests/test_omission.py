@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from calse.clips import read_manifest, verify, write_manifest
-from calse.corpus.synthetic.signers import SOURCES
-from calse.errors import CalseError
+from calse.config.params import read_params
+from calse.data.manifests import read_manifest, verify, write_manifest
+from calse.faceswap.blur import MARGIN, SOFT, face_region, omit, strongly_blurred, without_faces
 from calse.faceswap.mask import face_width, hand_mask
-from calse.faceswap.omission import MARGIN, SOFT, face_region, omit, strongly_blurred, without_faces
-from calse.params import read_params
-from calse.video.decode import read_frames
+from calse.runtime.errors import CalseError
+from calse.video.ours.read import read_frames
 from faces import drawn_track, filmed, track_of, with_models, write_clip
+from signers.signers import SOURCES
 
 PARAMS = read_params(Path("presets/synthetic.yaml"))
 NOISE = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from calse.recognition.optimiser import Adam, learning_rate
+from calse.recognition.training.optimiser import Adam, learning_rate
 from toys import toy_params
 
 

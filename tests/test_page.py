@@ -13,18 +13,18 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from calse.clips import read_rows, write_manifest
-from calse.errors import CalseError
-from calse.files import write_json, write_text
-from calse.params import Report, check_params
-from calse.splits import read_split
-from calse.study.curves import read_curves
-from calse.study.page.answers import confusion
-from calse.study.page.charts import Axis, points, spanning
-from calse.study.page.page import write_page
-from calse.study.page.results import answer
-from calse.study.published import published_comparisons
-from calse.study.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells, with_steps
+from calse.config.params import Report, check_params
+from calse.data.manifests import read_rows, write_manifest
+from calse.data.splits import read_split
+from calse.report.curves import read_curves
+from calse.report.page.answers import confusion
+from calse.report.page.charts import Axis, points, spanning
+from calse.report.page.page import write_page
+from calse.report.page.results import answer
+from calse.report.published import published_comparisons
+from calse.report.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells, with_steps
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json, write_text
 from toys import PRESET, make_repository
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from calse.errors import CalseError
-from calse.params import Recipe, check_params, read_params
+from calse.config.params import Recipe, check_params, read_params
+from calse.runtime.errors import CalseError
 
 DONOR = {"kind": "donor", "clips_per_gloss": None}
 AFFINE = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml"))["affine"]["AF1"]

@@ -8,13 +8,13 @@ import av.filter
 import numpy as np
 import pytest
 
-from calse.errors import CalseError
-from calse.video.decode import iterate_frames, iterate_pictures
-from calse.video.display import doubts
-from calse.video.foreign import Foreign, Times, copy_videos
-from calse.video.normalise import fitted
-from calse.video.planes import rgb_of
-from calse.video.sandbox import Refused
+from calse.runtime.errors import CalseError
+from calse.video.ours.planes import rgb_of
+from calse.video.untrusted.copy import Foreign, Times, copy_videos
+from calse.video.untrusted.decode import iterate_frames, iterate_pictures
+from calse.video.untrusted.display import doubts
+from calse.video.untrusted.normalise import fitted
+from calse.video.untrusted.sandbox import Refused
 from film import (
     CORNERS,
     coded,

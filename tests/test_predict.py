@@ -10,16 +10,16 @@ import av
 import numpy as np
 import pytest
 
-from calse.layout import Layout
-from calse.params import Train
-from calse.recognition.evaluate import predict_run
-from calse.recognition.fit import fit
-from calse.recognition.frames import shrink
-from calse.recognition.jobs import jobs_of
+from calse.config.params import Train
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.evaluation.evaluate import predict_run
+from calse.recognition.input.frames import shrink
 from calse.recognition.predict import Wanted, chosen_frames, predict_videos
-from calse.splits import read_split
-from calse.video.decode import read_frames
-from calse.video.encode import write_video
+from calse.recognition.training.fit import fit
+from calse.recognition.training.jobs import jobs_of
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
 from toys import make_repository, toy_params
 from videos import moving, remux, write_bad_files, write_clip
 

@@ -12,23 +12,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from calse.clips import (
-    COLUMNS,
-    Clip,
-    clip_id,
-    clip_ids,
-    normalise_gloss,
-    read_manifest,
-    read_rows,
-    slug,
-    write_manifest,
-)
+from calse.config.params import check_params, read_params
 from calse.corpus.naming import offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
-from calse.errors import CalseError
-from calse.params import check_params, read_params
-from calse.splits import read_split
-from calse.study.split import check_leaks, role
+from calse.data.clips import COLUMNS, Clip, clip_id, clip_ids, normalise_gloss, slug
+from calse.data.manifests import read_manifest, read_rows, write_manifest
+from calse.data.splits import check_leaks, read_split, role
+from calse.runtime.errors import CalseError
 
 yaml = YAML(typ="safe", pure=True)
 PRESETS = {path.stem: yaml.load(path) for path in sorted(Path("presets").glob("*.yaml"))}

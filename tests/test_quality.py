@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from calse.clips import write_manifest
-from calse.corpus.synthetic.signers import DONORS, SOURCES
-from calse.faceswap import quality
-from calse.faceswap.compare import FeatureKept, mean_kept
-from calse.faceswap.likeness import distances, identity_moved, quotas, sample
-from calse.faceswap.pictures import detail, flicker, grey_faces, outside_difference, psnr, ssim
-from calse.faceswap.quality import assess_set, failures
-from calse.faceswap.sheet import SIDE, write_sheet
-from calse.faceswap.track import LANDMARKS
-from calse.faceswap.truth import raw_frames
-from calse.params import check_params
-from calse.video.decode import Frame
-from calse.video.normalise import at_rate
+from calse.config.params import check_params
+from calse.data.manifests import write_manifest
+from calse.faceswap.quality import quality
+from calse.faceswap.quality.compare import FeatureKept, mean_kept
+from calse.faceswap.quality.likeness import distances, identity_moved, quotas, sample
+from calse.faceswap.quality.pictures import detail, flicker, grey_faces, outside_difference, psnr, ssim
+from calse.faceswap.quality.quality import assess_set, failures
+from calse.faceswap.quality.sheet import SIDE, write_sheet
+from calse.faceswap.quality.truth import raw_frames
+from calse.landmarks.track import LANDMARKS
+from calse.video.untrusted.decode import Frame
+from calse.video.untrusted.normalise import at_rate
 from faces import drawn_track, filmed, track_of, with_models, write_clip
+from signers.signers import DONORS, SOURCES
 
 RNG = np.random.default_rng(5)
 NOISE = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from calse.clips import COLUMNS, write_rows
-from calse.layout import Layout
-from calse.params import Params, Recipe
-from calse.recognition.evaluate import evaluate
-from calse.recognition.fit import fit
-from calse.recognition.jobs import Job, jobs_of, runs_of
-from calse.recognition.train import train
-from calse.splits import read_split
+from calse.config.params import Params, Recipe
+from calse.data.clips import COLUMNS
+from calse.data.manifests import write_rows
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.evaluation.evaluate import evaluate
+from calse.recognition.launch.train import train
+from calse.recognition.training.fit import fit
+from calse.recognition.training.jobs import Job, jobs_of, runs_of
 from toys import make_repository, toy_params
 
 

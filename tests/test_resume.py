@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from calse import resume
 from calse.augment.affine import affine
-from calse.clips import Clip, read_manifest, write_manifest
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import read_params
-from calse.resume import resumable
+from calse.config.params import read_params
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest, write_manifest
+from calse.data.paths import Layout
+from calse.runtime import memo as resume
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from calse.runtime.memo import resumable
 from videos import write_clip
 
 PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
@@ -26,9 +27,9 @@ STAGE = """
 import os, signal, sys
 from dataclasses import dataclass
 from pathlib import Path
-from calse.files import folder_written_aside
-from calse.parallel import map_parallel
-from calse.resume import resumable
+from calse.runtime.files import folder_written_aside
+from calse.runtime.executor import map_parallel
+from calse.runtime.memo import resumable
 
 @dataclass(frozen=True)
 class Job:

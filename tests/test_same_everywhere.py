@@ -14,10 +14,10 @@ from scipy.ndimage import distance_transform_edt
 
 from calse.augment.affine import warp as warp_planes
 from calse.faceswap.align import warp
+from calse.faceswap.blur import strongly_blurred
 from calse.faceswap.mask import distance
-from calse.faceswap.omission import strongly_blurred
-from calse.recognition.frames import shrink
-from calse.video.planes import Planes, planes_of_rgb
+from calse.recognition.input.frames import shrink
+from calse.video.ours.planes import Planes, planes_of_rgb
 from toys import make_repository, on_cpu
 
 # The first three epochs of the toy training, on a CPU with AVX2 in fp32. So small a learning rate lets rounding errors
@@ -34,11 +34,11 @@ from pathlib import Path
 import numpy as np
 
 def train(connection, seed):
-    from calse.files import sha256_of
-    from calse.layout import Layout
-    from calse.recognition.fit import fit
-    from calse.recognition.jobs import jobs_of
-    from calse.splits import read_split
+    from calse.runtime.files import sha256_of
+    from calse.data.paths import Layout
+    from calse.recognition.training.fit import fit
+    from calse.recognition.training.jobs import jobs_of
+    from calse.data.splits import read_split
     from toys import WAYS, moving_square, toy_params
 
     params = toy_params(epochs=3, lr=1e-5, seeds=[seed])

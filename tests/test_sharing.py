@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from calse.corpus.sharing import check_withheld, terms_of, withhold
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.params import Source
+from calse.config.params import Source
+from calse.corpus.consent import check_withheld, terms_of, withhold
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
 from videos import small_params
 
 ROOT = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calse.errors import CalseError
-from calse.params import read_params
+from calse.config.params import read_params
+from calse.runtime.errors import CalseError
 from torture.licences import licence_table
 
 FILES = sorted([*Path("src").rglob("*.py"), *Path("torture").rglob("*.py")])
@@ -66,7 +66,7 @@ class Bomb:
 def test_a_checkpoint_that_runs_code_is_refused_and_runs_none(tmp_path, zipped):
     import torch
 
-    from calse.recognition.pretrained import read_state
+    from calse.recognition.architectures.pretrained import read_state
 
     path, mark = tmp_path / "weights.pt", tmp_path / "escaped"
     if zipped:

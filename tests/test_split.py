@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from calse.clips import Clip, write_manifest
-from calse.donors import person
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.params import Recipe, read_params
-from calse.splits import read_split
-from calse.study.split import split
+from calse.config.params import Recipe, read_params
+from calse.data.clips import Clip
+from calse.data.donors import person
+from calse.data.manifests import write_manifest
+from calse.data.paths import Layout
+from calse.data.splits import read_split, split
+from calse.runtime.errors import CalseError
 
 PUBLIC = ["SACU", "STS", "DILSE"]
 GLOSSES = [f"G{number:03}" for number in range(100)]

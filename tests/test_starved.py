@@ -10,9 +10,9 @@ import cv2
 import pytest
 
 from calse.corpus.importing import import_folder
-from calse.errors import StarvedError, lacks_memory
-from calse.files import folder_written_aside, written_aside
-from calse.layout import Layout
+from calse.data.paths import Layout
+from calse.runtime.errors import StarvedError, lacks_memory
+from calse.runtime.files import folder_written_aside, written_aside
 from torture.garbage import ground_of_good_videos
 from videos import write_clip
 

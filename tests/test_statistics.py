@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calse.study.statistics import (
+from calse.report.statistics import (
     Hits,
     accuracy,
     difference_interval,

@@ -9,20 +9,22 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from calse.clips import Clip, clip_id, read_manifest, write_manifest
-from calse.errors import CalseError
-from calse.faceswap import convert, train_swap
+from calse.config.params import SwapSet, check_params
+from calse.data.clips import Clip, clip_id
+from calse.data.manifests import read_manifest, write_manifest
+from calse.data.paths import Layout
+from calse.faceswap import convert
+from calse.faceswap.autoencoder import train_swap
+from calse.faceswap.autoencoder.checkpoint import load_model, save_model
+from calse.faceswap.autoencoder.train_swap import swap_train
 from calse.faceswap.blend import match_colours
-from calse.faceswap.checkpoint import load_model, save_model
 from calse.faceswap.convert import FACE, swap, swap_frames
 from calse.faceswap.mask import OVAL, fill, hand_mask
-from calse.faceswap.track import FaceTrack, write_track
-from calse.faceswap.train_swap import swap_train
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import SwapSet, check_params
-from calse.video.decode import read_frames
-from calse.video.encode import write_video
+from calse.landmarks.track import FaceTrack, write_track
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
 from cartoons import PEOPLE, SIDE, TRAIN, any_network, cartoon, flat_hand, openings
 
 PRESET = Path(__file__).parents[1] / "presets/synthetic.yaml"

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from calse.errors import CalseError
 from calse.faceswap.align import alignment, warp
-from calse.faceswap.augmentation import MARGIN, central_views, training_views
+from calse.faceswap.autoencoder.augmentation import MARGIN, central_views, training_views
+from calse.faceswap.autoencoder.loss import dissimilarity, face_loss
+from calse.faceswap.autoencoder.training import SwapTraining, learning_rate
+from calse.faceswap.autoencoder.training_faces import aligned_crops
 from calse.faceswap.blend import predict
-from calse.faceswap.loss import dissimilarity, face_loss
-from calse.faceswap.training import SwapTraining, learning_rate
-from calse.faceswap.training_faces import aligned_crops
+from calse.runtime.errors import CalseError
 from cartoons import PEOPLE, TRAIN, cartoon, openings
 
 
@@ -147,7 +147,7 @@ MANY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from calse.faceswap.training_faces import FaceSet
+from calse.faceswap.autoencoder.training_faces import FaceSet
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 paths = [Path(f"{number}.npy") for number in range(1100)]

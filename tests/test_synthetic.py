@@ -13,25 +13,26 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from calse.clips import normalise_gloss, read_rows
+from calse.config.params import Params, Synthesis, read_params
 from calse.corpus.glossary import read_glossary
-from calse.corpus.synthetic import kernels
-from calse.corpus.synthetic.body import Pose, Skeleton
-from calse.corpus.synthetic.film import film
-from calse.corpus.synthetic.glosses import Gloss, drawn_gloss, glosses
-from calse.corpus.synthetic.hair import grid_faces
-from calse.corpus.synthetic.hands import Hand, hand
-from calse.corpus.synthetic.human import human
-from calse.corpus.synthetic.landmarks import face_front, named_points
-from calse.corpus.synthetic.render import DISTANCE, light_on, look
-from calse.corpus.synthetic.scene import Camera, Light
-from calse.corpus.synthetic.signers import DONORS, SIGNERS, SOURCES
-from calse.corpus.synthetic.synthesise import INDEX_COLUMNS, record, recordings, synthesise
-from calse.corpus.synthetic.take import rng_of
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import Params, Synthesis, read_params
+from calse.corpus.synthesise import INDEX_COLUMNS, record, recordings, synthesise
+from calse.data.clips import normalise_gloss
+from calse.data.manifests import read_rows
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from signers import kernels
+from signers.body import Pose, Skeleton
+from signers.film import film
+from signers.glosses import Gloss, drawn_gloss, glosses
+from signers.hair import grid_faces
+from signers.hands import Hand, hand
+from signers.human import human
+from signers.landmarks import face_front, named_points
+from signers.render import DISTANCE, light_on, look
+from signers.scene import Camera, Light
+from signers.signers import DONORS, SIGNERS, SOURCES
+from signers.take import rng_of
 
 SMALL = Synthesis(glosses=2, short_side=48, donor_clips=1, seed=7)
 FOLDERS = [*SOURCES, *DONORS]

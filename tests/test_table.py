@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calse.clips import write_rows
-from calse.errors import CalseError
-from calse.files import write_json
-from calse.layout import Layout
-from calse.params import read_params
-from calse.study.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
-from calse.study.report import headline, read_predictions, report, show
-from calse.study.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
-from calse.study.verdicts import verdict_section
+from calse.config.params import read_params
+from calse.data.manifests import write_rows
+from calse.data.paths import Layout
+from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
+from calse.report.report import headline, read_predictions, report, show
+from calse.report.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
+from calse.report.verdicts import verdict_section
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"]

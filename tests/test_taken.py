@@ -13,9 +13,9 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
-from calse.layout import Layout
-from calse.recognition.jobs import fingerprint
-from calse.splits import read_split
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.recognition.training.jobs import fingerprint
 from toys import make_repository, on_cpu, toy_tree
 
 ROOT = Path(__file__).parents[1]
@@ -104,10 +104,10 @@ def test_other_parameters_and_other_code_train_again(study: Study):
     study.set(["SACU"], lr=0.001)
     assert study.run(*TRAIN) == (BOTH[:1], [])
     study.set(["SACU"], lr=0.003)
-    with open(study.root / "src/calse/study/report.py", "a") as file:
+    with open(study.root / "src/calse/report/report.py", "a") as file:
         file.write("# shapes no training\n")
     assert study.run(*TRAIN) == ([], BOTH[:1])
-    with open(study.root / "src/calse/recognition/losses.py", "a") as file:
+    with open(study.root / "src/calse/recognition/training/losses.py", "a") as file:
         file.write("# another loss\n")
     assert study.run(*TRAIN) == (BOTH[:1], [])
 

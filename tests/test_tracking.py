@@ -13,12 +13,12 @@ import mlflow
 import numpy as np
 import pytest
 
-from calse.errors import CalseError
-from calse.files import locked, write_json
-from calse.layout import Layout
-from calse.recognition.checkpoints import load_checkpoint
-from calse.recognition.evaluate import predict
-from calse.recognition.frames import short_side, shrink
+from calse.data.paths import Layout
+from calse.recognition.checkpoint import load_checkpoint
+from calse.recognition.inference import predict
+from calse.recognition.input.frames import short_side, shrink
+from calse.runtime.errors import CalseError
+from calse.runtime.files import locked, write_json
 from calse.tracking.promote import promote
 from calse.tracking.sync import sync, sync_workspace, verify
 from calse.tracking.tracker import Tracker
@@ -239,7 +239,7 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
     assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
     assert model.metadata.run_id == runs()["AF1-SACU-1"].info.run_id
     assert verify() == ([], [])
-    monkeypatch.setattr("calse.recognition.evaluate.predict", lambda *_: [(None, np.random.default_rng().random(2))])
+    monkeypatch.setattr("calse.evaluation.evaluate.predict", lambda *_: [(None, np.random.default_rng().random(2))])
     with pytest.raises(CalseError, match="answers otherwise"):
         promote(Layout(), "AF1-SACU-1", None)
     assert [found.version for found in client().search_model_versions("name='toy-AF1'")] == [1]

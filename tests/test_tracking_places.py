@@ -7,8 +7,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from calse.data.paths import Layout
 from calse.doctor.study import store as doctors_line
-from calse.layout import Layout
 from calse.tracking.promote import promote
 from calse.tracking.sync import sync, verify
 from studies import client, runs, write_checkpoint, write_study

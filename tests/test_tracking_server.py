@@ -14,10 +14,10 @@ from urllib.request import urlopen
 import mlflow
 import pytest
 
+from calse.data.paths import Layout
 from calse.doctor import study as doctor
-from calse.errors import CalseError
-from calse.files import write_json
-from calse.layout import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json
 from calse.tracking.promote import promote
 from calse.tracking.store import Store
 from calse.tracking.sync import sync, verify

@@ -16,19 +16,20 @@ import numpy as np
 import pytest
 import torch
 
-from calse.errors import CalseError
-from calse.files import locked, sha256_of
-from calse.layout import Layout
-from calse.recognition import I3D, frames_cache
-from calse.recognition.checkpoints import load_checkpoint
-from calse.recognition.evaluate import evaluate, predict_run
-from calse.recognition.fit import Training, fit, prepared_ahead
-from calse.recognition.jobs import Job, jobs_of
-from calse.recognition.observer import Run
-from calse.recognition.train import forget_oldest, slots, train
-from calse.recognition.views import Batch
-from calse.recognition.workers import run_side_by_side
-from calse.splits import read_split
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.evaluation.evaluate import evaluate, predict_run
+from calse.recognition.architectures.i3d import I3D
+from calse.recognition.checkpoint import load_checkpoint
+from calse.recognition.input import frames_cache
+from calse.recognition.input.views import Batch
+from calse.recognition.launch.observer import Run
+from calse.recognition.launch.train import forget_oldest, slots, train
+from calse.recognition.launch.workers import run_side_by_side
+from calse.recognition.training.fit import Training, fit, prepared_ahead
+from calse.recognition.training.jobs import Job, jobs_of
+from calse.runtime.errors import CalseError
+from calse.runtime.files import locked, sha256_of
 from toys import WAYS, make_repository, on_cpu, toy_params
 
 
@@ -263,7 +264,7 @@ def test_a_killed_worker_is_named(monkeypatch: pytest.MonkeyPatch):
 ENDLESS = """
 import dataclasses, multiprocessing
 from test_training import jobs
-from calse.recognition.workers import run_side_by_side
+from calse.recognition.launch.workers import run_side_by_side
 
 if __name__ == "__main__":
     job = jobs("endless")[0]
@@ -370,7 +371,7 @@ def test_a_training_starts_from_a_pretrained_checkpoint_and_tells_what_it_took()
 
 
 def test_the_stage_process_needs_no_torch():
-    code = "import sys, calse.recognition.train, calse.recognition.evaluate; sys.exit('torch' in sys.modules)"
+    code = "import sys, calse.recognition.launch.train, calse.evaluation.evaluate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -396,11 +397,11 @@ def test_a_checkpoint_of_another_split_is_not_evaluated():
 MANY = """
 import resource, sys
 from dataclasses import asdict, replace
-from calse.clips import COLUMNS, write_rows
-from calse.layout import Layout
-from calse.recognition.evaluate import evaluate
-from calse.recognition.train import train
-from calse.splits import read_split
+from calse.data.clips import COLUMNS, write_rows
+from calse.data.paths import Layout
+from calse.evaluation.evaluate import evaluate
+from calse.recognition.launch.train import train
+from calse.data.splits import read_split
 from toys import make_repository, toy_params
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ import re
 
 import pytest
 
-from calse.clips import Clip, clip_id, compact_json, read_manifest, write_manifest, write_rows
-from calse.corpus import checks
-from calse.corpus.validate import validate
-from calse.errors import CalseError
-from calse.files import write_json
-from calse.layout import Layout
-from calse.params import Source
+from calse.config.params import Source
+from calse.corpus.gate import checks
+from calse.corpus.gate.validate import validate
+from calse.data.clips import Clip, clip_id, compact_json
+from calse.data.manifests import read_manifest, write_manifest, write_rows
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json
 from videos import small_params
 
 GLOSSES = ["AÑO", "NO", "NULL"]

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from calse.errors import CalseError, StarvedError
-from calse.video.decode import Frame, iterate_frames, iterate_pictures, iterate_planes, probe, read_frames
-from calse.video.encode import write_video
-from calse.video.normalise import at_rate, fitted, fitted_size
-from calse.video.planes import Planes, frame_of, planes_of, planes_of_rgb, resized
-from calse.video.sandbox import Refused, map_sandboxed
+from calse.runtime.errors import CalseError, StarvedError
+from calse.video.ours.encode import write_video
+from calse.video.ours.planes import Planes, frame_of, planes_of, planes_of_rgb, resized
+from calse.video.ours.read import iterate_planes, read_frames
+from calse.video.untrusted.decode import Frame, iterate_frames, iterate_pictures, probe
+from calse.video.untrusted.normalise import at_rate, fitted, fitted_size
+from calse.video.untrusted.sandbox import Refused, map_sandboxed
 from videos import moving, patched, remux, write_bad_files, write_clip
 
 

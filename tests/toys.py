@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from calse.clips import COLUMNS, Clip, clip_id, write_manifest, write_rows
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.params import Params, check_params
-from calse.video.encode import write_video
+from calse.config.params import Params, check_params
+from calse.data.clips import COLUMNS, Clip, clip_id
+from calse.data.manifests import write_manifest, write_rows
+from calse.data.paths import Layout
+from calse.runtime.files import sha256_of
+from calse.video.ours.encode import write_video
 
 PRESET = Path(__file__).parents[1] / "presets/synthetic.yaml"
 WAYS = {"AÑO": (1, 0), "NO": (0, 1), "SUR": (-1, 0)}

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from calse.params import Corpus, Ingest, Source, read_params
-from calse.video.encode import write_video
+from calse.config.params import Corpus, Ingest, Source, read_params
+from calse.video.ours.encode import write_video
 
 
 def moving(frames=12, height=48, width=64, seed=0):

@@ -48,7 +48,7 @@ def starved() -> None:
 @app.command()
 def licences() -> None:
     """Write docs/licences.md from the packages' own metadata."""
-    from calse.files import write_text
+    from calse.runtime.files import write_text
     from torture.licences import licence_table
 
     write_text(Path("docs/licences.md"), licence_table())

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from calse.corpus.importing import SUFFIXES
 from calse.corpus.raw import RawVideo, write_index
-from calse.files import sha256_of
-from calse.layout import Layout
+from calse.data.paths import Layout
+from calse.runtime.files import sha256_of
 from torture.hostile import encode, write_hostile
 
 ROOT = Path(__file__).parents[1]
@@ -198,9 +198,9 @@ def predict_all(ground: Ground) -> Outcome:
 
 def write_checkpoint(path: Path) -> Path:
     """Write the smallest network of two glosses, with nothing learnt."""
-    from calse.params import as_dict, read_params
-    from calse.recognition.checkpoints import save_checkpoint
-    from calse.recognition.models import build_model
+    from calse.config.params import as_dict, read_params
+    from calse.recognition.architectures.models import build_model
+    from calse.recognition.checkpoint import save_checkpoint
 
     train = replace(read_params(ROOT / "presets/synthetic.yaml").train, width=0.05, size=32, frames=9)
     settings = {name: value for name, value in as_dict(train).items() if name != "seeds"}

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from calse.unlock import unlock
+from calse.runtime.dvc_repair import unlock
 from torture.survival import faults_of, git, started
 from torture.toy import digests, make_toy, processes_in
 

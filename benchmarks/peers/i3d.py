@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.material import CLASSES
-from calse.params import Train
-from calse.recognition.i3d import INCEPTIONS
+from calse.config.params import Train
+from calse.recognition.architectures.i3d import INCEPTIONS
 
 Triple = tuple[int, int, int]
 

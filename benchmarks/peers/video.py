@@ -7,7 +7,7 @@ import av
 import cv2
 import numpy as np
 
-from calse.video.encode import QP, SPEED
+from calse.video.ours.encode import QP, SPEED
 
 
 def published_affine(video: Path, target: Path, matrix: np.ndarray) -> None:

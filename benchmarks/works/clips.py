@@ -16,13 +16,13 @@ from benchmarks.peers.video import decode_and_encode, published_affine
 from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
 from calse.augment.affine import Copy, make_copy
 from calse.augment.draws import draw_matrix
-from calse.clips import seed_of
 from calse.corpus.ingest import Job, make_clip
 from calse.corpus.raw import RawVideo
-from calse.layout import Layout
-from calse.video.decode import read_frames
-from calse.video.normalise import fitted_size
-from calse.video.planes import resized
+from calse.data.clips import seed_of
+from calse.data.paths import Layout
+from calse.video.ours.planes import resized
+from calse.video.ours.read import read_frames
+from calse.video.untrusted.normalise import fitted_size
 
 MIXED = {  # name: codec, pixel format, width, height, frames a second
     "modern.mp4": ("libx264", "yuv420p", 640, 360, 30),

@@ -12,14 +12,14 @@ from benchmarks.machine import cores
 from benchmarks.material import FOREVER, filmed, preset, with_face_models
 from benchmarks.peers.swap import PlainSwap
 from benchmarks.race import Figure, Race, Setting, Times, ratio
-from calse.faceswap.augmentation import MARGIN
+from calse.config.params import SwapTrain
+from calse.faceswap.autoencoder.augmentation import MARGIN
+from calse.faceswap.autoencoder.network import SwapNetwork
+from calse.faceswap.autoencoder.training import SwapTraining
+from calse.faceswap.autoencoder.training_faces import CHANNELS, FaceSet
 from calse.faceswap.convert import swap_frames
-from calse.faceswap.mesh import square_of_detection
-from calse.faceswap.network import SwapNetwork
-from calse.faceswap.tracking import FaceFollower, load_networks, track_faces
-from calse.faceswap.training import SwapTraining
-from calse.faceswap.training_faces import CHANNELS, FaceSet
-from calse.params import SwapTrain
+from calse.landmarks.following import FaceFollower, load_networks, track_faces
+from calse.landmarks.mesh import square_of_detection
 
 
 def faces(setting: Setting) -> Race:

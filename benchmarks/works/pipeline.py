@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.material import ROOT, preset
 from benchmarks.race import Figure, Race, Setting
-from calse.corpus.synthetic.synthesise import record, recordings
-from calse.errors import CalseError
-from calse.video.decode import probe
+from calse.corpus.synthesise import record, recordings
+from calse.runtime.errors import CalseError
+from calse.video.untrusted.decode import probe
 
 DVC = Path(sys.executable).with_name("dvc")
 

@@ -19,16 +19,16 @@ from benchmarks.memory import peak_of_step
 from benchmarks.peers.i3d import plain_step
 from benchmarks.peers.loader import published_clip
 from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
-from calse.layout import Layout
-from calse.params import Params, Train
-from calse.recognition import fit
-from calse.recognition.fit import Training
-from calse.recognition.frames import short_side, shrink
-from calse.recognition.frames_cache import open_frames
-from calse.recognition.i3d import I3D
-from calse.recognition.resident import Resident
-from calse.recognition.transforms import network_input
-from calse.recognition.views import batch_of
+from calse.config.params import Params, Train
+from calse.data.paths import Layout
+from calse.recognition.architectures.i3d import I3D
+from calse.recognition.input.frames import short_side, shrink
+from calse.recognition.input.frames_cache import open_frames
+from calse.recognition.input.resident import Resident
+from calse.recognition.input.transforms import network_input
+from calse.recognition.input.views import batch_of
+from calse.recognition.training import fit
+from calse.recognition.training.fit import Training
 
 CLIPS = 8  # a batch, each clip cropped and flipped as training draws it
 

@@ -1,5 +1,5 @@
 """`python -m calse`: what the pipeline's stages call."""
 
-from calse.cli import main
+from calse.cli.stages import main
 
 main()

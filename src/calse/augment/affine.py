@@ -6,16 +6,17 @@ from pathlib import Path
 import cv2
 
 from calse.augment.draws import Matrix, draw_matrix
-from calse.clips import Clip, choose, compact_json, provenance, read_manifest, seed_of, verify, write_manifest
-from calse.errors import CalseError
-from calse.files import folder_written_aside, sha256_of
-from calse.layout import Layout
-from calse.parallel import map_parallel
-from calse.params import AffineSet, Params
-from calse.resume import resumable
-from calse.video.decode import iterate_planes
-from calse.video.encode import write_video
-from calse.video.planes import BLACK, Planes
+from calse.config.params import AffineSet, Params
+from calse.data.clips import Clip, choose, compact_json, provenance, seed_of
+from calse.data.manifests import read_manifest, verify, write_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import map_parallel
+from calse.runtime.files import folder_written_aside, sha256_of
+from calse.runtime.memo import resumable
+from calse.video.ours.encode import write_video
+from calse.video.ours.planes import BLACK, Planes
+from calse.video.ours.read import iterate_planes
 
 BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
 

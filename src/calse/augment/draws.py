@@ -5,7 +5,7 @@ import random
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.params import AffineSet
+from calse.config.params import AffineSet
 
 Matrix = NDArray[np.float64]
 

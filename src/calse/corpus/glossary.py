@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from calse.clips import normalise_gloss
 from calse.corpus.tables import read_table
-from calse.errors import CalseError
+from calse.data.clips import normalise_gloss
+from calse.runtime.errors import CalseError
 
 TURKISH = str.maketrans({"I": "ı", "İ": "i"})
 

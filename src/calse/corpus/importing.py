@@ -11,18 +11,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from calse.clips import clip_ids, write_rows
 from calse.corpus.glossary import one_spelling, read_glossary
 from calse.corpus.naming import Offer, offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
 from calse.corpus.takes import counted_together, limited, numbered
-from calse.errors import CalseError
-from calse.files import folder_written_aside, sha256_of
-from calse.layout import Layout
-from calse.video.decode import iterate_frames
-from calse.video.sandbox import Refused, map_sandboxed
+from calse.data.clips import clip_ids
+from calse.data.manifests import write_rows
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import folder_written_aside, sha256_of
+from calse.video.untrusted.decode import iterate_frames
+from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
-# What `calse.video.decode.FORMATS` reads, by the names that such files have.
+# What `calse.video.untrusted.decode.FORMATS` reads, by the names that such files have.
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".gif", ".ogv", ".wmv", ".asf", ".flv"),
     *(".mpg", ".mpeg", ".m2v", ".vob", ".mts", ".m2ts", ".ts", ".dv", ".mxf", ".y4m"),

@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from calse.clips import Clip, compact_json, write_manifest
+from calse.config.params import Params
 from calse.corpus.raw import RawVideo, ids_of, index_of, read_index
-from calse.errors import CalseError, StarvedError
-from calse.files import folder_written_aside, sha256_of, write_json
-from calse.layout import Layout
-from calse.params import Params
-from calse.resume import resumable
-from calse.video.decode import Picture, iterate_pictures, probe
-from calse.video.display import doubts
-from calse.video.encode import encoder_version, write_video
-from calse.video.normalise import at_rate, fitted
-from calse.video.planes import coded_values
-from calse.video.sandbox import Refused, map_sandboxed
+from calse.data.clips import Clip, compact_json
+from calse.data.manifests import write_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError, StarvedError
+from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.memo import resumable
+from calse.video.ours.encode import encoder_version, write_video
+from calse.video.ours.planes import coded_values
+from calse.video.untrusted.decode import Picture, iterate_pictures, probe
+from calse.video.untrusted.display import doubts
+from calse.video.untrusted.normalise import at_rate, fitted
+from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 
 @dataclass(frozen=True)

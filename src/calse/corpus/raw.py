@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from calse.clips import clip_ids, normalise_gloss, read_rows, write_rows
-from calse.errors import CalseError
+from calse.data.clips import clip_ids, normalise_gloss
+from calse.data.manifests import read_rows, write_rows
+from calse.runtime.errors import CalseError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from calse.errors import CalseError
+from calse.runtime.errors import CalseError
 
 DELIMITERS = ",;\t|"
 # Strict: a quote that is never closed would swallow the rows after it.

@@ -4,8 +4,8 @@ import dataclasses
 import itertools
 from collections import defaultdict
 
-from calse.clips import slug
 from calse.corpus.naming import Offer
+from calse.data.clips import slug
 
 
 def numbered(offers: list[Offer]) -> list[Offer]:

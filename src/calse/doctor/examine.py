@@ -7,11 +7,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from calse.config.params import Params, read_params
+from calse.data.paths import Layout
 from calse.doctor import machine, study
 from calse.doctor.finding import SETUP, Finding
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.params import Params, read_params
+from calse.runtime.errors import CalseError
 
 STYLES = {"ok": "green", "warn": "yellow", "wrong": "bold red"}
 

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from calse.config.params import Params
 from calse.doctor.finding import SETUP, Finding
-from calse.layout import main_repository
-from calse.params import Params
+from calse.runtime.repository import main_repository
 
 GIGABYTE = 10**9
 LITTLE, PLENTY = 2 * GIGABYTE, 10 * GIGABYTE  # free disk
@@ -51,8 +51,8 @@ def decoder() -> Finding:
     """Does a small clip come back after encoding as it was?"""
     import numpy as np
 
-    from calse.video.decode import read_frames
-    from calse.video.encode import write_video
+    from calse.video.ours.encode import write_video
+    from calse.video.ours.read import read_frames
 
     clip = np.repeat(np.arange(40, 240, 50, dtype=np.uint8), 32 * 32 * 3).reshape(4, 32, 32, 3)
     with TemporaryDirectory() as folder:
@@ -71,8 +71,8 @@ def encoder() -> Finding:
     """Are equal frames encoded to equal bytes, wherever they lie in memory?"""
     import numpy as np
 
-    from calse.files import sha256_of
-    from calse.video.encode import write_video
+    from calse.runtime.files import sha256_of
+    from calse.video.ours.encode import write_video
 
     y, x = np.mgrid[0:144, 0:192]
     frames = np.stack([(x * 3 + y * 2 + t * 5) % 256 for t in range(20)]).astype(np.uint8)[..., None].repeat(3, -1)
@@ -103,8 +103,8 @@ def accelerator(params: Params) -> Finding:
     """What will trainings run on, in which arithmetic, with how many threads?"""
     import torch
 
-    from calse.parallel import worker_count
-    from calse.recognition.precision import has_native_bf16
+    from calse.recognition.training.precision import has_native_bf16
+    from calse.runtime.executor import worker_count
 
     found = torch.cuda.is_available()
     device, threads = torch.device("cuda" if found else "cpu"), params.train.threads

@@ -8,10 +8,11 @@ from configparser import ConfigParser
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from calse.config.params import Params
+from calse.data.paths import Layout
 from calse.doctor.finding import Finding
-from calse.errors import CalseError
-from calse.layout import Layout, main_repository
-from calse.params import Params
+from calse.runtime.errors import CalseError
+from calse.runtime.repository import main_repository
 
 REPRO_WITHOUT = "dvc repro --allow-missing"  # stages whose inputs are not here and as recorded are left as they are
 
@@ -76,7 +77,7 @@ def stages(params: Params, layout: Layout) -> Finding:
 
 def face_models(params: Params, layout: Layout) -> Finding:
     """Are the published face models here and whole?"""
-    from calse.faceswap.models import MODELS, model_path
+    from calse.landmarks.models import MODELS, model_path
 
     if not params.face_models:
         return Finding("ok", "not used: params.face-models is empty")
@@ -139,7 +140,7 @@ def _server(uri: str) -> Finding:
 
 def sharing(params: Params, layout: Layout) -> Finding:
     """Would `dvc push` send what shows people of a source that is not to be shared?"""
-    from calse.corpus.sharing import check_withheld
+    from calse.corpus.consent import check_withheld
 
     if not params.withheld:
         return Finding("ok", "every source may be shared")

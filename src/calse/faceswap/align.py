@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.faceswap.track import FaceTrack
+from calse.landmarks.track import FaceTrack
 
 Matrix = NDArray[np.float64]
 Image = NDArray[np.uint8] | NDArray[np.float32]

@@ -6,23 +6,24 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from calse.clips import provenance
-from calse.errors import CalseError
-from calse.faceswap.checkpoint import load_model, model_hash
-from calse.faceswap.compare import compare
+from calse.config.params import Params, SwapSet
+from calse.data.clips import provenance
+from calse.data.paths import Layout
+from calse.faceswap.autoencoder.checkpoint import load_model, model_hash
+from calse.faceswap.blur import blur_face
 from calse.faceswap.convert import FACE, swap_frames
-from calse.faceswap.exposure import exposures, identity, lost_faces
-from calse.faceswap.omission import blur_face
-from calse.faceswap.track import HAND_POINTS
-from calse.faceswap.tracking import load_networks, track_faces
-from calse.files import folder_for_now
-from calse.layout import Layout, scratch
-from calse.parallel import progress_bar
-from calse.params import Params, SwapSet
-from calse.video.decode import read_frames
-from calse.video.encode import write_video
-from calse.video.foreign import Foreign, Times, copy_videos
-from calse.video.sandbox import Refused
+from calse.faceswap.quality.compare import compare
+from calse.faceswap.quality.exposure import exposures, identity, lost_faces
+from calse.landmarks.following import load_networks, track_faces
+from calse.landmarks.track import HAND_POINTS
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import progress_bar
+from calse.runtime.files import folder_for_now
+from calse.runtime.repository import scratch
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
+from calse.video.untrusted.copy import Foreign, Times, copy_videos
+from calse.video.untrusted.sandbox import Refused
 
 NO_HANDS = np.empty((0, HAND_POINTS, 2), np.float32)
 

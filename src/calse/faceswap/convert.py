@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from calse.clips import Clip, choose, compact_json, provenance, verify, write_manifest
-from calse.errors import CalseError
+from calse.config.params import Params, SwapSet
+from calse.data.clips import Clip, choose, compact_json, provenance
+from calse.data.manifests import verify, write_manifest
+from calse.data.paths import Layout
 from calse.faceswap.align import Matrix, alignment, move, warp
+from calse.faceswap.autoencoder.checkpoint import load_model, model_hash
+from calse.faceswap.autoencoder.sides import clips_of_sides
+from calse.faceswap.autoencoder.training_faces import track_of
 from calse.faceswap.blend import Pictures, blend, match_colours, predict
-from calse.faceswap.checkpoint import load_model, model_hash
 from calse.faceswap.mask import Floats, face_mask, hand_share
-from calse.faceswap.quality import assess_set
-from calse.faceswap.sheet import write_sheet
-from calse.faceswap.sides import clips_of_sides
-from calse.faceswap.track import FaceTrack, track_hash
-from calse.faceswap.training_faces import track_of
-from calse.files import folder_written_aside, sha256_of, write_json
-from calse.layout import Layout
-from calse.parallel import map_parallel
-from calse.params import Params, SwapSet
-from calse.resume import resumable
-from calse.video.decode import read_frames
-from calse.video.encode import write_video
+from calse.faceswap.quality.quality import assess_set
+from calse.faceswap.quality.sheet import write_sheet
+from calse.landmarks.track import FaceTrack, track_hash
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import map_parallel
+from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.memo import resumable
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
 
 if TYPE_CHECKING:
-    from calse.faceswap.network import SwapNetwork
+    from calse.faceswap.autoencoder.network import SwapNetwork
 
 FACE = "synthetic face: another person's in the signer's place"
 HIDDEN = 0.02  # share of the face that a hand must hide to be counted

@@ -10,16 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calse.errors import CalseError
-from calse.params import Train
-from calse.recognition.evaluate import BEST, predict
-from calse.recognition.frames import short_side, shrink
-from calse.recognition.metrics import best_first
-from calse.recognition.views import sample_frames
-from calse.video.decode import iterate_pictures
-from calse.video.normalise import at_rate, fitted
-from calse.video.planes import rgb_of
-from calse.video.sandbox import Refused, map_sandboxed
+from calse.config.params import Train
+from calse.recognition.inference import BEST, best_first, predict
+from calse.recognition.input.frames import short_side, shrink
+from calse.recognition.input.views import sample_frames
+from calse.runtime.errors import CalseError
+from calse.video.ours.planes import rgb_of
+from calse.video.untrusted.decode import iterate_pictures
+from calse.video.untrusted.normalise import at_rate, fitted
+from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Answer:
 
 def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
     """Answer for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
-    from calse.recognition.checkpoints import load_checkpoint, settings_of
+    from calse.recognition.checkpoint import load_checkpoint, settings_of
 
     model, info = load_checkpoint(checkpoint)
     if "clip" not in info:

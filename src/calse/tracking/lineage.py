@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from calse.clips import Clip, read_manifest
-from calse.errors import CalseError
-from calse.files import sha256_of
-from calse.layout import Layout
-from calse.splits import read_split
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
 from calse.tracking.lock import Stage, read_lock
 from calse.tracking.trees import Workspace, git, md5_of, parsed
 

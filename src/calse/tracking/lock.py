@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from calse.errors import CalseError
+from calse.runtime.errors import CalseError
 from calse.tracking.trees import Tree
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from calse.errors import CalseError
-from calse.layout import Layout
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
 from calse.tracking.moved import mend_places
 from calse.tracking.records import FINGERPRINT, study_of
 from calse.tracking.store import EXPERIMENT, Store, locked_store, pipeline_name, store_uri
@@ -63,7 +63,7 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    from calse.recognition.checkpoints import read_info
+    from calse.recognition.checkpoint import read_info
 
     info = read_info(checkpoint)
     clips = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, -1, 3))])
@@ -96,9 +96,9 @@ def _compare(checkpoint: Path, uri: str) -> None:
     """Raise CalseError unless the registered model answers a noisy clip with the checkpoint's own digits."""
     import mlflow
 
-    from calse.recognition.checkpoints import load_checkpoint
-    from calse.recognition.evaluate import predict
-    from calse.recognition.frames import short_side
+    from calse.recognition.checkpoint import load_checkpoint
+    from calse.recognition.inference import predict
+    from calse.recognition.input.frames import short_side
 
     model, info = load_checkpoint(checkpoint)
     side = short_side(info["params"]["size"])

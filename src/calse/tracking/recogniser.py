@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PythonModel
 
-from calse.recognition.checkpoints import load_checkpoint
-from calse.recognition.evaluate import predict
-from calse.recognition.frames import short_side, shrink
+from calse.recognition.checkpoint import load_checkpoint
+from calse.recognition.inference import predict
+from calse.recognition.input.frames import short_side, shrink
 
 
 class Recogniser(PythonModel):  # type: ignore[misc]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from calse.clips import compact_json
-from calse.layout import Layout
+from calse.data.clips import compact_json
+from calse.data.paths import Layout
 from calse.tracking.lock import Stage, as_text, flat, read_lock
 from calse.tracking.trees import Tree, md5_of, parsed
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from calse.errors import CalseError
-from calse.files import locked
-from calse.layout import main_repository
+from calse.runtime.errors import CalseError
+from calse.runtime.files import locked
+from calse.runtime.repository import main_repository
 from calse.tracking.records import FINGERPRINT, KIND, PIPELINE, Facts
 from calse.tracking.trees import git
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from calse.errors import CalseError
-from calse.files import write_text
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_text
 from calse.tracking.alive import forget, hold, is_alive, is_dead
 from calse.tracking.moved import mend_places, moved_from
 from calse.tracking.records import FINGERPRINT, Facts, Record, Study, study_of

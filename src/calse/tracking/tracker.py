@@ -7,10 +7,10 @@ from importlib import import_module
 from threading import Thread
 from typing import IO, Any
 
-from calse.errors import CalseError
-from calse.layout import Layout
-from calse.params import Params
-from calse.recognition.observer import Run
+from calse.config.params import Params
+from calse.data.paths import Layout
+from calse.recognition.launch.observer import Run
+from calse.runtime.errors import CalseError
 from calse.tracking.alive import forget, hold, is_alive, is_dead
 from calse.tracking.lock import code_of
 from calse.tracking.records import Facts, metrics, training_facts, training_record

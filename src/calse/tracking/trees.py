@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Protocol
 
-from calse.errors import CalseError
+from calse.runtime.errors import CalseError
 
 UNTRACKED = ("__pycache__", ".pyc")
 

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 
-from calse.errors import CalseError
+from calse.runtime.errors import CalseError
 from calse.tracking.moved import mend_places
 from calse.tracking.store import check_database, locked_store, store_file, store_uri, without_password
 

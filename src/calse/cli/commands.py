@@ -1,0 +1,216 @@
+"""Commands that a person calls around the stages. Imports live inside the commands."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.repository import from_root
+
+tools = typer.Typer()
+track = typer.Typer(no_args_is_help=True, help="MLflow, made from what DVC knows: sync, verify.")
+tools.add_typer(track, name="track")
+
+
+@tools.command("import")
+def import_videos(
+    folder: Annotated[
+        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table that lists them")
+    ],
+    corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
+    source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
+    pattern: Annotated[
+        str | None, typer.Option(help="how file names tell gloss, signer and take: {gloss}_{signer}_{take}.mp4")
+    ] = None,
+    glossary: Annotated[
+        Path | None,
+        typer.Option(
+            parser=from_root, metavar="FILE", help="a table with the column `gloss`: all the corpus's glosses"
+        ),
+    ] = None,
+    add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
+    takes: Annotated[int | None, typer.Option(min=1, help="take no more than a signer's first N of a gloss")] = None,
+) -> None:
+    """Copy a folder of videos into the raw data, with a reason for every file refused."""
+    from calse.config.params import read_params
+    from calse.corpus.importing import import_folder, print_report
+
+    if corpus in read_params().synthesise:
+        raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
+    print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
+    _print_terms(corpus, source)
+
+
+def _print_terms(corpus: str, source: str) -> None:
+    """Say what may be done with an imported source; one that is not to be shared is kept out of `dvc push` at once."""
+    from calse.config.params import read_params
+    from calse.corpus.consent import terms_of, withhold
+
+    params = read_params()
+    if corpus != params.corpus.name or source not in params.corpus.sources:
+        print("and there, for people to read: licence, consent; share: false keeps the source off pages and `dvc push`")
+        return
+    print(terms_of(params.corpus.sources[source]) or "nothing is said there of licence and consent")
+    if source in params.withheld:
+        for path in withhold(params, Layout()):
+            print(f"kept out of dvc push: {path} has the flags; git add {path}")
+
+
+@tools.command("withhold")
+def withhold_people() -> None:
+    """Keep sources with `share: false`, and clips and faces made of them, out of `dvc push`."""
+    from calse.config.params import read_params
+    from calse.corpus.consent import withhold
+
+    params = read_params()
+    changed = withhold(params, Layout())
+    for path in changed:
+        print(f"{path}: push: false")
+    if changed:
+        print("commits and experiments from before lack this: `dvc push --all-commits` would still send their videos")
+    print(f"not to be shared: {', '.join(sorted(params.withheld)) or 'no source'}")
+
+
+@tools.command()
+def anonymise(
+    videos: Annotated[list[Path], typer.Argument(parser=from_root, metavar="VIDEO...")],
+    donor: Annotated[str, typer.Option(help="whose face to put on: a trained donor")],
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", parser=from_root, metavar="FOLDER", help="where the new videos go")
+    ],
+) -> None:
+    """Put a donor's face on the signers of any videos and say how well it came out."""
+    from calse.config.params import read_params
+    from calse.faceswap.anonymise import anonymise, print_results
+
+    print_results(anonymise(read_params(), Layout(), videos, donor, folder))
+
+
+@tools.command()
+def predict(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(parser=from_root, metavar="CHECKPOINT", help="a trained network: .../seed-1.safetensors"),
+    ],
+    videos: Annotated[
+        list[Path],
+        typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 120,
+) -> None:
+    """Name the ten most probable glosses of each video."""
+    from calse.recognition.predict import predict_videos, print_answers
+
+    if checkpoint.is_dir():
+        raise CalseError(f"{checkpoint} is a folder; name a checkpoint in it, such as seed-1.safetensors")
+    print_answers(predict_videos(checkpoint, videos, seconds), as_json)
+
+
+@tools.command()
+def unlock() -> None:
+    """Mend what a killed dvc or import left half-done; `make repro` does this first."""
+    from calse.runtime.dvc_repair import unlock
+
+    for done in unlock():
+        print(done)
+
+
+@tools.command()
+def preset(name: str) -> None:
+    """Put one of presets/*.yaml in the place of params.yaml."""
+    from calse.config.params import read_params
+    from calse.runtime.files import written_aside
+
+    path = Path("presets") / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
+        raise CalseError(f"there is no {path}; the presets are: {known}")
+    read_params(path)
+    with written_aside(Path("params.yaml")) as aside:
+        shutil.copyfile(path, aside)
+    print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")
+
+
+@tools.command()
+def show() -> None:
+    """Print the results table and where to look next."""
+    from calse.config.params import read_params
+    from calse.report.report import show
+
+    show(read_params(), Layout())
+
+
+@tools.command()
+def doctor() -> None:
+    """Look for what is wrong or missing, and say the command that mends it."""
+    from calse.doctor.examine import examine, print_findings
+
+    print_findings(examine())
+
+
+@tools.command()
+def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+    """Open the MLflow UI on this repository's store, on this machine only."""
+    from calse.tracking.ui import serve
+
+    serve(port)
+
+
+@track.command("sync")
+def track_sync() -> None:
+    """Write what MLflow lacks or has wrong: the working tree's runs and every DVC experiment's."""
+    from calse.tracking.sync import sync
+
+    done = sync()
+    if done is None:
+        print("MLflow is up to date")
+    else:
+        print("MLflow: " + (", ".join(f"{count} runs {what}" for what, count in sorted(done.items())) or "no runs"))
+
+
+@track.command("verify")
+def track_verify() -> None:
+    """Hold MLflow's runs against what DVC knows; exit code 1 on any difference."""
+    from calse.tracking.sync import verify
+
+    drift, notes = verify()
+    for line in [*drift, *(f"note: {note}" for note in notes)]:
+        print(line)
+    if drift:
+        raise CalseError(
+            f"{len(drift)} differences between MLflow and what DVC knows; mend them with: calse track sync"
+        )
+    print("MLflow holds exactly what DVC knows")
+
+
+@tools.command()
+def lineage(
+    path: Annotated[Path, typer.Argument(parser=from_root, metavar="PATH")],
+    as_json: Annotated[bool, typer.Option("--json", help="everything in full, as JSON")] = False,
+) -> None:
+    """Print the way back from a checkpoint, set, split or report: stages, parameters, clips, raw files, hashes."""
+    from calse.tracking.lineage import lineage
+    from calse.tracking.lineage_view import print_lineage, to_json
+
+    found = lineage(Layout(), Path(os.path.relpath(path.parent.resolve() / path.name)).as_posix())
+    print(to_json(found)) if as_json else print_lineage(found)
+
+
+@tools.command()
+def promote(
+    run: Annotated[str, typer.Argument(help="a training's name or id in MLflow, such as AF1-SACU-1")],
+    name: Annotated[str | None, typer.Option(help="the model's name in the registry")] = None,
+) -> None:
+    """Register a training's model in MLflow and check that it answers there as it does here."""
+    from calse.tracking.promote import promote
+
+    name, version = promote(Layout(), run, name)
+    print(
+        f"registered as {name}, version {version}; load it with: mlflow.pyfunc.load_model('models:/{name}/{version}')"
+    )

@@ -1,0 +1,184 @@
+"""The command line: one command a stage; tools.py has what a person needs around them. Imports live inside commands."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from calse.cli.commands import tools
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError, lacks_memory
+from calse.runtime.files import CLOSED
+from calse.runtime.lifeline import end_with_dvc
+from calse.runtime.repository import enter_root
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Augmentation and face swapping for sign-language recognition. `dvc repro` runs all the stages in order.",
+)
+STAGES = "Stages of the pipeline"
+
+
+@app.command(rich_help_panel=STAGES)
+def synthesise(corpus: str) -> None:
+    """Make a corpus of synthetic signers."""
+    from calse.config.params import read_params
+    from calse.corpus.synthesise import synthesise
+
+    synthesise(read_params(), Layout(), corpus)
+
+
+@app.command(rich_help_panel=STAGES)
+def ingest(source: str) -> None:
+    """Check every raw clip of a source and bring it to one size, rate and codec."""
+    from calse.config.params import read_params
+    from calse.corpus.ingest import ingest
+
+    ingest(read_params(), Layout(), source)
+
+
+@app.command(rich_help_panel=STAGES)
+def validate() -> None:
+    """Hold the ingested sources against what the corpus promises."""
+    from calse.config.params import read_params
+    from calse.corpus.gate.validate import validate
+
+    validate(read_params(), Layout())
+
+
+@app.command(rich_help_panel=STAGES)
+def affine(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Make an affine augmentation set."""
+    from calse.augment.affine import affine
+    from calse.config.params import read_params
+
+    affine(read_params(), Layout(), set_name)
+
+
+@app.command(rich_help_panel=STAGES)
+def face_models() -> None:
+    """Fetch the published models of faces and hands, once."""
+    from calse.landmarks.models import fetch_models
+
+    fetch_models(Layout())
+
+
+@app.command(rich_help_panel=STAGES)
+def faces(source: str) -> None:
+    """Find the face and the hands in front of it in every frame of a source."""
+    from calse.config.params import read_params
+    from calse.landmarks.extract import faces
+
+    faces(read_params(), Layout(), source)
+
+
+@app.command(rich_help_panel=STAGES)
+def swap_train(donor: str) -> None:
+    """Train the model that puts a donor's face on the interpreters."""
+    from calse.config.params import read_params
+    from calse.faceswap.autoencoder.train_swap import swap_train
+
+    swap_train(read_params(), Layout(), donor)
+
+
+@app.command(rich_help_panel=STAGES)
+def swap(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Make a face-swapped set and measure how well it came out."""
+    from calse.config.params import read_params
+    from calse.faceswap.convert import swap
+
+    swap(read_params(), Layout(), set_name)
+
+
+@app.command(rich_help_panel=STAGES)
+def omit(source: str) -> None:
+    """Blur the face in a source's test clips: what does recognition owe to it?"""
+    from calse.config.params import read_params
+    from calse.faceswap.blur import omit
+
+    omit(read_params(), Layout(), source)
+
+
+@app.command(rich_help_panel=STAGES)
+def split(recipe: str) -> None:
+    """List which clips of a recipe train and test, for each test source."""
+    from calse.config.params import read_params
+    from calse.data.splits import split
+
+    split(read_params(), Layout(), recipe)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(recipe: str) -> None:
+    """Train the recogniser on a recipe, once for each test source and seed."""
+    from calse.config.params import read_params
+    from calse.recognition.launch.train import train
+    from calse.tracking.tracker import Tracker
+
+    params, layout = read_params(), Layout()
+    train(params, layout, recipe, Tracker(params, layout))
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(recipe: str) -> None:
+    """Read each test source once and write every prediction."""
+    from calse.config.params import read_params
+    from calse.evaluation.evaluate import evaluate
+
+    evaluate(read_params(), Layout(), recipe)
+
+
+@app.command(rich_help_panel=STAGES)
+def report() -> None:
+    """Write the tables, their pictures and the report page."""
+    from calse.config.params import read_params
+    from calse.report.report import report
+    from calse.tracking.sync import sync_workspace
+
+    report(read_params(), Layout())
+    sync_workspace()
+
+
+app.add_typer(tools)
+
+
+def main() -> None:
+    """Run a command; an expected error is one line on stderr and exit code 1."""
+    # OpenMP threads that spin while they wait slow each other 40-fold as soon as anything else runs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGTERM, _stop)
+    end_with_dvc()
+    enter_root()
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("stopped; the next run goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        line = _in_one_line(error)
+        if not line:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return what a user needs to know of an error; nothing when it is ours to mend."""
+    if isinstance(error, CalseError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in CLOSED:
+        return f"{error.filename}: {CLOSED[error.errno]}"
+    if lacks_memory(error):
+        what = " ".join(str(error).split())[:200] or "no more is allowed"
+        return f"out of memory ({what}); set CALSE_WORKERS=1, or allow more"
+    return ""
+
+
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """Unwind on SIGTERM as on Ctrl-C, so that half-written files are removed."""
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""params.yaml, typed and checked: the only reader of that file."""

@@ -1,0 +1,83 @@
+"""What params.yaml says in one place must fit what it says in another: names, lists, limits."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calse.data.clips import COLUMNS
+from calse.runtime.errors import CalseError
+
+# What stands beside sources: a clip's columns in a split, the mean in the results, the glossary among the gate's.
+RESERVED = frozenset({*COLUMNS, "mean", "glossary"})
+
+if TYPE_CHECKING:
+    from calse.config.params import Params
+
+
+def check_names(params: "Params", path: Path) -> None:
+    """Refuse a name that refers to nothing, or to two things."""
+    for name in params.corpus.sources:
+        if name in RESERVED:
+            raise CalseError(f"{path}: corpus.sources.{name}: tables have a column or row of that name; choose another")
+    for name in params.sets:
+        if name.removeprefix("OMIT-") in params.omit and name.startswith("OMIT-"):
+            raise CalseError(f"{path}: {name}: the clips of the stage omit have that name; choose another for the set")
+    publics, donors = params.sources_of("public"), params.sources_of("donor")
+    for name in params.test_sources:
+        _known(f"{path}: test_sources", name, publics, "a public source")
+    for name in params.faces.sources:
+        _known(f"{path}: faces.sources", name, list(params.corpus.sources), "a source")
+    for name in params.omit:
+        _known(
+            f"{path}: omit",
+            name,
+            [s for s in params.test_sources if s in params.faces.sources],
+            "a test source of faces",
+        )
+    for name in params.donors:
+        _known(
+            f"{path}: donors", name, [s for s in donors if s in params.faces.sources], "a source of kind donor in faces"
+        )
+    if params.donors:
+        _known(
+            f"{path}: swap-train.signers", params.swap_train.signers, params.sources_of("interpreter"), "an interpreter"
+        )
+    for set_name, swap_set in params.swap.items():
+        _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
+        if swap_set.of == "public":
+            raise CalseError(
+                f"{path}: swap.{set_name}.of: a model that swaps public clips has seen the test clips of a fold; "
+                "set interpreter"
+            )
+        if set_name in params.affine:
+            raise CalseError(f"{path}: swap.{set_name}: an affine set has that name already; choose another")
+    for name, recipe in params.recipes.items():
+        for set_name in recipe.sets:
+            _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")
+
+
+def check_lists(params: "Params", path: Path) -> None:
+    """Refuse a list that names something twice, and limits the wrong way round."""
+    lists: dict[str, tuple[object, ...]] = {
+        "test_sources": params.test_sources,
+        "faces.sources": params.faces.sources,
+        "omit": params.omit,
+        "donors": params.donors,
+        "train.seeds": params.train.seeds,
+        "evaluate.topk": params.evaluate.topk,
+    }
+    for recipe, settings in params.recipes.items():
+        lists |= {f"recipes.{recipe}.sets": settings.sets, f"recipes.{recipe}.seeds": settings.seeds or ()}
+    for name, values in lists.items():
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise CalseError(f"{path}: {name}: {twice!r} is named twice")
+    limits = dataclasses.asdict(params.validate)
+    for what in ("frames", "side", "fps"):
+        if limits[f"min_{what}"] > limits[f"max_{what}"]:
+            raise CalseError(f"{path}: validate.min_{what}: is larger than validate.max_{what}")
+
+
+def _known(where: str, name: str, names: list[str], what: str) -> None:
+    if name not in names:
+        raise CalseError(f"{where}: {name!r} is not {what}; those are: {', '.join(names) or 'none'}")

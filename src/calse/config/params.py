@@ -1,0 +1,140 @@
+"""params.yaml as a frozen, typed tree: the only reader of that file, and the place where wrong values are refused."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from calse.config.consistency import check_lists, check_names
+from calse.config.sections import (
+    STRICT,
+    AffineSet,
+    Corpus,
+    Evaluate,
+    Faces,
+    Ingest,
+    Name,
+    Recipe,
+    RecipeOrSets,
+    Report,
+    Source,
+    SwapSet,
+    SwapTrain,
+    Synthesis,
+    Train,
+    Validate,
+)
+from calse.recognition.registry import check_recogniser
+from calse.runtime.errors import CalseError
+
+__all__ = [
+    "AffineSet",
+    "Corpus",
+    "Faces",
+    "Ingest",
+    "Params",
+    "Recipe",
+    "Report",
+    "Source",
+    "SwapSet",
+    "SwapTrain",
+    "Synthesis",
+    "Train",
+    "Validate",
+    "as_dict",
+    "check_params",
+    "read_params",
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """All of params.yaml: one section a stage."""
+
+    corpus: Corpus
+    synthesise: dict[Name, Synthesis]
+    ingest: Ingest
+    validate: Validate
+    affine: dict[Name, AffineSet]
+    face_models: Annotated[tuple[Literal["published"], ...], Field(alias="face-models")]
+    faces: Faces
+    omit: tuple[Name, ...]
+    donors: tuple[Name, ...]
+    swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
+    swap: dict[Name, SwapSet]
+    recipes: dict[Name, RecipeOrSets]
+    test_sources: Annotated[tuple[Name, ...], Field(min_length=1)]
+    train: Train
+    evaluate: Evaluate
+    report: Report
+
+    @property
+    def filmed(self) -> list[str]:
+        """The sources that train and test: all but donors."""
+        return [name for name, source in self.corpus.sources.items() if source.kind != "donor"]
+
+    @property
+    def sets(self) -> dict[str, AffineSet | SwapSet]:
+        """Every augmentation set that a recipe can name."""
+        return {**self.affine, **self.swap}
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """The sources whose videos are not to be shared."""
+        return frozenset(name for name, source in self.corpus.sources.items() if not source.share)
+
+    def seeds_of(self, recipe: str) -> tuple[int, ...]:
+        """Return the seeds of a recipe's trainings: its own, or train.seeds."""
+        return self.recipes[recipe].seeds or self.train.seeds
+
+    def sources_of(self, kind: str) -> list[str]:
+        """Return the names of the sources of one kind, in the file's order."""
+        return [name for name, source in self.corpus.sources.items() if source.kind == kind]
+
+
+def read_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml. Raises CalseError naming the parameter and what is wrong with it."""
+    try:
+        tree = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CalseError(f"{path} is missing; run from the repository root, or: calse preset synthetic") from None
+    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise CalseError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    return check_params(tree, path)
+
+
+def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
+    """Turn a parsed tree into Params. Raises CalseError naming the parameter and what is wrong with it."""
+    try:
+        params = TypeAdapter(Params).validate_json(json.dumps(tree))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+        hint = (
+            f", not {first['input']!r:.100}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
+        )
+        raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
+    except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
+        raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
+    check_names(params, path)
+    check_lists(params, path)
+    check_recogniser(params.train, path)
+    return params
+
+
+def _plain(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "this parameter is missing"
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return "no such parameter; see the names in presets/synthetic.yaml"
+    return message[0].lower() + message[1:]
+
+
+def as_dict(section: object) -> dict[str, object]:
+    """Return a params section as plain values, for JSON and MLflow."""
+    return dict(dataclasses.asdict(section))  # type: ignore[call-overload]

@@ -1,0 +1,1 @@
+"""The gate: nothing trains on a corpus that does not keep what it promises."""

@@ -1,0 +1,112 @@
+"""The gate: nothing trains on a corpus that is not what params.yaml says it is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from calse.config.params import Params, Source
+from calse.corpus.consent import check_withheld, terms_of
+from calse.corpus.gate.checks import Outcome, checks_for, glossary_check, open_context, run_checks, tables_of
+from calse.corpus.glossary import read_glossary
+from calse.data.clips import Clip
+from calse.data.donors import person, tested_on
+from calse.data.manifests import read_manifest
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+from calse.runtime.files import folder_written_aside, write_json, write_text
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All outcomes for one source, or for the glossary."""
+
+    name: str
+    summary: str
+    outcomes: list[Outcome]
+
+    def failed(self, severity: str) -> list[Outcome]:
+        """The checks of one severity that did not pass."""
+        return [outcome for outcome in self.outcomes if not outcome.passed and outcome.severity == severity]
+
+
+def validate(params: Params, layout: Layout) -> None:
+    """Check every source of the corpus, write one JSON a source and a page, then stop if a critical check failed.
+
+    Raises CalseError naming source, gloss and clip of the first failure, and the page that has the rest; also when
+    `dvc push` would send what is not to be shared.
+    """
+    check_withheld(params, layout)
+    verdicts = _verdicts(params, layout)
+    folder = layout.metrics("validate")
+    with folder_written_aside(folder) as aside:
+        for verdict in verdicts:
+            write_json(aside / f"{verdict.name}.json", asdict(verdict) | {"passed": not verdict.failed("critical")})
+        write_text(aside / "index.html", page(params.corpus.name, verdicts))
+    failures = [
+        _line(v.name, outcome, row) for v in verdicts for outcome in v.failed("critical") for row in _rows(outcome)
+    ]
+    if failures:
+        more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
+        raise CalseError(f"{failures[0]}{more}; see {folder / 'index.html'}")
+    warnings = sum(len(outcome.offenders) for v in verdicts for outcome in v.failed("warning"))
+    note = f", {warnings} warnings in {folder / 'index.html'}" if warnings else ""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"corpus {params.corpus.name} is as it should be{note}")
+
+
+def _verdicts(params: Params, layout: Layout) -> list[Verdict]:
+    glossary = read_glossary(layout.glossary(params.corpus.name))
+    clips = {source: read_manifest(layout.source_manifest(source)) for source in params.corpus.sources}
+    everywhere = [clip for listed in clips.values() for clip in listed]
+    tested = [clip for clip in everywhere if clip.source in params.test_sources]
+    context = open_context()
+    tables = {"glossary": [{"gloss": gloss} for gloss in glossary]}
+    outcomes = run_checks(context, "glossary", tables, [glossary_check(params.corpus.glosses)])
+    verdicts = [Verdict("glossary", f"{len(glossary)} glosses", outcomes)]
+    for name, source in params.corpus.sources.items():
+        dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
+        unfit = tested_on(clips[name], tested) if name in params.donors else {}
+        tables = tables_of(clips[name], everywhere, glossary, dropped, unfit, layout.root)
+        outcomes = run_checks(context, name, tables, list(checks_for(source, params.validate, glossary)))
+        verdicts.append(Verdict(name, _summary(source, clips[name], dropped), outcomes))
+    return verdicts
+
+
+def _dropped(path: Path) -> list[str]:
+    """Return the gloss of every clip that ingest left out."""
+    if not path.is_file():
+        raise CalseError(f"{path} is missing; `dvc repro` makes it")
+    return [entry["gloss"] for entry in json.loads(path.read_text(encoding="utf-8"))["dropped"]]
+
+
+def _summary(source: Source, clips: Sequence[Clip], dropped: Sequence[str]) -> str:
+    glosses, seconds = len({clip.gloss for clip in clips}), sum(clip.frames / clip.fps for clip in clips)
+    lost = f", {len(dropped)} dropped" if dropped else ""
+    signers = len({person(clip.signer) for clip in clips})
+    by = f" by {signers} signers" if signers > 1 else ""
+    told = f"{len(clips)} clips of {glosses} glosses{by}, {seconds:.0f} seconds{lost}"
+    return "; ".join(filter(None, [told, terms_of(source)]))
+
+
+def _rows(outcome: Outcome) -> list[dict[str, Any]]:
+    return outcome.offenders or [{}]
+
+
+def _line(name: str, outcome: Outcome, row: dict[str, Any]) -> str:
+    """Say one failure in one line: source, gloss, clip first."""
+    where = [f"{key} {row[key]}" for key in ("gloss", "clip") if key in row]
+    found = [f"{key}: {value}" for key, value in row.items() if key not in ("gloss", "clip")]
+    head = "the glossary" if name == "glossary" else f"source {name}"
+    return f"{', '.join([head, *where])}: fails {outcome.text!r}{f' ({found[0]})' if found else ''}"
+
+
+def page(corpus: str, verdicts: Sequence[Verdict]) -> str:
+    """Return the verdicts as one HTML page that needs nothing else."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("page.html.j2").render(corpus=corpus, verdicts=verdicts)

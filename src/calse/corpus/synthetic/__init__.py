@@ -1,1 +1,0 @@
-"""The embedded corpus: signers made of code, for whoever has no recordings yet."""

@@ -1,0 +1,1 @@
+"""The records that flow through every stage: clips, manifests, glosses, splits, paths."""

@@ -1,0 +1,74 @@
+"""Every path of the repository, in one place.
+
+Paths are relative: a stage runs in the directory that DVC gives it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is, seen from the repository root `root`."""
+
+    root: Path = Path()
+
+    def raw(self, corpus: str) -> Path:
+        """Raw videos of a corpus, one folder a source; never edited."""
+        return self.root / "data/raw" / corpus
+
+    def glossary(self, corpus: str) -> Path:
+        """The corpus's list of glosses, one a line under the header `gloss`."""
+        return self.raw(corpus) / "glossary.csv"
+
+    def clips(self, source: str) -> Path:
+        """Ingested clips of a source."""
+        return self.root / "data/clips" / source
+
+    def source_manifest(self, source: str) -> Path:
+        """One row an ingested clip."""
+        return self.root / "data/manifests/sources" / f"{source}.csv"
+
+    def augmented(self, set_name: str) -> Path:
+        """Clips of an augmentation set."""
+        return self.root / "data/augmented" / set_name
+
+    def set_manifest(self, set_name: str) -> Path:
+        """One row a generated clip."""
+        return self.root / "data/manifests/sets" / f"{set_name}.csv"
+
+    def omitted(self, source: str) -> Path:
+        """Clips of a source with the face blurred: they only ever test."""
+        return self.augmented(f"OMIT-{source}")
+
+    def omitted_manifest(self, source: str) -> Path:
+        """One row a clip with the face blurred; apart from the sets, so that no recipe can train on it."""
+        return self.root / "data/manifests/omitted" / f"{source}.csv"
+
+    def face_models(self) -> Path:
+        """Published models of faces and hands."""
+        return self.root / "models/face"
+
+    def faces(self, source: str) -> Path:
+        """Where the face is in every clip of a source: `<clip id>.face`."""
+        return self.root / "data/faces" / source
+
+    def swap_model(self, donor: str) -> Path:
+        """The model that puts a donor's face on others: `model.safetensors` beside `model.json`."""
+        return self.root / "models/faceswap" / donor
+
+    def split(self, recipe: str) -> Path:
+        """Which clips train and test, for every test source of a recipe."""
+        return self.root / "data/splits" / f"{recipe}.csv"
+
+    def models(self, recipe: str) -> Path:
+        """Trained checkpoints of a recipe: `<TEST SOURCE>/seed-<n>.safetensors` beside `.json`."""
+        return self.root / "models/i3d" / recipe
+
+    def metrics(self, stage: str) -> Path:
+        """What a stage measured."""
+        return self.root / "metrics" / stage
+
+    def page(self) -> Path:
+        """The report page; it may hold frames of clips, so it stays out of git."""
+        return self.root / "data/report/index.html"

@@ -1,0 +1,1 @@
+"""Predictions of the held-out clips, and the measures computed from them."""

@@ -1,0 +1,90 @@
+"""The evaluate stage: every checkpoint of a recipe reads its test source, once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calse.config.params import Params
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest, write_rows
+from calse.data.paths import Layout
+from calse.data.splits import Split, read_split
+from calse.evaluation.measures import confusion, rank_of, summary
+from calse.recognition.inference import BEST, best_first, predict
+from calse.recognition.input.frames_cache import cached_frames, open_frames
+from calse.recognition.launch.observer import Run
+from calse.recognition.training.jobs import checkpoint_path, runs_of
+from calse.runtime.errors import CalseError
+from calse.runtime.files import folder_written_aside, sha256_of, write_json
+
+FILMED, OMITTED = "filmed", "omitted"
+COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"] + [
+    f"{what}_{place}" for place in range(1, BEST + 1) for what in ("gloss", "probability")
+]
+
+
+def evaluate(params: Params, layout: Layout, recipe: str) -> None:
+    """Score every run of a recipe on its held-out clips and write metrics/evaluate/<recipe>/.
+
+    `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
+    `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
+    has the top-K of each test source and set, over all seeds and for each, and the steps of a source's trainings;
+    `confusion.csv` which gloss was taken for which, on the filmed clips of all sources. Raises CalseError naming the
+    checkpoint or clip that is wrong.
+    """
+    split = read_split(layout.split(recipe))
+    predictions: list[dict[str, Any]] = []
+    steps: dict[str, int] = {}
+    for run in runs_of(params, recipe):
+        tests = {FILMED: split.test(run.test_source)}
+        if run.test_source in params.omit:
+            tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
+        info, rows = predict_run(run, split, tests, layout, checkpoint_path(layout.models(recipe), run))
+        predictions += rows
+        steps[run.test_source] = info["steps"]
+    with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:
+        write_rows(folder / "predictions.csv", COLUMNS, predictions)
+        filmed = [row for row in predictions if row["test_set"] == FILMED]
+        write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
+        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk) | {"steps": steps})
+
+
+def per_source(predictions: list[dict[str, Any]], topk: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+    """Return the scores of each test set and source, over all its predictions and seed by seed."""
+    result: dict[str, dict[str, Any]] = {}
+    for row in predictions:
+        tests = result.setdefault(row["test_set"], {})
+        tests.setdefault(row["test_source"], {}).setdefault(str(row["seed"]), []).append(row)
+    for tests in result.values():
+        for source, seeds in tests.items():
+            every = [row for rows in seeds.values() for row in rows]
+            by_seed = {seed: summary(rows, topk) for seed, rows in seeds.items()}
+            tests[source] = summary(every, topk) | {"seeds": by_seed}
+    return result
+
+
+def predict_run(
+    run: Run, split: Split, tests: dict[str, list[Clip]], layout: Layout, path: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Load a checkpoint and return what its JSON says and one row for each clip of the test sets."""
+    from calse.recognition.checkpoint import load_checkpoint
+
+    model, info = load_checkpoint(path)
+    if info["split_sha256"] != sha256_of(split.path):
+        raise CalseError(f"{path} was trained on another {split.path}; rerun the train stage")
+    rows = []
+    for test_set, clips in tests.items():
+        frames = map(open_frames, cached_frames(clips, layout, info["params"]["size"]))
+        head = {"test_source": run.test_source, "seed": run.seed, "test_set": test_set}
+        answers = zip(clips, predict(model, info, frames), strict=True)
+        rows += [head | prediction_row(clip, *answer, info["classes"]) for clip, answer in answers]
+    return info, rows
+
+
+def prediction_row(clip: Clip, scores: np.ndarray, chances: np.ndarray, classes: list[str]) -> dict[str, Any]:
+    """Return a clip's row: truth, its rank, and the best glosses with their probabilities."""
+    row = {"clip": clip.clip, "gloss": clip.gloss, "rank": rank_of(classes.index(clip.gloss), scores)}
+    for place, index in enumerate(best_first(scores)[:BEST], start=1):
+        row |= {f"gloss_{place}": classes[index], f"probability_{place}": f"{chances[index]:.6f}"}
+    return row

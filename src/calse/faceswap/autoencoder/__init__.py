@@ -1,0 +1,1 @@
+"""The study's face-swap method: one encoder, a decoder for each face."""

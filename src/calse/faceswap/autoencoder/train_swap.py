@@ -1,0 +1,80 @@
+"""The stage `swap-train`: the model that puts one donor's face on the interpreters."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from calse.config.params import Params, as_dict
+from calse.data.clips import Clip
+from calse.data.manifests import write_rows
+from calse.data.paths import Layout
+from calse.faceswap.autoencoder.augmentation import MARGIN
+from calse.faceswap.autoencoder.checkpoint import save_model
+from calse.faceswap.autoencoder.preview import write_preview
+from calse.faceswap.autoencoder.sides import clips_of_sides
+from calse.faceswap.autoencoder.training import SwapTraining
+from calse.faceswap.autoencoder.training_faces import cut_faces
+from calse.runtime.executor import progress_bar
+from calse.runtime.files import sha256_of
+from calse.runtime.memo import TRAINING, code, code_of_stage
+from calse.runtime.repository import scratch
+
+
+def swap_train(params: Params, layout: Layout, donor: str) -> None:
+    """Train a donor's model, or go on where an interrupted training stopped.
+
+    Writes models/faceswap/<DONOR> and the losses of every iteration. Faces and states lie in the scratch folder until
+    the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a missing
+    or changed clip, and a loss that is not finite.
+    """
+    torch.set_num_threads(max(1, params.swap_train.threads // 2))  # each side's
+    sides = clips_of_sides(params, layout, donor)
+    info = _describe(params, layout, donor, sides)
+    folder = scratch() / "swap-train" / f"{info['fingerprint']}-{code(code_of_stage('swap-train'), TRAINING)[:8]}"
+    faces = cut_faces(sides, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor}")
+    training = SwapTraining(params.swap_train, faces[0], faces[1])
+    info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
+    _run(training, folder / "state.pt", scratch() / "previews" / donor, donor)
+    save_model(layout.swap_model(donor), training.network, info)
+    rows = [
+        {"iteration": number, "signer": f"{signer:.6f}", "donor": f"{lent:.6f}"}
+        for number, (signer, lent) in enumerate(training.history, start=1)
+    ]
+    write_rows(layout.metrics("swap-train") / f"{donor}.csv", ["iteration", "signer", "donor"], rows)
+    shutil.rmtree(folder)
+
+
+def _run(training: SwapTraining, state: Path, previews: Path, donor: str) -> None:
+    """Train to the end with progress; every `preview_every` iterations keep the state and draw a preview."""
+    training.restore(state)
+    settings = training.settings
+    with progress_bar() as progress:
+        progress.console.print(f"training in {training.precision} on {training.device.type}: {training.reason}")
+        task = progress.add_task(donor, total=settings.iterations, completed=training.done)
+        while training.done < settings.iterations:
+            signer, lent = training.step()
+            rate = progress.tasks[task].speed or 0
+            text = f"{donor} loss {signer:.3f} {lent:.3f}, {rate:.1f} it/s"
+            progress.update(task, completed=training.done, description=text)
+            if training.done % settings.preview_every == 0 or training.done == settings.iterations:
+                training.save(state)
+                write_preview(previews / f"{training.done:06d}.png", training)
+
+
+def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
+    """Return what the model's JSON says of its making; the fingerprint changes with the settings and the data."""
+    sources = sorted({clip.source for clips in sides for clip in clips})
+    info = {
+        "donor": donor,
+        "signers": sorted({clip.signer for clip in sides[0]}),
+        "params": as_dict(params.swap_train),
+        "data": {name: sha256_of(layout.source_manifest(name)) for name in sources},
+    }
+    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
+    for clip in [*sides[0], *sides[1]]:
+        digest.update(sha256_of(layout.faces(clip.source) / f"{clip.clip}.face").encode())
+    return info | {"fingerprint": digest.hexdigest()[:16]}

@@ -1,0 +1,119 @@
+"""One swapped clip beside its original: expression kept, flicker, what else changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from calse.config.params import Faces
+from calse.faceswap.quality.expression import EXPRESSION, Series, features, kept, rolled
+from calse.faceswap.quality.pictures import (
+    Pictures,
+    degraded,
+    detail,
+    flicker,
+    grey_faces,
+    outside_difference,
+    psnr,
+    ssim,
+)
+from calse.landmarks.following import FaceFollower, FaceNetworks
+from calse.landmarks.track import LANDMARKS, FaceTrack, Floats
+
+READABLE = 0.7  # correlation that a poor copy must keep for a feature to be read at a clip's size
+
+
+class FeatureKept(NamedTuple):
+    """A feature after the swap: r and RMSE, beside the r of a poor copy and that of the swap at a wrong time."""
+
+    r: float
+    rmse: float
+    ceiling: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a swap kept and changed, in a few numbers.
+
+    `flicker` and `detail` are relative to the original's (1: none was added or lost), `outside` is the mean difference
+    outside the face in grey levels, `again` the share of the original's faces that are still found; PSNR in dB and SSIM
+    are of the face.
+    """
+
+    expression: dict[str, FeatureKept]
+    flicker: float
+    detail: float
+    outside: float
+    psnr: float
+    ssim: float
+    again: float
+
+    @property
+    def kept(self) -> float | None:
+        """Mean correlation of the readable features of the expression (not the pose); None when none moves."""
+        return mean_kept(self.expression)
+
+
+@dataclass(frozen=True)
+class Comparison(Figures):
+    """Figures and what they are read from: the swapped clip's landmarks, both clips' FEATURES; megabytes a clip."""
+
+    landmarks: Floats
+    original: Series
+    swapped: Series
+
+    def figures(self) -> Figures:
+        """Return the figures alone: what a worker sends back of its clip."""
+        return Figures(**{field.name: getattr(self, field.name) for field in fields(Figures)})
+
+
+def compare(
+    original: Pictures, swapped: Pictures, track: FaceTrack, networks: FaceNetworks, settings: Faces
+) -> Comparison:
+    """Measure a swapped clip against its original, both `T x H x W x 3`; `track` is the original's, with a face."""
+    landmarks = follow(swapped, networks, settings)
+    before, after = features(track.landmarks), features(landmarks)
+    copy = features(follow(map(degraded, original), networks, settings))
+    faces, others = grey_faces(original, track), grey_faces(swapped, track)
+    seen = ~np.isnan(faces).all(axis=(1, 2))
+    pairs = list(zip(faces[seen], others[seen], strict=True))
+    return Comparison(
+        landmarks=landmarks,
+        original=before,
+        swapped=after,
+        expression=expression_kept(before, after, copy),
+        flicker=flicker(others) / max(flicker(faces), 1e-6),
+        detail=detail(others) / max(detail(faces), 1e-6),
+        outside=outside_difference(original, swapped, track),
+        psnr=float(np.mean([psnr(*pair) for pair in pairs])) if pairs else 100.0,
+        ssim=float(np.mean([ssim(*pair) for pair in pairs])) if pairs else 1.0,
+        again=float((~np.isnan(after[:, 0]))[track.found].mean()),
+    )
+
+
+def follow(frames: Iterable[Pictures], networks: FaceNetworks, settings: Faces) -> Floats:
+    """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
+    follower = FaceFollower(networks, settings)
+    nothing = np.full((LANDMARKS, 3), np.nan, np.float32)
+    found = [follower(frame) for frame in frames]
+    return np.stack([nothing if one is None else one[0] for one in found])
+
+
+def expression_kept(original: Series, swapped: Series, copy: Series) -> dict[str, FeatureKept]:
+    """Return every feature that the original moves, with its ceiling and its floor; arguments are `T x 10` features."""
+    ceiling, floor = kept(original, copy), kept(original, rolled(swapped))
+    return {
+        name: FeatureKept(*result, ceiling[name].r, floor[name].r)
+        for name, result in kept(original, swapped).items()
+        if name in ceiling and name in floor
+    }
+
+
+def mean_kept(expression: dict[str, FeatureKept]) -> float | None:
+    """Return the mean r of the features, pose apart, that can be read at this size; None when there is none."""
+    readable = [
+        expression[name].r for name in EXPRESSION if name in expression and expression[name].ceiling >= READABLE
+    ]
+    return float(np.mean(readable)) if readable else None

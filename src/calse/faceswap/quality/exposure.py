@@ -1,0 +1,175 @@
+"""Every way known to us in which somebody in a swapped video may still be recognised."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from calse.config.params import Faces
+from calse.data.paths import Layout
+from calse.faceswap.mask import OVAL, face_width, fill
+from calse.faceswap.quality.identity import SAME_PERSON
+from calse.faceswap.quality.likeness import distances, embed_frames, sample
+from calse.faceswap.quality.pictures import Pictures
+from calse.landmarks.following import FaceNetworks
+from calse.landmarks.mesh import square_of_detection
+from calse.landmarks.track import FaceTrack, Floats
+
+SAMPLED, SEED = 8, 1974  # frames in which it is checked whose face it is: so many, in long videos one a second
+SUSPECTS = 4  # and besides those in which the face changed least
+GAP = 1.0  # seconds: over so long a face that is lost and found again is blurred where it must have been
+TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
+CUT = 0.03  # share of its width by which a face may reach over the frame's edge
+SHOWN = 3  # stretches of time that are named
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which frames were measured, and which of them are still taken for the signer."""
+
+    measured: list[int]
+    signer: list[int]
+
+    @property
+    def moved(self) -> float | None:
+        """Share of the measured frames that are no longer taken for the signer; None when none was measured."""
+        return 1 - len(self.signer) / len(self.measured) if self.measured else None
+
+
+def identity(
+    layout: Layout, original: Pictures, swapped: Pictures, track: FaceTrack, after: Floats, seconds: float
+) -> Identity:
+    """Compare the face of sampled frames before and after the swap; `after` are the landmarks found in the swapped."""
+    both = track.found & ~np.isnan(after[:, 0, 0])
+    changes = [_change(original[k], swapped[k], track.landmarks[k]) if both[k] else np.inf for k in range(len(both))]
+    suspects = np.argsort(changes, kind="stable")[: min(SUSPECTS, int(both.sum()))].tolist()
+    numbers = sorted({*sample(both, max(SAMPLED, round(seconds)), "", SEED), *suspects})
+    if not numbers:
+        return Identity([], [])
+    before = embed_frames(layout, original, track.landmarks, numbers)
+    apart = distances(embed_frames(layout, swapped, after, numbers), before)
+    return Identity(numbers, [number for number, far in zip(numbers, apart, strict=True) if far <= SAME_PERSON])
+
+
+def _change(one: Pictures, other: Pictures, landmarks: Floats) -> float:
+    """Return by how many grey levels a face changed, in the mean."""
+    face = fill([landmarks[list(OVAL)]], *one.shape[:2])
+    return float(np.mean(cv2.mean(cv2.absdiff(one, other), face)[:3]))
+
+
+def lost_faces(track: FaceTrack, times: Sequence[float]) -> dict[int, Floats]:
+    """Return landmarks for frames without a face that lie, for up to GAP, between two with one: on the way."""
+    between = {}
+    for last, back in itertools.pairwise(np.flatnonzero(track.found).tolist()):
+        if times[back] - times[last + 1] <= GAP:
+            for number in range(last + 1, back):
+                share = np.float32((number - last) / (back - last))
+                between[number] = (1 - share) * track.landmarks[last] + share * track.landmarks[back]
+    return between
+
+
+def exposures(
+    swapped: Pictures,
+    track: FaceTrack,
+    lost: Mapping[int, Floats],
+    after: Floats,
+    who: Identity,
+    times: Sequence[float],
+    networks: FaceNetworks,
+    settings: Faces,
+) -> tuple[str, ...]:
+    """Name every way in which somebody in a swapped video may be recognised, with the times of the frames.
+
+    `lost` are the faces that were blurred, `after` the landmarks found in the swapped video, NaN without a face.
+    """
+    count, measured = len(swapped), len(who.measured)
+    treated = track.landmarks.copy()
+    for number, landmarks in lost.items():
+        treated[number] = landmarks
+    bare = np.flatnonzero(np.isnan(treated[:, 0, 0])).tolist()
+    unfound = np.flatnonzero(track.found & np.isnan(after[:, 0, 0])).tolist()
+    others, small = _left_faces(swapped, treated, networks, settings)
+    cut = _cut_faces(track, *swapped.shape[1:3])
+    dangers = [
+        (who.signer, f"{len(who.signer)} OF {measured} SAMPLED FRAMES STILL LOOK LIKE THE SIGNER"),
+        (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} SWAPPED FRAMES, NOT MEASURED"),
+        (bare, f"NO FACE FOUND IN {len(bare)} OF {count} FRAMES, LEFT AS THEY WERE"),
+        (list(lost), f"FACE LOST IN {len(lost)} OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN"),
+        (cut, f"FACE CUT BY THE PICTURE'S EDGE IN {len(cut)} OF {count} FRAMES"),
+        (others, f"OTHER FACES LEFT AS THEY WERE, SEEN IN {len(others)} FRAMES"),
+        (small, f"FACES UNDER {settings.min_width:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} FRAMES"),
+    ]
+    named = [f"{danger} ({frames_at(numbers, times)})" for numbers, danger in dangers if numbers]
+    if measured < min(SAMPLED, count):
+        named.append(f"WHOSE FACE IT IS WAS MEASURED IN {measured} FRAMES ONLY")
+    return tuple(named)
+
+
+def _left_faces(
+    swapped: Pictures, treated: Floats, networks: FaceNetworks, settings: Faces
+) -> tuple[list[int], list[int]]:
+    """Return the frames that show a face elsewhere than where one was treated: a wide enough one, a smaller one.
+
+    The detector sees faces from about a tenth of the width on; for those down to a thirtieth it also looks at the
+    frame's parts, now and then. It takes hands for faces too: the landmarker must see a face there as well.
+    """
+    others, small = [], []
+    for number, frame in enumerate(swapped):
+        widths = []
+        for left, top, part in _parts(frame, TILES if number % TILED_EVERY == 0 else 1):
+            for face in networks.faces(part):
+                if _is_at(face.centre + np.array([left, top], np.float32), treated[number]):
+                    continue
+                if networks.mesh(part, square_of_detection(face))[1] >= settings.min_presence:
+                    widths.append(float(face.box[2] - face.box[0]) / frame.shape[1])
+        if any(width >= settings.min_width for width in widths):
+            others.append(number)
+        if any(width < settings.min_width for width in widths):
+            small.append(number)
+    return others, small
+
+
+def _parts(frame: Pictures, tiles: int) -> Iterator[tuple[int, int, Pictures]]:
+    """Yield the frame and, of more than one tile a side, its overlapping parts, each with its left and top."""
+    yield 0, 0, frame
+    if tiles > 1:
+        height, width = (min(side, round(1.3 * side / tiles)) for side in frame.shape[:2])
+        for top in np.linspace(0, frame.shape[0] - height, tiles).astype(int).tolist():
+            for left in np.linspace(0, frame.shape[1] - width, tiles).astype(int).tolist():
+                yield left, top, frame[top : top + height, left : left + width]
+
+
+def _is_at(place: Floats, landmarks: Floats) -> bool:
+    """Tell whether a place lies on a face or just beside it, where half of one seems to be; on none that is NaN."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    beside = (high - low) / 4
+    return bool((place >= low - beside).all() and (place <= high + beside).all())
+
+
+def _cut_faces(track: FaceTrack, height: int, width: int) -> list[int]:
+    """Return the frames whose edge cuts the face."""
+    cut = []
+    for number in np.flatnonzero(track.found).tolist():
+        oval = track.landmarks[number, list(OVAL), :2]
+        over = max(-oval.min(), (oval - np.array([width, height])).max())
+        if over > CUT * face_width(track.landmarks[number]):
+            cut.append(number)
+    return cut
+
+
+def frames_at(numbers: list[int], times: Sequence[float]) -> str:
+    """Return when frames are on screen, for a person: `0.40-1.20 s, 3.00 s and 2 more`."""
+    stretches: list[list[int]] = []
+    for number in numbers:
+        if stretches and stretches[-1][1] == number - 1:
+            stretches[-1][1] = int(number)
+        else:
+            stretches.append([int(number), int(number)])
+    named = [
+        f"{times[first]:.2f} s" if first == last else f"{times[first]:.2f}-{times[last]:.2f} s"
+        for first, last in stretches[:SHOWN]
+    ]
+    more = len(stretches) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")

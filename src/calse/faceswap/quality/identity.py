@@ -1,0 +1,38 @@
+"""Whose face it is: 128 numbers a face, near for one person and far apart for two."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calse.data.paths import Layout
+from calse.landmarks.models import FACE_IDENTITY, model_path
+from calse.landmarks.track import Floats
+
+SAME_PERSON = 0.6  # distances under this are one person's, by the model's authors
+# The five points the model was trained on, as mesh points: image-right eye (outer, inner), left eye, under the nose.
+_FIVE = (263, 362, 33, 133, 2)
+
+
+def embed(layout: Layout, frame: NDArray[np.uint8], landmarks: Floats) -> Floats:
+    """Return the identity embedding of a face, `128`; takes about 0.1 s.
+
+    `frame` is `H x W x 3` RGB, `landmarks` `468 x 3` in its pixels. Compare two by Euclidean distance (SAME_PERSON);
+    the cosine hardly moves. Raises CalseError when the model is missing or damaged.
+    """
+    import dlib
+
+    points = [dlib.point(round(float(x)), round(float(y))) for x, y in landmarks[list(_FIVE), :2]]
+    left, top = np.floor(landmarks[:, :2].min(axis=0)).astype(int).tolist()
+    right, bottom = np.ceil(landmarks[:, :2].max(axis=0)).astype(int).tolist()
+    face = dlib.full_object_detection(dlib.rectangle(left, top, right, bottom), points)
+    network = _network(layout)
+    return np.array(network.compute_face_descriptor(np.ascontiguousarray(frame), face), np.float32)
+
+
+@cache
+def _network(layout: Layout) -> Any:
+    import dlib
+
+    return dlib.face_recognition_model_v1(str(model_path(layout, FACE_IDENTITY)))

@@ -1,0 +1,189 @@
+"""The proof of a swapped set: has the identity moved, is the expression kept, and did nothing else change?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from calse.config.params import Faces, Params, SwapSet
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest, verify
+from calse.data.paths import Layout
+from calse.faceswap.quality.compare import FeatureKept, Figures, compare, mean_kept
+from calse.faceswap.quality.expression import FEATURES
+from calse.faceswap.quality.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
+from calse.faceswap.quality.truth import Agreement, agreement, read_truth
+from calse.landmarks.following import load_networks
+from calse.landmarks.track import Floats, read_track
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import map_parallel
+from calse.video.ours.read import read_frames
+
+FRAMES, DONOR_FRAMES = 48, 12  # whose identity is looked at in a set: an embedding takes 0.1 s
+
+
+@dataclass(frozen=True)
+class Job:
+    """A swapped clip to measure against its parent; `sampled` is how many frames show whose face it is."""
+
+    clip: Clip
+    parent: Clip
+    layout: Layout
+    settings: Faces
+    corpus: str
+    sampled: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class DonorJob:
+    """A donor's clip of which `sampled` frames show whose face it is."""
+
+    clip: Clip
+    layout: Layout
+    sampled: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """What was measured on one clip; embeddings are of the same frames before and after, `N x 128`."""
+
+    clip: str
+    signer: str
+    figures: Figures
+    truth: dict[str, Agreement]
+    before: Floats
+    after: Floats
+
+
+def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> dict[str, Any]:
+    """Measure a swapped set against its originals and its donor; equal clips give equal figures.
+
+    The verdict is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
+    """
+    swap = params.swap[set_name]
+    jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, swap, clips)]
+    results = map_parallel(measure, jobs, f"quality {set_name}")
+    assessed = [result for result in results if isinstance(result, Assessed)]
+    if not assessed:
+        return {"passed": False, "failed": ["no clip of the set has a face that can be measured"]}
+    donor = [result for result in results if isinstance(result, np.ndarray) and len(result)]
+    if not donor:
+        raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/faces/{swap.donor}.json")
+    figures = summarise(assessed, np.concatenate(donor))
+    failed = failures(figures, swap)
+    return figures | {"passed": not failed, "failed": failed}
+
+
+def _jobs(params: Params, layout: Layout, swap: SwapSet, clips: list[Clip]) -> list[Job]:
+    sources = sorted({clip.source for clip in clips})
+    parents = {clip.clip: clip for source in sources for clip in read_manifest(layout.source_manifest(source))}
+    rest: dict[str, Any] = {"layout": layout, "settings": params.faces, "corpus": params.corpus.name, "seed": swap.seed}
+    counts = quotas([clip.clip for clip in clips], FRAMES, swap.seed)
+    return [Job(clip, parents[clip.parent], sampled=count, **rest) for clip, count in zip(clips, counts, strict=True)]
+
+
+def _donor_jobs(layout: Layout, swap: SwapSet) -> list[DonorJob]:
+    clips = read_manifest(layout.source_manifest(swap.donor))
+    counts = quotas([clip.clip for clip in clips], DONOR_FRAMES, swap.seed)
+    return [DonorJob(clip, layout, count, swap.seed) for clip, count in zip(clips, counts, strict=True) if count]
+
+
+def measure(job: Job | DonorJob) -> Assessed | Floats | None:
+    """Do what a job asks for: one pool of workers does both kinds."""
+    return donor_faces(job) if isinstance(job, DonorJob) else assess_clip(job)
+
+
+def assess_clip(job: Job) -> Assessed | None:
+    """Measure one clip; nothing when its parent has no face or the swap lost it everywhere."""
+    track = read_track(job.layout.faces(job.parent.source) / f"{job.parent.clip}.face")
+    original = read_frames(verify(job.parent, job.layout.root))
+    swapped = read_frames(verify(job.clip, job.layout.root))
+    if not track.found.any():
+        return None
+    found = compare(original, swapped, track, load_networks(job.layout), job.settings)
+    both = track.found & ~np.isnan(found.swapped[:, 0])
+    if not both.any():
+        return None
+    numbers = sample(both, job.sampled, job.clip.clip, job.seed)
+    truth = read_truth(job.layout, job.corpus, job.parent)
+    return Assessed(
+        clip=job.clip.clip,
+        signer=job.parent.signer,
+        figures=found.figures(),
+        truth={} if truth is None else agreement(truth, found.original, found.swapped),
+        before=embed_frames(job.layout, original, track.landmarks, numbers),
+        after=embed_frames(job.layout, swapped, found.landmarks, numbers),
+    )
+
+
+def donor_faces(job: DonorJob) -> Floats:
+    """Return embeddings of sampled frames of a donor's clip, `M x 128`."""
+    track = read_track(job.layout.faces(job.clip.source) / f"{job.clip.clip}.face")
+    numbers = sample(track.found, job.sampled, job.clip.clip, job.seed)
+    frames = read_frames(verify(job.clip, job.layout.root))
+    return embed_frames(job.layout, frames, track.landmarks, numbers)
+
+
+def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
+    """Return the figures of a set."""
+    signers = [one.signer for one in assessed for _ in one.before]
+    before, after = (np.concatenate([getattr(one, name) for one in assessed]) for name in ("before", "after"))
+    figures = [one.figures for one in assessed]
+    expression = expression_of([one.expression for one in figures])
+    kept = mean_kept({name: row for name, (row, _) in expression.items()})
+    changes = {
+        name: quartiles([getattr(one, name) for one in figures])
+        for name in ("flicker", "detail", "outside", "psnr", "ssim", "again")
+    }
+    return changes | {
+        "clips_measured": len(assessed),
+        "identity": identity_moved(signers, before, after, donor),
+        "expression": {name: _rounded(row) | {"clips": count} for name, (row, count) in expression.items()},
+        "kept": None if kept is None else round(kept, DIGITS),
+        "least_kept": _least_kept(assessed),
+        "truth": _truth(assessed),
+        "not_measured": {"lpips": "its weights are in no package; PSNR and SSIM of the face stand in"},
+    }
+
+
+def expression_of(clips: list[dict[str, FeatureKept]]) -> dict[str, tuple[FeatureKept, int]]:
+    """Return the medians over the clips in which a feature moves, and how many those are."""
+    table = {}
+    for name in FEATURES:
+        rows = [clip[name] for clip in clips if name in clip]
+        if rows:
+            table[name] = FeatureKept(*np.median(rows, axis=0).tolist()), len(rows)
+    return table
+
+
+def _least_kept(assessed: list[Assessed]) -> list[str]:
+    """Name the three clips whose expression suffered most: those to look at."""
+    scores = {one.clip: one.figures.kept for one in assessed}
+    return sorted((name for name in scores if scores[name] is not None), key=lambda name: (scores[name], name))[:3]
+
+
+def _truth(assessed: list[Assessed]) -> dict[str, dict[str, float]]:
+    """Return the median agreement with the truth, where there is one."""
+    table = {}
+    for name in sorted({name for one in assessed for name in one.truth}):
+        rows = [one.truth[name] for one in assessed if name in one.truth]
+        table[name] = _rounded(Agreement(*np.median(rows, axis=0).tolist())) | {"clips": len(rows)}
+    return table
+
+
+def _rounded(row: FeatureKept | Agreement) -> dict[str, float]:
+    return {name: round(value, DIGITS) for name, value in row._asdict().items()}
+
+
+def failures(figures: dict[str, Any], swap: SwapSet) -> list[str]:
+    """Return which thresholds of a set its figures miss, as lines for a person."""
+    failed, moved, kept = [], figures["identity"]["moved"], figures["kept"]
+    if moved < swap.min_moved:
+        failed.append(f"identity moved in {moved:.2f} of the frames, less than min_moved {swap.min_moved:g}")
+    if kept is None:
+        failed.append("no feature of the expression moves enough to be read at this size")
+    elif kept < swap.min_kept:
+        failed.append(f"expression kept {kept:.2f}, less than min_kept {swap.min_kept:g}")
+    return failed

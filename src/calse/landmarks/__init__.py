@@ -1,0 +1,1 @@
+"""Where the face and the hands are, in every frame of a clip."""

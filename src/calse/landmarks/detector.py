@@ -1,0 +1,120 @@
+"""Single-shot detection of faces and palms: a grid of anchors, one box and a few points for each that scores."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calse.landmarks.tflite import Network, sigmoid
+from calse.landmarks.track import Floats
+
+MIN_SCORE = 0.5
+MIN_OVERLAP = 0.3
+
+
+class Detection(NamedTuple):
+    """Something found: score 0..1, box `4` (left, top, right, bottom), points `K x 2`."""
+
+    score: float
+    box: Floats
+    points: Floats
+
+    @property
+    def centre(self) -> Floats:
+        """The box's middle, `2`."""
+        return np.asarray((self.box[:2] + self.box[2:]) / 2, np.float32)
+
+
+class Anchors(NamedTuple):
+    """Layers of a detector as (stride in pixels, anchors in each cell), and the range its input lies in."""
+
+    layers: tuple[tuple[int, int], ...]
+    low: float
+    high: float
+
+
+FACES = Anchors(layers=((4, 1),), low=-1, high=1)
+PALMS = Anchors(layers=((8, 2), (16, 6)), low=0, high=1)
+
+
+class Detector:
+    """A detection model and the anchors it was trained with."""
+
+    def __init__(self, network: Network, anchors: Anchors) -> None:
+        self._network, self._anchors = network, anchors
+        self._centres = anchor_centres(network.size, anchors.layers)
+
+    def __call__(self, picture: NDArray[np.uint8]) -> list[Detection]:
+        """Return what is found in `H x W x 3` RGB, in its pixels, best first."""
+        size = self._network.size
+        square, scale, offset = letterbox(picture, size)
+        low, high = self._anchors.low, self._anchors.high
+        boxes, logits = self._network(square.astype(np.float32) * ((high - low) / 255) + low)
+        found = merge(decode(boxes.reshape(len(logits), -1), logits, self._centres))
+        back = [(one.score, (one.box.reshape(2, 2) - offset) / scale, (one.points - offset) / scale) for one in found]
+        return [Detection(score, box.ravel(), points) for score, box, points in back]
+
+
+def anchor_centres(size: int, layers: tuple[tuple[int, int], ...]) -> Floats:
+    """Return the anchors' centres, `A x 2` (x, y) in pixels of the input, layer by layer and row by row."""
+    parts = []
+    for stride, count in layers:
+        line = (np.arange(size // stride) + 0.5) * stride
+        x, y = np.meshgrid(line, line)
+        parts.append(np.repeat(np.column_stack([x.ravel(), y.ravel()]), count, axis=0))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def letterbox(picture: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], float, Floats]:
+    """Fit a picture into the middle of a black square.
+
+    Returns the square, pixels of it per pixel of the picture, and where the picture's corner lies in it (x, y).
+    """
+    height, width = picture.shape[:2]
+    scale = size / max(height, width)
+    fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
+    left, top = (size - fitted[0]) // 2, (size - fitted[1]) // 2
+    square = np.zeros((size, size, 3), np.uint8)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    square[top : top + fitted[1], left : left + fitted[0]] = cv2.resize(picture, fitted, interpolation=how)
+    return square, scale, np.array([left, top], np.float32)
+
+
+def decode(boxes: Floats, logits: Floats, centres: Floats) -> list[Detection]:
+    """Return the anchors that score, best first, in pixels of the input.
+
+    `boxes` is `A x (4 + 2K)`: the box's centre and the points relative to the anchor's centre `A x 2`, and between
+    them its width and height, all in pixels; `logits` is `A`. A box turned inside out is no detection.
+    """
+    scores = sigmoid(logits)
+    best = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= MIN_SCORE]
+    found = []
+    for index in best:
+        centre, extent = centres[index] + boxes[index, :2], boxes[index, 2:4]
+        if extent.min() > 0:
+            box = np.concatenate([centre - extent / 2, centre + extent / 2])
+            points = boxes[index, 4:].reshape(-1, 2) + centres[index]
+            found.append(Detection(float(scores[index]), box, points))
+    return found
+
+
+def merge(found: list[Detection]) -> list[Detection]:
+    """Return one detection for each group that overlaps its best: their mean, weighted by score."""
+    merged, rest = [], found
+    while rest:
+        near = [overlap(rest[0].box, other.box) > MIN_OVERLAP for other in rest]
+        group = [one for one, is_near in zip(rest, near, strict=True) if is_near]
+        weights = [one.score for one in group]
+        box = np.average([one.box for one in group], axis=0, weights=weights)
+        points = np.average([one.points for one in group], axis=0, weights=weights)
+        merged.append(Detection(rest[0].score, box.astype(np.float32), points.astype(np.float32)))
+        rest = [one for one, is_near in zip(rest, near, strict=True) if not is_near]
+    return merged
+
+
+def overlap(one: Floats, other: Floats) -> float:
+    """Return the intersection over union of two boxes."""
+    sides = np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None)
+    inner = float(sides.prod())
+    return inner / (float((one[2:] - one[:2]).prod()) + float((other[2:] - other[:2]).prod()) - inner)

@@ -1,0 +1,53 @@
+"""This project's own checkpoints: safetensors weights beside a JSON that explains them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from calse.config.params import Train
+from calse.recognition.architectures.models import build_model
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json, written_aside
+
+
+def save_checkpoint(path: Path, model: nn.Module, info: dict[str, Any]) -> None:
+    """Write `<name>.safetensors` and, beside it, `<name>.json`; equal weights and info give equal bytes."""
+    state: dict[str, Tensor] = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_json(path.with_suffix(".json"), info)
+    with written_aside(path) as aside:
+        safetensors.torch.save_file(state, aside)
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """Read the JSON beside a checkpoint. Raises CalseError when it is missing or damaged."""
+    beside = path.with_suffix(".json")
+    try:
+        info: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        _ = settings_of(info), info["classes"], info["fingerprint"]
+    except FileNotFoundError:
+        raise CalseError(f"{beside} is missing; `dvc repro` or `dvc checkout` brings it back") from None
+    except (ValueError, KeyError, TypeError):
+        raise CalseError(f"{beside} does not describe a checkpoint; train again") from None
+    return info
+
+
+def settings_of(info: dict[str, Any]) -> Train:
+    """Return the settings that a checkpoint was trained with, less its seed. Raises ValueError or TypeError."""
+    return Train(**info["params"], seeds=(0,))
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a trained network, ready to evaluate, and what its JSON says. Raises CalseError naming the file."""
+    info = read_info(path)
+    model = build_model(settings_of(info), len(info["classes"]))
+    try:
+        model.load_state_dict(safetensors.torch.load_file(path))
+    except FileNotFoundError:
+        raise CalseError(f"{path} is missing; `dvc repro` or `dvc checkout` brings it back") from None
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise CalseError(f"{path} does not hold the network that its JSON describes: {str(error)[:200]}") from None
+    return model.eval(), info

@@ -1,0 +1,44 @@
+"""Scores of decoded clips by a trained network."""
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+
+from calse.recognition.input.views import batch_of
+
+BEST = 10
+
+
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """Order classes from the highest of scores K to the lowest; ties by index."""
+    return np.argsort(-scores, kind="stable")
+
+
+def predict(model: Any, info: dict[str, Any], clips: Iterable[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return scores K and probabilities K of decoded clips T x H x W x 3 uint8, by a network and its JSON.
+
+    In fp32 and with the batches and threads of its training, so that equal weights give equal digits. Clips are taken
+    one at a time: thousands of memory maps may be opened as they are asked for.
+    """
+    import torch
+
+    from calse.recognition.architectures.models import placed
+    from calse.recognition.checkpoint import settings_of
+    from calse.recognition.input.transforms import network_input
+    from calse.recognition.training.losses import clip_scores, probabilities
+
+    train = settings_of(info)
+    torch.set_num_threads(train.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = placed(model, device)
+    results: list[tuple[np.ndarray, np.ndarray]] = []
+    coming, size = iter(clips), train.micro_batch or train.batch
+    for first in coming:
+        batch = batch_of(chain([first], islice(coming, size - 1)), train)
+        with torch.inference_mode():
+            scores = clip_scores(model(network_input(batch, train, device)), train.loss)
+            chances = probabilities(scores, train.loss)
+        results += zip(scores.cpu().numpy(), chances.cpu().numpy(), strict=True)
+    return results

@@ -1,0 +1,1 @@
+"""From clips to what a network is given."""

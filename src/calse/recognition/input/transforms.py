@@ -1,0 +1,49 @@
+"""From views to the network's input: arithmetic in torch on a whole batch, on the device that trains."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calse.config.params import Train
+from calse.recognition.input.views import Batch, Frames
+
+# Mean and deviation of RGB in [0, 1] that a published network was trained with; the others expect [-1, 1].
+_KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+RGB_STATISTICS = {
+    "r2plus1d_18": _KINETICS,
+    "s3d": _KINETICS,
+    "mvit_v2_s": ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
+    "swin3d_t": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def network_input(batch: Batch, train: Train, device: torch.device) -> Tensor:
+    """Return a batch N x 3 x T x S x S float32, channels last in memory.
+
+    `rgb` values lie in [-1, 1], or are standardised as a network's published weights expect. `motion` is what differs
+    from the clip's mean frame, scaled to unit variance: the background is gone, the signer's movement stays.
+    """
+    gains = sent(batch.gains, device)[:, None, None, None]
+    clips = stacked(batch.frames, device).float().mul_(gains).clamp_(0, 255).div_(127.5).sub_(1)
+    if train.input == "motion":
+        clips -= clips.mean(dim=1, keepdim=True)
+        clips /= clips.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt_().clamp_(min=1e-3)
+    elif train.model in RGB_STATISTICS:
+        mean, deviation = torch.tensor(RGB_STATISTICS[train.model], device=device)
+        clips = ((clips + 1) / 2 - mean) / deviation
+    if train.channel_order == "bgr":
+        clips = clips.flip(-1)
+    return clips.permute(0, 4, 1, 2, 3)
+
+
+def stacked(frames: np.ndarray | list[Frames], device: torch.device) -> Tensor:
+    """Return equal parts as one tensor on the device; the host does not wait for what it sends there."""
+    if isinstance(frames, np.ndarray):
+        return sent(frames, device)
+    return torch.stack([part if isinstance(part, Tensor) else sent(part, device) for part in frames])
+
+
+def sent(values: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array as a tensor on the device, sent from pinned memory to an accelerator."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

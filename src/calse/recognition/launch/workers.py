@@ -1,0 +1,91 @@
+"""Several trainings side by side, each in a process of its own, none outliving this one."""
+
+import multiprocessing
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
+
+from calse.recognition.launch.observer import Run
+from calse.recognition.training.jobs import Job
+from calse.runtime.errors import CalseError, lacks_memory
+from calse.runtime.files import locked
+from calse.runtime.lifeline import end_with_parent
+
+Worker = tuple[Run, BaseProcess]
+
+
+def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None]) -> None:
+    """Train all jobs, `slots` at a time, and pass on what they tell: `tell(kind, run, *details)`.
+
+    A process of its own for each makes a run's result independent of its neighbours. The first failure stops the
+    others and is raised as CalseError.
+    """
+    waiting = list(jobs)
+    running: dict[Connection, Worker] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < slots:
+                connection, worker = _start(waiting.pop(0))
+                running[connection] = worker
+            for ready in wait(list(running)):
+                _receive(cast(Connection, ready), running, tell)
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.join()
+
+
+def _start(job: Job) -> tuple[Connection, Worker]:
+    """Fork a worker from a server that has imported torch and never used it: only then does torch survive a fork."""
+    context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    context.set_forkserver_preload(["calse.recognition.training.fit"])
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_train, args=(job, theirs), daemon=True)
+    try:
+        process.start()
+    except (EOFError, ConnectionError):  # the server died
+        raise CalseError(f"{job.run}: its process does not start; out of memory? set CALSE_WORKERS=1") from None
+    theirs.close()
+    return ours, (job.run, process)
+
+
+def _receive(connection: Connection, running: dict[Connection, Worker], tell: Callable[..., None]) -> None:
+    """Pass one message on. Raises CalseError when the run failed or its process died."""
+    run, process = running[connection]
+    try:
+        kind, *details = connection.recv()
+    except EOFError:
+        del running[connection]
+        process.join()
+        if process.exitcode:
+            hint = "out of memory? set train.recompute or train.micro_batch, or CALSE_WORKERS=1"
+            raise CalseError(f"{run}: its process died with code {process.exitcode}; {hint}") from None
+        return
+    if kind == "failed":
+        raise CalseError(f"{run}: {details[0]}")
+    if kind == "waiting":
+        print(f"{run}: another process trains it; waiting", file=sys.stderr)
+    else:
+        tell(kind, run, *details)
+
+
+def _train(job: Job, connection: Connection) -> None:
+    """Train one run in this process, telling over the connection."""
+    end_with_parent()
+    try:
+        from calse.recognition.training.fit import fit
+
+        with locked(job.lock, waiting=lambda: connection.send(("waiting",))):
+            fit(job, lambda *message: connection.send(message))
+    except CalseError as error:
+        connection.send(("failed", str(error)))
+    except Exception as error:
+        lacking = lacks_memory(error)
+        if not lacking:
+            traceback.print_exc()
+        hint = "; out of memory: set train.recompute or train.micro_batch, or CALSE_WORKERS=1" if lacking else ""
+        connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))

@@ -1,0 +1,1 @@
+"""From a split to checkpoints: all that shapes the weights."""

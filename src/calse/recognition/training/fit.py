@@ -1,0 +1,200 @@
+"""One training, from seed to checkpoint. Its random numbers depend on seed, epoch and clip alone.
+
+On a CPU equal jobs give equal bytes; on CUDA only until a 3-D pool's gradient is added up, in an order of chance.
+"""
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from calse.data.manifests import write_rows
+from calse.recognition.architectures.models import HEADS, build_model, placed
+from calse.recognition.architectures.pretrained import load_pretrained
+from calse.recognition.checkpoint import save_checkpoint
+from calse.recognition.input.resident import Resident
+from calse.recognition.input.transforms import network_input
+from calse.recognition.input.views import Batch, batch_of
+from calse.recognition.training.jobs import Job
+from calse.recognition.training.losses import clip_scores, training_loss
+from calse.recognition.training.optimiser import Adam, learning_rate
+from calse.recognition.training.precision import choose_precision
+from calse.runtime.errors import CalseError
+from calse.runtime.files import written_aside
+
+Tell = Callable[..., None]
+
+
+def fit(job: Job, tell: Tell) -> None:
+    """Train one run and write its checkpoint and curve, resuming where an interrupted training stopped.
+
+    `tell` is called with `started` and what is known of the run, then with `epoch`, its number and its metrics, then
+    with `finished`. One that was trained to its end is not trained again: then it is called with `taken` alone.
+    Raises CalseError when the loss or a gradient is not finite, or memory does not suffice.
+    """
+    torch.set_num_threads(job.train.threads)
+    training = Training(job)
+    training.restore()
+    trained_before = training.done
+    if not trained_before:
+        tell("started", training.info)
+        for epoch, metrics in enumerate(training.history, start=1):
+            tell("epoch", epoch, metrics)
+    while not training.done:
+        training.run_epoch(len(training.history) + 1)
+        training.save()
+        tell("epoch", len(training.history), training.history[-1])
+    save_checkpoint(job.checkpoint, training.model, training.info)
+    rows = [{"epoch": number} | metrics for number, metrics in enumerate(training.history, start=1)]
+    write_rows(job.curve, ["epoch", "loss", "accuracy", "lr"], rows)
+    tell("taken" if trained_before else "finished")
+
+
+class Training:
+    """The network, its optimiser and what each epoch gave."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.train = job, job.train
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.backends.cudnn.deterministic = True  # pools stay: CUDA adds a 3-D pool's gradient in no fixed order
+        torch.manual_seed(stream_seed(self.train_seed, 0))
+        model = build_model(self.train, job.classes)
+        start = self.train.pretrained
+        loaded = load_pretrained(model, Path(start), HEADS[self.train.model]) if start else None
+        self.model = placed(model, self.device)
+        self.optimiser = Adam(self.model.parameters(), self.train)
+        self.precision = choose_precision(
+            self.train.precision, self.model, self.train.frames, self.train.size, self.device
+        )
+        self.clips = Resident(self.device)
+        shape = (self.train.batch, self.train.frames, self.train.size, self.train.size, 3)
+        self._rooms = itertools.cycle(np.empty((2, *shape), np.uint8))  # one is trained on, one is filled
+        self.history: list[dict[str, float]] = []
+        self.info: dict[str, Any] = job.info | {
+            "device": self.device.type,
+            "precision": self.precision.name,
+            "precision_reason": self.precision.reason,
+            "pretrained_report": str(loaded) if loaded else "",
+        }
+        self.state = job.states / f"{self.device.type}-{self.precision.name}.pt"
+
+    @property
+    def done(self) -> bool:
+        """Whether every epoch is over."""
+        return len(self.history) == self.job.epochs
+
+    @property
+    def train_seed(self) -> int:
+        """The seed of this run."""
+        return self.job.run.seed
+
+    def run_epoch(self, epoch: int) -> None:
+        """Train on every clip once, up to the last step, and add loss, accuracy and learning rate to the history."""
+        torch.manual_seed(stream_seed(self.train_seed, epoch))
+        self.model.train()
+        order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.frames))
+        parts = [order[start : start + self.train.batch] for start in range(0, len(order), self.train.batch)]
+        done, totals = (epoch - 1) * len(parts), torch.zeros(3, dtype=torch.float64, device=self.device)
+        parts = parts[: self.job.steps - done]
+        batches = prepared_ahead(lambda part: self._batch(epoch, part.tolist()), parts)
+        for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
+            rate = learning_rate(self.train, done + number, self.job.steps)
+            labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
+            totals += self._step(batch, labels, rate)
+        loss, hits, norms = totals.tolist()  # the one moment of an epoch in which the device is waited for
+        self._check_finite(loss + norms, epoch)
+        self.clips.may_stay = True
+        seen = sum(len(part) for part in parts)
+        means = {"loss": round(loss / seen, 6), "accuracy": round(hits / seen, 6)}
+        self.history.append(means | {"lr": float(f"{rate:.6g}")})
+
+    def _batch(self, epoch: int, part: list[int]) -> Batch:
+        clips = (self.clips.open(self.job.frames[clip]) for clip in part)
+        rngs = [np.random.default_rng([stream_seed(self.train_seed, epoch), clip]) for clip in part]
+        return batch_of(clips, self.train, rngs, next(self._rooms))
+
+    def _step(self, batch: Batch, labels: Tensor, rate: float) -> Tensor:
+        """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""
+        self.optimiser.clear()
+        size = self.train.micro_batch or len(labels)
+        loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for start in range(0, len(labels), size):
+            truth = labels[start : start + size]
+            part_loss, scores = self._forward(batch.part(start, size), truth)
+            part_loss = part_loss * (len(truth) / len(labels))
+            torch.autograd.backward(part_loss)
+            loss += part_loss.detach()
+            hits += (scores.argmax(dim=1) == truth).sum()
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.optimiser.step(rate)
+        return torch.stack([loss * len(labels), hits, norm])
+
+    def _forward(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
+        clips = network_input(batch, self.train, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.name == "bf16"):
+            logits = self.model(clips)
+        loss = training_loss(logits, labels, self.train.loss, self.train.frames, self.train.label_smoothing)
+        return loss, clip_scores(logits.detach(), self.train.loss)
+
+    def _check_finite(self, value: float, epoch: int) -> None:
+        if not math.isfinite(value):
+            hint = "lower train.lr" if self.precision.name == "fp32" else "set train.precision to fp32"
+            raise CalseError(f"loss or gradient is not finite in epoch {epoch}; {hint}")
+
+    def save(self) -> None:
+        """Keep all that resuming needs; in the end, what its results are written from."""
+        parts = {"model": self.model.state_dict(), "history": self.history}
+        if not self.done:
+            parts["optimiser"] = self.optimiser.state()
+        with written_aside(self.state) as aside:
+            torch.save(parts, aside)
+
+    def restore(self) -> None:
+        """Go on from the last finished epoch of the same training, if one is kept and whole."""
+        if not is_whole(self.state):
+            return
+        os.utime(self.state)  # those used longest ago are the first to go
+        parts = torch.load(self.state, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(parts["model"])
+        self.history = parts["history"]
+        if not self.done:
+            self.optimiser.restore(parts["optimiser"])
+
+
+def is_whole(state: Path) -> bool:
+    """Say whether a kept state is there as it was written: torch itself does not look at its check sums."""
+    try:
+        with ZipFile(state) as archive:
+            return archive.testzip() is None
+    except (OSError, BadZipFile):
+        return False
+
+
+def stream_seed(seed: int, epoch: int) -> int:
+    """Return the seed of one epoch's random numbers; epoch 0 is the network's start."""
+    return int(np.random.SeedSequence([seed % 2**64, epoch]).generate_state(1, np.uint32)[0])
+
+
+def prepared_ahead(prepare: Callable[[Any], Batch], parts: Iterable[Any]) -> Iterator[Batch]:
+    """Yield `prepare(part)` of each part in turn, the next one already under way in a second thread.
+
+    No more than two are alive at once: the last one yielded is done with when the next is asked for.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        waiting = None
+        for part in parts:
+            coming = thread.submit(prepare, part)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()

@@ -1,0 +1,22 @@
+"""Has a training learned anything yet?"""
+
+import math
+
+
+def class_prior_loss(loss: str, classes: int) -> float:
+    """Return the loss of always answering with the frequency of each class: ln K for `ce`, H(1/K) for BCE, in nats."""
+    if loss == "ce":
+        return math.log(classes)
+    share = 1 / classes
+    return -share * math.log(share) - (1 - share) * math.log1p(-share) if classes > 1 else 0.0
+
+
+def plateau_warning(loss: str, value: float, classes: int) -> str | None:
+    """Return a warning when a training loss is no better than guessing by class frequency, else None."""
+    guessing = class_prior_loss(loss, classes)
+    if value < 0.97 * guessing:
+        return None
+    return (
+        f"loss {value:.4f} is no better than guessing ({guessing:.4f} for {classes} glosses): nothing is learned yet; "
+        "give it more epochs, another train.lr or train.input, or a pretrained checkpoint"
+    )

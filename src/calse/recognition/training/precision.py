@@ -1,0 +1,95 @@
+"""Which arithmetic a training uses, chosen by asking the machine and checking its answers."""
+
+import copy
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from calse.recognition.architectures.i3d import Unit
+from calse.runtime.errors import CalseError
+
+Convolution = Unit | nn.Conv3d
+TOLERANCE = 0.05  # bf16 keeps 8 bits: right gradients differ by under 1 %, wrong ones by 100 % or more
+
+
+class Precision(NamedTuple):
+    """`bf16` or `fp32`, and why."""
+
+    name: str
+    reason: str
+
+
+def choose_precision(wanted: str, model: nn.Module, frames: int, size: int, device: torch.device) -> Precision:
+    """Settle `train.precision` for clips of `frames` frames of `size` pixels.
+
+    `auto` takes bf16 where the machine computes it natively and the weight gradients of every convolution
+    agree with fp32. Raises CalseError when bf16 is asked for and they do not.
+    """
+    if wanted == "fp32":
+        return Precision("fp32", "asked for")
+    if wanted == "auto" and not has_native_bf16(device):
+        return Precision("fp32", f"no native bf16 on this {device.type}")
+    wrong = wrong_in_bf16(model, frames, size, device)
+    if wrong is None:
+        return Precision("bf16", "weight gradients agree with fp32" + ("" if wanted == "auto" else ", asked for"))
+    if wanted == "bf16":
+        raise CalseError(f"train.precision: bf16 gradients of {wrong} are wrong on this machine; set auto or fp32")
+    return Precision("fp32", f"bf16 gradients of {wrong} are wrong on this machine")
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Say whether the device multiplies bf16 in hardware."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    abilities = torch.cpu.get_capabilities()
+    return any(abilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+
+
+def wrong_in_bf16(model: nn.Module, frames: int, size: int, device: torch.device) -> str | None:
+    """Return the first convolution whose bf16 weight gradient differs from fp32, at the shapes it meets; else None."""
+    generator = torch.Generator().manual_seed(0)
+    for name, layer, shape in convolution_inputs(model, frames, size):
+        x = torch.randn(shape, generator=generator).to(device).contiguous(memory_format=torch.channels_last_3d)
+        exact = weight_gradient(layer, x, bf16=False)
+        error = (weight_gradient(layer, x, bf16=True) - exact).norm() / exact.norm()
+        if not error < TOLERANCE:  # also true of NaN
+            return name
+    return None
+
+
+def weight_gradient(layer: Convolution, x: Tensor, bf16: bool) -> Tensor:
+    """Return the gradient of a layer's weights for a fixed, uneven gradient of its convolution's output."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+        out = layer.convolve(x) if isinstance(layer, Unit) else layer(x)
+    slope = torch.linspace(0, out.numel(), out.numel(), device=x.device).sin().view(out.shape)
+    return torch.autograd.grad(out, weight_of(layer), slope.to(out.dtype))[0].float()
+
+
+def convolution_inputs(model: nn.Module, frames: int, size: int) -> Iterator[tuple[str, Convolution, tuple[int, ...]]]:
+    """Yield name, layer and input shape of each convolution of the network, equal ones once, computing nothing."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    layers = convolutions(model)
+    twin = copy.deepcopy(model).to("meta")
+    for name in layers:
+        layer = twin.get_submodule(name)
+        layer.register_forward_pre_hook(lambda _, given, name=name: shapes.__setitem__(name, tuple(given[0].shape)))
+    twin(torch.empty(1, 3, frames, size, size, device="meta"))
+    seen = set()
+    for name, layer in layers.items():
+        key = (shapes[name], weight_of(layer).shape)
+        if key not in seen:
+            seen.add(key)
+            yield name, layer, shapes[name]
+
+
+def convolutions(model: nn.Module) -> dict[str, Convolution]:
+    """Return a network's convolutions by name; I3D's units, which pad by themselves, stand for theirs."""
+    units: dict[str, Convolution] = {name: part for name, part in model.named_modules() if isinstance(part, Unit)}
+    return units or {name: part for name, part in model.named_modules() if isinstance(part, nn.Conv3d)}
+
+
+def weight_of(layer: Convolution) -> Tensor:
+    """Return a convolution's weights."""
+    return layer.conv3d.weight if isinstance(layer, Unit) else layer.weight

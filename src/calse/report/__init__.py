@@ -1,0 +1,1 @@
+"""Statistics, tables, plots and the page: what a person reads."""

@@ -1,0 +1,1 @@
+"""The report page: the whole study in one file."""

@@ -1,0 +1,36 @@
+"""What each recipe trains on, and for how long: more clips are also more steps unless they are held equal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from calse.config.params import Params
+from calse.data.paths import Layout
+from calse.data.splits import read_split
+
+
+def recipes(params: Params, layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return every recipe's sets and seeds, and for its trainings the clips and the optimiser steps."""
+    return [
+        {
+            "name": name,
+            "sets": recipe.sets,
+            "equal_steps": recipe.equal_steps,
+            "seeds": params.seeds_of(name),
+            "clips": _range(_clips(params, layout, name)),
+            "steps": _range(table.loc[table["recipe"] == name, "steps"]),
+        }
+        for name, recipe in params.recipes.items()
+    ]
+
+
+def _clips(params: Params, layout: Layout, recipe: str) -> list[int]:
+    """Count the training clips against every test source."""
+    path = layout.split(recipe)
+    return [len(read_split(path).train(source)) for source in params.test_sources] if path.is_file() else []
+
+
+def _range(counts: Iterable[int]) -> str:
+    found = sorted(set(counts))
+    return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"

@@ -1,0 +1,64 @@
+"""What the study stands on: the gate's verdicts, every parameter, the hash of everything that was made."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from calse.config.params import Params
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest
+from calse.data.paths import Layout
+from calse.runtime.files import sha256_of
+
+
+def gate(params: Params, layout: Layout) -> list[dict[str, Any]]:
+    """Return the validation gate's verdict on the glossary and on every source, as far as it was written."""
+    paths = [layout.metrics("validate") / f"{name}.json" for name in ("glossary", *params.corpus.sources)]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
+def parameters(params: Params) -> dict[str, list[tuple[str, str]]]:
+    """Return every parameter by section, named and written as `dvc exp run -S` takes it."""
+    tree = TypeAdapter(Params).dump_python(params, mode="json", by_alias=True)
+    return {section: list(_flat(section, value)) for section, value in tree.items()}
+
+
+def _flat(name: str, value: object) -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        return [pair for key, inner in value.items() for pair in _flat(f"{name}.{key}", inner)]
+    if isinstance(value, str) and value.startswith("/"):  # whoever reads the page need not know where things lie here
+        value = value.rsplit("/", 1)[-1]
+    return [(name, json.dumps(value, ensure_ascii=False))]
+
+
+def manifests(paths: dict[str, Path]) -> dict[str, list[Clip]]:
+    """Read the manifests that are there, by name."""
+    return {name: read_manifest(path) for name, path in paths.items() if path.is_file()}
+
+
+def hashes(params: Params, layout: Layout) -> list[dict[str, Any]]:
+    """Return the sha256 of manifests, splits and weights; a manifest or split holds those of its clips in turn."""
+    groups = {
+        "manifests of sources": [layout.source_manifest(name) for name in params.corpus.sources],
+        "manifests of sets": [layout.set_manifest(name) for name in params.sets],
+        "manifests of clips with the face blurred": [layout.omitted_manifest(name) for name in params.omit],
+        "splits": [layout.split(name) for name in params.recipes],
+        "swap models": [layout.swap_model(name) / "model.safetensors" for name in params.donors],
+        "trained recognisers": [
+            layout.models(recipe) / source / f"seed-{seed}.safetensors"
+            for recipe in params.recipes
+            for source in params.test_sources
+            for seed in params.seeds_of(recipe)
+        ],
+    }
+    shown = {name: [path for path in paths if path.is_file()] for name, paths in groups.items()}
+    return [
+        {
+            "name": name,
+            "files": [{"path": p.relative_to(layout.root).as_posix(), "sha256": sha256_of(p)} for p in paths],
+        }
+        for name, paths in shown.items()
+        if paths
+    ]

@@ -1,0 +1,150 @@
+"""The page's answer, its tables and its intervals."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from calse.report.page.charts import Axis, percent, points, spanning
+from calse.report.table import BASELINE, BETTER, EVEN, MEAN, TRAININGS, WORSE, in_words
+
+PANEL, LEAST_LABEL, MOST_LABEL, LETTER = 340, 60, 150, 7  # SVG units
+WORDS = {BETTER: "helps", WORSE: "harms"}
+MOST_CLAUSES = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the study found, in a headline and a few sentences."""
+
+    title: str
+    lines: list[str]
+
+
+def answer(table: pd.DataFrame, comparisons: pd.DataFrame) -> Answer:
+    """Say which recipe differs from Baseline at the smallest top-K, or that none can be told apart."""
+    k = int(table["k"].min())
+    shown = comparisons[comparisons["k"] == k]
+    if shown.empty:
+        return Answer("Nothing to compare yet", [f"The answer needs {BASELINE} and another recipe."])
+    told = shown[shown["verdict"] != EVEN]
+    found, few = _clauses(told), bool((told["about"] == TRAININGS).any())
+    title = "; ".join(found) if found else f"No recipe can be told apart from {BASELINE}"
+    if len(found) > MOST_CLAUSES:
+        title = f"{told['recipe'].nunique()} of {shown['recipe'].nunique()} recipes differ from {BASELINE}"
+        title += f" in these {TRAININGS}" if few else ""
+    lines = ["; ".join(found) + "."] if len(found) > MOST_CLAUSES else []
+    lines += [_counted(shown, k), _largest(shown)]
+    if few:
+        lines.append(
+            "Too few trainings to speak of the recipes: what another seed would change is not in these verdicts."
+        )
+    return Answer(title, lines)
+
+
+def _clauses(told: pd.DataFrame) -> list[str]:
+    """Return `AF2 helps`, `AF2 helps on SACU` where only single sources tell, or what too few trainings did."""
+    clauses = []
+    for verdict, word in WORDS.items():
+        for recipe, rows in told[told["verdict"] == verdict].groupby("recipe", sort=False):
+            means = rows[rows["test_source"] == MEAN]
+            where = "" if len(means) else f" on {', '.join(rows['test_source'])}"
+            few = ((means if len(means) else rows)["about"] == TRAININGS).any()
+            clauses.append(f"{recipe} did {in_words(verdict, TRAININGS)}{where}" if few else f"{recipe} {word}{where}")
+    return clauses
+
+
+def _counted(shown: pd.DataFrame, k: int) -> str:
+    told = int((shown["verdict"] != EVEN).sum())
+    goes = "goes" if told < 2 else "go"
+    return (
+        f"{told or 'None'} of the {len(shown)} comparisons with {BASELINE} (top-{k}, on the same clips, corrected for "
+        f"their number) {goes} beyond chance."
+    )
+
+
+def _largest(shown: pd.DataFrame) -> str:
+    """Name the largest change of the mean with its interval."""
+    means = shown[shown["test_source"] == MEAN]
+    row = (means if len(means) else shown).sort_values("delta", key=abs, kind="stable").iloc[-1]
+    return (
+        f"Largest change of the {row['test_source']}: {row['recipe']}, {points(row['delta'])} points "
+        f"(95 % interval {points(row['low'])} to {points(row['high'])})."
+    )
+
+
+def accuracies(table: pd.DataFrame, comparisons: pd.DataFrame, glosses: int) -> list[dict[str, Any]]:
+    """Return, for every top-K, its table (columns, rows of cells) and its interval panels, the mean's first.
+
+    `same` is the one accuracy that all cells share, if they do: then a table says nothing.
+    """
+    return [
+        {"k": k, "chance": min(1, k / glosses)}
+        | _rows(table[table["k"] == k], comparisons[comparisons["k"] == k])
+        | panels(comparisons[comparisons["k"] == k])
+        for k in sorted(set(table["k"]))
+    ]
+
+
+def _rows(table: pd.DataFrame, comparisons: pd.DataFrame) -> dict[str, Any]:
+    """Return one top-K's columns and rows of cells."""
+    compared, cells = _by_cell(comparisons), _by_cell(table)
+    columns, recipes = mean_first(table["test_source"]), list(dict.fromkeys(table["recipe"]))
+    rows = [{"recipe": name, "cells": [_cell(cells, compared, (name, c)) for c in columns]} for name in recipes]
+    values = {percent(value) for value in table["accuracy"]}
+    return {"columns": columns, "rows": rows, "same": values.pop() if len(values) == 1 and len(table) > 1 else None}
+
+
+def _by_cell(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    rows: list[Any] = table.to_dict("records")
+    return {(row["recipe"], row["test_source"]): row for row in rows}
+
+
+def _cell(cells: dict[Any, Any], compared: dict[Any, Any], key: tuple[str, str]) -> dict[str, Any] | None:
+    """Return what a cell of the table shows, None when nothing was measured there."""
+    if key not in cells:
+        return None
+    row = cells[key]
+    shown = {"accuracy": percent(row["accuracy"]), "low": percent(row["low"], 0), "high": percent(row["high"], 0)}
+    spread = None if pd.isna(row["seed_sd"]) else percent(row["seed_sd"])
+    change = compared.get(key)
+    if change is None:
+        return shown | {"spread": spread, "delta": None, "verdict": None}
+    return shown | {
+        "spread": spread,
+        "delta": points(change["delta"]),
+        "verdict": change["verdict"],
+        "told": in_words(change["verdict"], change["about"]),
+        "p": change["p_adjusted"],
+    }
+
+
+def mean_first(sources: Iterable[str]) -> list[str]:
+    """Return the names once each, in their order but the mean in front: it is the answer."""
+    return sorted(dict.fromkeys(sources), key=lambda name: name != MEAN)
+
+
+def panels(compared: pd.DataFrame) -> dict[str, Any]:
+    """Return the changes with their intervals, one panel a test source on a common axis in points."""
+    columns = mean_first(compared["test_source"])
+    shown = [{"name": name, "rows": compared[compared["test_source"] == name].to_dict("records")} for name in columns]
+    return {"panels": shown, "axis": _interval_axis(compared), "width": PANEL}
+
+
+def _interval_axis(compared: pd.DataFrame) -> Axis:
+    longest = max((len(name) for name in compared["recipe"]), default=0)
+    label = min(MOST_LABEL, max(LEAST_LABEL, LETTER * longest + 12))
+    return spanning([*(100 * compared["low"]), *(100 * compared["high"])], label, PANEL - 8)
+
+
+def published(changes: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return, for every top-K, the published changes with their verdicts, and how many earn each."""
+    parts = []
+    for k in sorted(set(changes["k"])):
+        rows = changes[changes["k"] == k]
+        cells, columns = _by_cell(rows), mean_first(rows["test_source"])
+        lines = [{"recipe": name, "cells": [cells[name, c] for c in columns]} for name in dict.fromkeys(rows["recipe"])]
+        counts = rows["verdict"].value_counts(sort=False).to_dict()
+        parts.append({"k": k, "columns": columns, "rows": lines, "counts": counts})
+    return parts

@@ -1,0 +1,153 @@
+"""The study's table: accuracy of every recipe against every test source, and what changed against the baseline."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from calse.report import statistics
+from calse.report.statistics import Cell, Hits, accuracy
+from calse.runtime.errors import CalseError
+
+BASELINE = "Baseline"
+MEAN = "mean"
+OMITTED = "mean, face blurred"
+SIGNIFICANT = 0.05
+BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
+RECIPES, TRAININGS = "recipes", "trainings"
+Cells = dict[tuple[str, str, int], Cell]
+
+
+def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:
+    """Count top-K hits by recipe, column of the table and k, in the order of the table; the smallest k comes first.
+
+    `predictions` has a row a prediction: recipe, test_source, test_set, seed, clip, gloss and `rank`, the 1-based
+    place of the right gloss. The column `mean` holds all sources of a recipe; `mean, face blurred` the same over the
+    clips whose `test_set` is `omitted`.
+    """
+    glosses, topk = sorted(predictions["gloss"].unique()), sorted(topk)
+    filmed, omitted = (predictions[predictions["test_set"] == name] for name in ("filmed", "omitted"))
+    cells: Cells = {}
+    for recipe in predictions["recipe"].unique():
+        for rows, mean in ((filmed, MEAN), (omitted, OMITTED)):
+            sources = list(rows[rows["recipe"] == recipe].groupby("test_source", sort=False))
+            for k in topk if sources else ():
+                parts = {source: _hits(group, k, glosses) for source, group in sources}
+                if mean == MEAN:
+                    cells |= {(recipe, source, k): [part] for source, part in parts.items()}
+                cells[recipe, mean, k] = list(parts.values())
+    return cells
+
+
+def _hits(rows: pd.DataFrame, k: int, glosses: list[str]) -> Hits:
+    counts = rows.assign(hit=rows["rank"] <= k).groupby(["gloss", "seed"])["hit"].sum().unstack("seed", fill_value=0)
+    clips = rows.groupby("gloss")["clip"].nunique()
+    return Hits(
+        counts.reindex(glosses, fill_value=0).to_numpy(np.int64), clips.reindex(glosses, fill_value=0).to_numpy()
+    )
+
+
+def accuracy_table(cells: Cells) -> pd.DataFrame:
+    """Return a row a cell: recipe, test_source, k, accuracy (0 to 1, over clips and seeds), clips, seeds, delta, low,
+    high, seed_sd.
+
+    `delta` is against Baseline on the same clips; low and high are the accuracy's 95 % interval; `seed_sd` its
+    standard deviation between seeds, empty with a single one.
+    """
+    rows = []
+    for (recipe, source, k), cell in cells.items():
+        low, high = statistics.interval(cell)
+        baseline = cells.get((BASELINE, source, k))
+        rows.append(
+            {
+                "recipe": recipe,
+                "test_source": source,
+                "k": k,
+                "accuracy": accuracy(cell),
+                "clips": sum(int(part.clips.sum()) for part in cell),
+                "seeds": cell[0].trainings,
+                "delta": change(cell, baseline) if baseline else float("nan"),
+                "low": low,
+                "high": high,
+                "seed_sd": statistics.seed_sd(cell),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def with_steps(table: pd.DataFrame, steps: dict[tuple[str, str], int]) -> pd.DataFrame:
+    """Add the column `steps`: a training's optimiser steps, by recipe and test source; for a mean their mean."""
+    means = pd.Series(steps).groupby(level=0).mean().round().astype(int)
+    cells = zip(table["recipe"], table["test_source"], strict=True)
+    return table.assign(steps=[steps.get(cell, means[cell[0]]) for cell in cells])
+
+
+def comparison_table(cells: Cells) -> pd.DataFrame:
+    """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, about, p_adjusted, verdict.
+
+    `p` is exact, by sign flips of glosses: McNemar's where a gloss has one answer. `p_adjusted` is Holm's over all the
+    comparisons of a top-K. A verdict other than `not distinguishable` needs p_adjusted below 0.05 and an interval
+    without 0. p takes the trainings as they are; a comparison is `about` recipes where there are so many that their own
+    p could fall below 0.05, else about these trainings.
+    Raises CalseError when a recipe was tested on other clips than Baseline.
+    """
+    rows = []
+    for (recipe, source, k), cell in cells.items():
+        baseline = cells.get((BASELINE, source, k))
+        if baseline is None or recipe == BASELINE:
+            continue
+        _check_paired(recipe, source, cell, baseline)
+        low, high = statistics.difference_interval(cell, baseline)
+        p = statistics.sign_flip(statistics.gloss_differences(cell, baseline))
+        about = RECIPES if statistics.least_p_over_trainings(cell, baseline) < SIGNIFICANT else TRAININGS
+        rows.append((recipe, source, k, change(cell, baseline), low, high, p, about))
+    table = pd.DataFrame(rows, columns=["recipe", "test_source", "k", "delta", "low", "high", "p", "about"])
+    table["p_adjusted"] = table.groupby("k")["p"].transform(lambda values: statistics.holm(values.to_list()))
+    judged = zip(table["delta"], table["low"], table["high"], table["p_adjusted"], strict=True)
+    return table.assign(verdict=[verdict(*row) for row in judged])
+
+
+def change(cell: Cell, baseline: Cell) -> float:
+    """Return the accuracy's change against the baseline, 0 to 1."""
+    return round(accuracy(cell) - accuracy(baseline), 9)
+
+
+def _check_paired(recipe: str, source: str, cell: Cell, baseline: Cell) -> None:
+    if [part.clips.tolist() for part in cell] != [part.clips.tolist() for part in baseline]:
+        raise CalseError(
+            f"recipe {recipe}, {source}: its test clips are not {BASELINE}'s; run: dvc repro evaluate@{recipe}"
+        )
+
+
+def verdict(delta: float, low: float, high: float, p_adjusted: float) -> str:
+    """Return what can be said of a comparison."""
+    if p_adjusted >= SIGNIFICANT or low <= 0 <= high:
+        return EVEN
+    return BETTER if delta > 0 else WORSE
+
+
+def in_words(verdict: str, about: str) -> str:
+    """Return a verdict with what it is about, where that is less than the recipes."""
+    return verdict if verdict == EVEN or about == RECIPES else f"{verdict} in these {TRAININGS}"
+
+
+def to_markdown(table: pd.DataFrame, k: int) -> str:
+    """Return one top-K: recipes as rows, test sources as columns, accuracy in percent and its change in points."""
+    table = table[table["k"] == k]
+    sources = list(dict.fromkeys(table["test_source"]))
+    values = (100 * table["accuracy"]).round(1)
+    if len(table) > 1 and values.nunique() == 1:
+        return f"top-{k}: {values.iloc[0]:.1f} everywhere\n"
+    lines = [f"| top-{k} | {' | '.join(sources)} |", f"|{'---|' * (len(sources) + 1)}"]
+    for recipe, rows in table.groupby("recipe", sort=False):
+        by_source = rows.set_index("test_source")
+        lines.append(f"| {recipe} | {' | '.join(_cell(by_source, source) for source in sources)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(rows: pd.DataFrame, source: str) -> str:
+    if source not in rows.index:
+        return ""
+    row = rows.loc[source]
+    delta = "" if row["recipe"] == BASELINE or np.isnan(row["delta"]) else f" ({100 * row['delta']:+.1f})"
+    return f"{100 * row['accuracy']:.1f}{delta}"

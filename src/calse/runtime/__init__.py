@@ -1,0 +1,1 @@
+"""How work is done, whatever it is: files, locks, processes, memory of finished items, errors."""

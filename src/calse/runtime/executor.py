@@ -1,0 +1,68 @@
+"""Work on many items at once, with progress: the one place that starts worker processes."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from calse.runtime.errors import CalseError
+from calse.runtime.lifeline import end_with_parent
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def worker_count() -> int:
+    """Return how many processes to use: CALSE_WORKERS, or one a core. Never changes a result."""
+    text = os.environ.get("CALSE_WORKERS")
+    if text is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if not text.isdigit() or int(text) < 1:
+        raise CalseError(f"CALSE_WORKERS={text!r} is not a number of processes; unset it or give 1 or more")
+    return int(text)
+
+
+def progress_bar() -> Progress:
+    """Return a progress display on stderr; without a terminal it prints its last state only."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
+
+
+def map_parallel(
+    function: Callable[[Item], Result], items: Sequence[Item], description: str, workers: int | None = None
+) -> list[Result]:
+    """Apply a picklable function to every item in worker processes and return the results in the items' order.
+
+    The first error stops the rest and is raised here; a process that was killed is a CalseError. Processes are spawned,
+    not forked: video decoders and thread pools do not survive a fork.
+    """
+    workers = min(workers or worker_count(), max(1, len(items)))
+    with progress_bar() as progress, _pool(workers) as pool:
+        task = progress.add_task(description, total=len(items))
+        try:
+            futures = [pool.submit(function, item) for item in items]
+            for future in as_completed(futures):
+                future.result()
+                progress.advance(task)
+        except BrokenProcessPool:
+            raise CalseError(f"{description}: a process was killed; out of memory? set CALSE_WORKERS=1") from None
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        return [future.result() for future in futures]

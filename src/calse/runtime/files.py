@@ -1,0 +1,235 @@
+"""Writing files and folders so that nobody ever sees a half-written one."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from calse.runtime.errors import StarvedError
+
+FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the limit of a file's size is reached",
+}
+CLOSED = {
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "operation not permitted",
+}
+FORMER = ".former"  # ends the name of the folder that keeps what is about to be replaced
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hex sha256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes its place in one step, on failure it is removed."""
+    with shortage_named(path):
+        aside = _aside(path)
+        try:
+            yield aside
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(folder: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `folder`; on success it replaces `folder`, on failure it is removed.
+
+    The former version is kept until the new one stands. A kill between the two steps leaves it beside its place, and
+    the next call, or `calse unlock`, puts it back.
+    """
+    with shortage_named(folder):
+        aside = _aside(folder)
+        former = _former_of(aside)
+        try:
+            aside.mkdir()
+            yield aside
+            _replace_folder(folder, aside, former)
+        finally:
+            put_back(former)
+            _remove(aside)
+
+
+@contextmanager
+def folder_for_now(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that only the user may read; it is removed, after a kill at the next one."""
+    with shortage_named(path):
+        folder = _aside(path)
+        try:
+            folder.mkdir(mode=0o700)
+            yield folder
+        finally:
+            _remove(folder)
+
+
+@contextmanager
+def shortage_named(path: Path) -> Iterator[None]:
+    """Turn what the system says of a full or closed disk into one line that names the file and what is left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL | CLOSED:
+            raise
+        named = error.filename2 or error.filename or ".part"  # of a copy its target
+        where = path if ".part" in str(named) else named
+        if error.errno in CLOSED:
+            raise StarvedError(f"{where}: {CLOSED[error.errno]}; allow it, then run the same command again") from None
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free / 1e6
+        raise StarvedError(
+            f"{where}: {FULL[error.errno]} ({free:.1f} MB are free in {path.parent}); "
+            "make room, then run the same command again"
+        ) from None
+
+
+@contextmanager
+def locked(path: Path, patience: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file, which the system lets go however this process ends; `waiting` is called when it is not free.
+
+    Raises TimeoutError when another process holds it for more than `patience` seconds.
+    """
+    deadline, told = time.monotonic() + patience, False
+    while (file := _lock(path)) is None:
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"another process holds {path}")
+        if not told:
+            waiting()
+            told = True
+        time.sleep(0.1)
+    with file:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> IO[str] | None:
+    """Return the open lock file when it could be had; one that its former holder has removed counts for nothing."""
+    with shortage_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    file.close()
+    return None
+
+
+def _aside(path: Path) -> Path:
+    """Return a free temporary name beside `path`, whose folder is made; what killed processes left there is swept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.absolute())
+    aside = path.with_name(f".{path.stem[:40]}.{_host()}-{os.getpid()}.part{path.suffix}")
+    put_back(_former_of(aside))
+    _remove(aside)
+    return aside
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes of this host left in a folder; once a process, for a folder may hold many files."""
+    for left in list(folder.iterdir()):
+        owner = re.search(rf"^\..*\.{_host()}-(\d+)\.part", left.name)
+        if owner and int(owner[1]) != os.getpid() and not _runs(int(owner[1])):
+            with suppress(FileNotFoundError):  # another process sweeps here too
+                put_back(left) if left.name.endswith(FORMER) else _remove(left)
+
+
+@cache
+def _host() -> str:
+    """Return a mark of this host and its process namespace: on a shared disk a process id means nothing elsewhere."""
+    space = Path("/proc/self/ns/pid")
+    number = space.stat().st_ino if space.exists() else 0
+    return hashlib.sha256(f"{socket.gethostname()} {number}".encode()).hexdigest()[:8]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _former_of(aside: Path) -> Path:
+    """Return the folder that keeps, under its own name, what a new folder is about to replace."""
+    return aside.with_name(f"{aside.name}{FORMER}")
+
+
+def _replace_folder(folder: Path, aside: Path, former: Path) -> None:
+    """Move `folder` into `former` and `aside` into its place; again when another process was quicker in between."""
+    while True:
+        if os.path.lexists(folder):
+            former.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(folder, former / folder.name)
+        if _moved(aside, folder):
+            return
+        put_back(former)
+
+
+def put_back(former: Path) -> bool:
+    """Move a folder that nothing has replaced back into its place and say so; one that was replaced is removed."""
+    back = False
+    if former.is_dir():
+        for old in list(former.iterdir()):
+            back = _moved(old, former.with_name(old.name))
+        gone = former.with_name(former.name.removesuffix(FORMER) + ".gone")  # half of a folder must not come back
+        _remove(gone)
+        os.replace(former, gone)
+        _remove(gone)
+    return back
+
+
+def _moved(source: Path, place: Path) -> bool:
+    """Rename a folder and say so, unless another one stands in that place."""
+    if os.path.lexists(place):
+        return False
+    try:
+        os.replace(source, place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one step."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write readable JSON in one step: sorted keys, so that equal values give equal bytes."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

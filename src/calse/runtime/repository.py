@@ -1,0 +1,30 @@
+"""The main repository: where the MLflow store and the scratch folder lie, which outlive DVC's temporary workspaces."""
+
+import os
+from pathlib import Path
+
+_HERE: list[str] = []  # where the user stands, seen from the root, once a command has gone there
+
+
+def enter_root() -> None:
+    """Go to the root of the repository that the user stands in, as git and dvc do; outside of any, stay."""
+    start = Path.cwd()
+    root = next((folder for folder in (start, *start.parents) if (folder / "dvc.yaml").is_file()), start)
+    if root != start:
+        os.chdir(root)
+        _HERE[:] = [start.relative_to(root).as_posix()]
+
+
+def from_root(path: str) -> Path:
+    """Return a path that the user gave, which is meant from where they stand, as it is seen from the root."""
+    return Path(*_HERE, path)
+
+
+def main_repository() -> Path:
+    """Return the absolute root of the main repository, also from inside a temporary DVC workspace."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
+def scratch() -> Path:
+    """Return the folder for what can always be made again: decoded frames, resumable training states."""
+    return main_repository() / ".scratch"

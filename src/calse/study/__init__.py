@@ -1,1 +1,0 @@
-"""What is trained on what, and what a person reads in the end."""

@@ -1,0 +1,1 @@
+"""Clips of ours: written to equal bytes, read without doubt."""

@@ -1,0 +1,1 @@
+"""Videos from elsewhere: copied and decoded where they can do no harm."""

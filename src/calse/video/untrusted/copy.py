@@ -1,0 +1,80 @@
+"""A safe copy of a stranger's video: our codec, square pixels, even sides; every frame stays, and so does its time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calse.runtime.errors import CalseError, StarvedError
+from calse.video.ours.encode import write_video
+from calse.video.ours.planes import resized
+from calse.video.untrusted.decode import iterate_frames, probe
+from calse.video.untrusted.normalise import fitted_size
+from calse.video.untrusted.sandbox import Refused, map_sandboxed
+
+LOSSLESS = 0  # the result is encoded once more, and only that may lose
+MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
+STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A stranger's video and where a safe copy of it goes."""
+
+    video: Path
+    copy: Path
+
+
+@dataclass(frozen=True)
+class Times:
+    """When the frames of a video are on screen: the seconds at which each starts and, one more, the last one ends.
+
+    `fps` is the rate, in the mean where it is not `constant`.
+    """
+
+    seconds: tuple[float, ...]
+    fps: float
+    constant: bool
+
+
+def copy_videos(videos: list[Foreign], seconds: float) -> list[Times | Refused]:
+    """Copy videos in processes that may die, each within so many seconds; return their times, or why they are refused.
+
+    Only the pixels of a copy count: its own rate is any.
+    """
+    return map_sandboxed(safe_copy, videos, "read", seconds)
+
+
+def safe_copy(job: Foreign) -> Times:
+    """Decode a video and write its copy. Raises CalseError saying what is wrong with it."""
+    seconds: list[float] = []
+    try:
+        fps = probe(job.video).fps
+        write_video(job.copy, _square_pixels(job.video, seconds), fps, qp=LOSSLESS)
+    except StarvedError:
+        raise
+    except CalseError as error:
+        raise CalseError(str(error).removeprefix(f"{job.video}: ").removeprefix(f"{job.copy}: ")) from None
+    constant = all(abs(time - number / fps) < STEADY for number, time in enumerate(seconds))
+    return Times(tuple(seconds), fps if constant else (len(seconds) - 1) / seconds[-1], constant)
+
+
+def _square_pixels(video: Path, seconds: list[float]) -> Iterator[np.ndarray]:
+    """Yield frames with square pixels and even sides: an odd one gets its last line twice.
+
+    `seconds` is filled with the times at which they start and, at the end, the last one ends.
+    """
+    memory, end = 0, 0.0
+    for frame in iterate_frames(video):
+        image = frame.image
+        seconds.append(frame.seconds)
+        end = frame.seconds + frame.duration
+        memory += image.nbytes
+        if memory > MEMORY:
+            raise CalseError(f"its frames take more than {MEMORY // 2**30} GiB; cut it into parts")
+        if frame.pixel_aspect != 1:
+            height, width = image.shape[:2]
+            image = resized(image, fitted_size(width, height, frame.pixel_aspect, min(height, width)))
+        yield np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
+    seconds.append(end)

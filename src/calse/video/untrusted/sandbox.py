@@ -1,0 +1,191 @@
+"""Work on files from strangers in processes that may die: a hostile file costs one clip, never the run."""
+
+import multiprocessing
+import queue
+import resource
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from calse.runtime.errors import CalseError, StarvedError, lacks_memory
+from calse.runtime.executor import progress_bar, worker_count
+from calse.runtime.lifeline import end_with_parent
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MEMORY = 2 * 1024**3  # bytes one file may take: 4K video needs a tenth
+HANGS = 10  # how many times its CPU time a file may take by the clock: others use this machine too
+FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # no decoder dies of these by itself
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An item whose work failed, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """What may be the fault of a process that has served others: its memory is in pieces, or used up."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Bug:
+    """An error that is ours and not the file's."""
+
+    text: str
+
+
+def map_sandboxed(
+    function: Callable[[Item], Result], items: Sequence[Item], description: str, seconds: float
+) -> list[Result | Refused]:
+    """Apply a picklable function to every item in killable processes; return results in the items' order.
+
+    An item gives Refused when the function raises CalseError, takes over `seconds` of CPU time or HANGS times that by
+    the clock, over MEMORY bytes, or brings its process down; the others go on. Processes serve many items and start
+    anew after a death; only a new one may refuse an item for its memory or its death. Raises StarvedError when somebody
+    else ended a process: the file may be sound.
+    """
+    cells = [_Cell(function, seconds) for _ in range(max(1, min(worker_count(), len(items))))]
+    free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
+    for cell in cells:
+        free.put(cell)
+
+    def run(item: Item) -> Result | Refused:
+        """Apply the function in a free process."""
+        cell = free.get()
+        try:
+            return cell.run(item)
+        finally:
+            free.put(cell)
+
+    try:
+        with progress_bar() as progress, ThreadPoolExecutor(len(cells)) as threads:
+            try:
+                answers = [threads.submit(run, item) for item in items]
+                return [answer.result() for answer in progress.track(answers, description=description)]
+            except BaseException:  # let the threads go: they wait for these processes
+                threads.shutdown(wait=False, cancel_futures=True)
+                for cell in cells:
+                    cell.kill()
+                raise
+    finally:
+        for cell in cells:
+            cell.stop()
+
+
+class _Cell(Generic[Item, Result]):
+    """One process and the pipe to it, started when first needed."""
+
+    def __init__(self, function: Callable[[Item], Result], seconds: float) -> None:
+        self._function, self._seconds = function, seconds
+        self._process: multiprocessing.process.BaseProcess | None = None
+
+    def run(self, item: Item) -> Result | Refused:
+        """Return the answer of the process, or why there is none."""
+        served_others = self._process is not None and self._process.is_alive()
+        answer = self._ask(item)
+        if served_others and isinstance(answer, _Failed):
+            self.stop()
+            answer = self._ask(item)
+        if isinstance(answer, StarvedError):
+            raise answer
+        if isinstance(answer, _Bug):
+            raise RuntimeError(answer.text)
+        return Refused(answer.reason) if isinstance(answer, _Failed) else answer
+
+    def _ask(self, item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
+        """Send an item to the process, started when none is alive, and return what it answers or why it died."""
+        if self._process is None or not self._process.is_alive():
+            self._start()
+        try:
+            self._pipe.send(item)
+            return self._pipe.recv()  # type: ignore[no-any-return]
+        except (EOFError, OSError):
+            return self._cause_of_death()
+
+    def kill(self) -> None:
+        """End the process under the thread that waits for its answer."""
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def stop(self) -> None:
+        """End the process and forget it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._process = None
+
+    def _start(self) -> None:
+        self.stop()
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._function, self._seconds), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _cause_of_death(self) -> Refused | _Failed:
+        assert self._process is not None
+        self._process.join(5)
+        code = self._process.exitcode
+        self.stop()
+        if code == -signal.SIGPROF:
+            return Refused(f"took over {self._seconds:g} seconds of CPU time")
+        if code == -signal.SIGALRM:
+            return Refused(f"did not end within {HANGS * self._seconds:g} seconds")
+        if code in FROM_OUTSIDE:
+            raise StarvedError("a process that reads videos was killed; out of memory? set CALSE_WORKERS=1")
+        how = signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
+        return _Failed(f"brought its decoder down ({how})")
+
+
+def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
+    """Answer items until the pipe closes. The timers' default is to kill, in native code too."""
+    end_with_parent()
+    _limit_memory()
+    with suppress(EOFError):
+        while True:
+            item = pipe.recv()
+            _set_timers(seconds)
+            answer = _answer(function, item)
+            _set_timers(0)
+            pipe.send(answer)
+
+
+def _set_timers(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
+
+
+def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
+    try:
+        return function(item)
+    except StarvedError as error:
+        return error
+    except CalseError as error:
+        return Refused(str(error))
+    except Exception as error:
+        if lacks_memory(error):
+            return _Failed(f"takes over {MEMORY // 1024**3} GiB of memory")
+        return _Bug(traceback.format_exc())
+
+
+def _limit_memory() -> None:
+    """Bound the address space to what the process has now and MEMORY more, where the system can."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        limit = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))

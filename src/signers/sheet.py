@@ -1,0 +1,36 @@
+"""A picture of the corpus: sources side by side, one gloss a row. `python -m signers.sheet FILE.png`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from signers.film import film
+from signers.glosses import Gloss, glosses
+from signers.scene import Studio
+from signers.signers import DONORS, SOURCES
+from signers.take import rng_of
+
+SHOWN = ("HOLA", "CASA")
+
+
+def middle_frame(studio: Studio, gloss: Gloss, side: int, when: float) -> np.ndarray:
+    """Return the frame at a share of a clip, cut to a square of `side` pixels."""
+    frames = [frame for frame, _ in film(studio, gloss, side, rng_of("sheet", gloss.name))]
+    frame = frames[round(when * (len(frames) - 1))]
+    left = (frame.shape[1] - side) // 2
+    return frame[:, left : left + side]
+
+
+def contact_sheet(signs: Sequence[Gloss], side: int, when: float = 0.5) -> np.ndarray:
+    """Return one frame of every sign (rows) by every studio and donor (columns), H x W x 3 uint8 RGB."""
+    studios = [studio for takes in SOURCES.values() for studio in takes] + list(DONORS.values())
+    columns = [np.concatenate([middle_frame(studio, gloss, side, when) for gloss in signs]) for studio in studios]
+    return np.concatenate(columns, 1)
+
+
+if __name__ == "__main__":
+    picture = contact_sheet([gloss for gloss in glosses(24) if gloss.name in SHOWN], side=134)
+    cv2.imwrite(str(Path(sys.argv[1])), picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
