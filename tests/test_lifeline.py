@@ -14,7 +14,7 @@ from calse.runtime.files import locked
 
 STAGE = """
 import os, signal, sys, time
-from calse import lifeline
+from calse.runtime import lifeline
 from calse.runtime.lifeline import end_with_dvc
 lifeline.GRACE = 0.5
 signal.signal(signal.SIGTERM, lambda *_: (print("stopped", flush=True), "DEAF" in os.environ or sys.exit(0)))
