@@ -239,7 +239,7 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
     assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
     assert model.metadata.run_id == runs()["AF1-SACU-1"].info.run_id
     assert verify() == ([], [])
-    monkeypatch.setattr("calse.evaluation.evaluate.predict", lambda *_: [(None, np.random.default_rng().random(2))])
+    monkeypatch.setattr("calse.recognition.inference.predict", lambda *_: [(None, np.random.default_rng().random(2))])
     with pytest.raises(CalseError, match="answers otherwise"):
         promote(Layout(), "AF1-SACU-1", None)
     assert [found.version for found in client().search_model_versions("name='toy-AF1'")] == [1]

@@ -397,7 +397,8 @@ def test_a_checkpoint_of_another_split_is_not_evaluated():
 MANY = """
 import resource, sys
 from dataclasses import asdict, replace
-from calse.data.clips import COLUMNS, write_rows
+from calse.data.clips import COLUMNS
+from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.evaluation.evaluate import evaluate
 from calse.recognition.launch.train import train
@@ -420,7 +421,7 @@ if __name__ == "__main__":
 
 def test_more_clips_and_larger_batches_than_a_process_may_have_files_open(tmp_path: Path):
     (tmp_path / "many.py").write_text(MANY)
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(frames_cache.__file__).parents[2])])
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(frames_cache.__file__).parents[3])])
     environment = os.environ | {"PYTHONPATH": path, "DVC_ROOT": str(tmp_path), "CALSE_WORKERS": "1"}
     done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
