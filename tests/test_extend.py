@@ -1,0 +1,85 @@
+"""docs/extend.md executed as written: its blocks go into a copy of the repository, and a real study is run there."""
+
+import filecmp
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+yaml = YAML(typ="safe", pure=True)
+PAGE = Path("docs/extend.md")
+BLOCK = re.compile(r"^#+ .*`(?P<path>[\w./-]+)`\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+# The smallest study: two glosses, two sources, no faces.
+STUDY = {
+    "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
+    "corpus": {"glosses": 2, "sources": dict.fromkeys(("DILSE", "DONOR-1", "DONOR-2", "DONOR-3"))},
+    "ingest": {"short_side": 64},
+    "validate": {"min_side": 32},
+    "face-models": [],
+    "faces": {"sources": []},
+    "omit": [],
+    "donors": [],
+    "swap": dict.fromkeys(("DF-1", "DF-2", "DF-3")),
+    "affine": dict.fromkeys(("AF1", "AF2")),
+    "recipes": dict.fromkeys(("DF1", "AF1", "AF2", "DF2", "DF1-AF1", "DF1-AF2")),
+    "test_sources": ["SACU"],
+    "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 1, "batch": 6, "precision": "fp32"},
+    "evaluate": {"topk": [1, 2]},
+}
+
+
+def blocks():
+    """The path, language and text of every block of the page, in its order."""
+    return [match.groups() for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+
+
+def changed(tree, changes):
+    """A tree of parameters with some changed, those that are None left out."""
+    for key, value in changes.items():
+        if value is None:
+            tree.pop(key)
+        elif isinstance(value, dict):
+            changed(tree.setdefault(key, {}), value)
+        else:
+            tree[key] = value
+    return tree
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study with everything that the page adds, rebuilt by one `dvc repro`."""
+    root = tmp_path_factory.mktemp("study")
+    for name in ("src", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(name, root / name) if Path(name).is_dir() else shutil.copy(name, root / name)
+    for folder in ("metrics/swap", "metrics/omit", "data/manifests/omitted"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / ".gitkeep").touch()
+    params = changed(yaml.load(Path("presets/synthetic.yaml")), STUDY)
+    for path, language, text in blocks():
+        if language == "yaml":
+            params = changed(params, yaml.load(text))
+        else:
+            with (root / path).open("a", encoding="utf-8") as file:
+                file.write(text)
+    with (root / "params.yaml").open("w") as file:
+        yaml.dump(params, file)
+    beside = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "2"}
+    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
+        environment.pop(name, None)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    done = subprocess.run(["dvc", "repro"], cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root
+
+
+def test_nothing_but_what_the_page_names_was_changed(study):
+    theirs = {path.relative_to(study).as_posix() for path in (study / "src").rglob("*.py")}
+    differing = {name for name in theirs if not (Path(name).is_file() and filecmp.cmp(name, study / name, False))}
+    assert differing == {path for path, language, _ in blocks() if language == "python"}
