@@ -117,6 +117,11 @@ def test_doors_open_one_way(path):
         assert not {file for file in others if {here, room(file)} <= STRANGERS}
 
 
+def test_tests_lie_in_the_room_they_test():
+    folders = {path.parent for path in Path("tests").rglob("test_*.py")} - {Path("tests")}
+    assert {str(folder.relative_to("tests")) for folder in folders} <= {*ROOMS, "signers"}
+
+
 def test_an_init_holds_no_code():
     full = {path for path in SOURCE.rglob("__init__.py") if len(ast.parse(path.read_text()).body) > 1}
     assert not full

@@ -89,3 +89,8 @@ def _make_clip(layout: Layout, source: str, gloss: str, take: int) -> Clip:
     return Clip(
         name, gloss, source, source, take, "", "", str(path), sha256_of(layout.root / path), "", 48, 48, 25, 12, "{}"
     )
+
+
+def ramp() -> np.ndarray:
+    """12 frames of 40 x 36 in which every value tells its place."""
+    return (np.arange(12 * 40 * 36 * 3, dtype=np.int64) * 7 % 251).astype(np.uint8).reshape(12, 40, 36, 3)

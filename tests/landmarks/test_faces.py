@@ -26,7 +26,7 @@ from calse.runtime.errors import CalseError
 from faces import FACES, filmed, with_models, write_clip
 from signers.signers import DONORS, SOURCES
 
-PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
+PARAMS = read_params(Path(__file__).parents[2] / "presets/synthetic.yaml")
 # Mesh points of the landmarker against the labels of the synthetic signers.
 SAME_POINTS = {"nose": 1, "mouth_right": 61, "mouth_left": 291, "chin": 152, "brow_right": 105, "brow_left": 334}
 

@@ -17,8 +17,7 @@ from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import jobs_of
 from calse.recognition.training.precision import convolution_inputs, weight_gradient
 from calse.runtime.errors import CalseError
-from test_clip_input import ramp
-from toys import make_repository, toy_params
+from toys import make_repository, ramp, toy_params
 
 SMALLEST = {"i3d": (9, 32), "r2plus1d_18": (9, 32), "s3d": (13, 32), "swin3d_t": (9, 32)}
 TORCHVISIONS = [name for name in RECOGNISERS if name != "i3d"]

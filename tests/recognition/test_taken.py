@@ -18,7 +18,7 @@ from calse.data.splits import read_split
 from calse.recognition.training.jobs import fingerprint
 from toys import make_repository, on_cpu, toy_tree
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BOTH = [("SACU", "1"), ("SACU", "2"), ("STS", "1"), ("STS", "2")]
 DVC = ("dvc", "repro", "-s", "train@Baseline")
 TRAIN = (sys.executable, "-m", "calse", "train", "Baseline")

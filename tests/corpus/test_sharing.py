@@ -15,7 +15,7 @@ from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from videos import small_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARAMS = small_params(sources=("SACU", "STS"))
 KEPT = Source("public", 1, "CC BY-NC 4.0", "signed 2026, research only", share=False)
 

@@ -39,7 +39,7 @@ FOLDERS = [*SOURCES, *DONORS]
 
 
 def small_params() -> Params:
-    return replace(read_params(Path(__file__).parents[1] / "presets/synthetic.yaml"), synthesise={"tiny": SMALL})
+    return replace(read_params(Path(__file__).parents[2] / "presets/synthetic.yaml"), synthesise={"tiny": SMALL})
 
 
 @pytest.fixture(scope="module")

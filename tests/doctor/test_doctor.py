@@ -21,7 +21,7 @@ from calse.landmarks.models import MODELS
 from calse.runtime.errors import CalseError
 from calse.video.ours import encode
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARAMS = read_params(ROOT / "presets/synthetic.yaml")
 
 

@@ -23,7 +23,7 @@ from calse.recognition.input.views import batch_of, crop_corner, sample_frames
 from calse.runtime.errors import CalseError
 from calse.runtime.memo import PACKAGE, code
 from calse.video.ours.read import read_frames
-from toys import make_repository, toy_params
+from toys import make_repository, ramp, toy_params
 
 CPU = torch.device("cpu")
 
@@ -54,11 +54,6 @@ def test_crops_are_central_in_evaluation_and_everywhere_in_training():
     rng = np.random.default_rng(0)
     corners = {crop_corner(34, 34, 32, rng) for _ in range(200)}
     assert corners == {(row, column) for row in range(3) for column in range(3)}
-
-
-def ramp() -> np.ndarray:
-    """12 frames of 40 x 36 in which every value tells its place."""
-    return (np.arange(12 * 40 * 36 * 3, dtype=np.int64) * 7 % 251).astype(np.uint8).reshape(12, 40, 36, 3)
 
 
 def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():

@@ -277,7 +277,7 @@ if __name__ == "__main__":
 def test_no_worker_outlives_its_parent(tmp_path: Path):
     script = tmp_path / "endless.py"
     script.write_text(ENDLESS)
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([*map(str, Path(__file__).parents[:2]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path}
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout
@@ -421,7 +421,7 @@ if __name__ == "__main__":
 
 def test_more_clips_and_larger_batches_than_a_process_may_have_files_open(tmp_path: Path):
     (tmp_path / "many.py").write_text(MANY)
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(frames_cache.__file__).parents[3])])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(frames_cache.__file__).parents[3])])
     environment = os.environ | {"PYTHONPATH": path, "DVC_ROOT": str(tmp_path), "CALSE_WORKERS": "1"}
     done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

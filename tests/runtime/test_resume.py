@@ -21,7 +21,7 @@ from calse.runtime.files import sha256_of
 from calse.runtime.memo import resumable
 from videos import write_clip
 
-PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
+PARAMS = read_params(Path(__file__).parents[2] / "presets/synthetic.yaml")
 ALL = replace(PARAMS, affine={"AF1": replace(PARAMS.affine["AF1"], clips_per_gloss=None)})
 STAGE = """
 import os, signal, sys
