@@ -57,7 +57,7 @@ def test_the_study_preset_holds_the_published_settings():
         ("recipes.Twice", ["AF1", "AF1"], "recipes.Twice"),
         ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is not a public source"),
         ("ingest", None, "ingest"),
-        ("swap.DF-1.of", "public", "swap.DF-1.of: a model that swaps public clips has seen the test clips"),
+        ("swap.DF-1.of", "interpreter", "swap.DF-1.of: no such parameter; delete it"),
         ("corpus.sources.mean", DONOR, "corpus.sources.mean: tables have a column or row of that name"),
         ("corpus.sources.take", DONOR, "corpus.sources.take: "),
         ("corpus.sources.glossary", DONOR, "corpus.sources.glossary: "),

@@ -26,7 +26,7 @@ from calse.video.untrusted.decode import probe
 from faces import FACES, filmed, with_models
 from signers.signers import DONORS, SOURCES
 
-SWAP = {"donor": "DONOR-1", "of": "interpreter", "clips_per_gloss": None, "seed": 3, "erode": 0.03, "feather": 0.08}
+SWAP = {"donor": "DONOR-1", "clips_per_gloss": None, "seed": 3, "erode": 0.03, "feather": 0.08}
 SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 
 

@@ -28,7 +28,7 @@ from calse.video.ours.read import read_frames
 from cartoons import PEOPLE, SIDE, TRAIN, any_network, cartoon, flat_hand, openings
 
 PRESET = Path(__file__).parents[2] / "presets/synthetic.yaml"
-SET = SwapSet("DONOR-1", "interpreter", None, 1, 0.02, 0.1, 0.0, 0.5, 0.5)
+SET = SwapSet("DONOR-1", None, 1, 0.02, 0.1, 0.0, 0.5, 0.5)
 
 
 def test_nothing_moves_outside_the_face_and_a_hand_in_front_survives():

@@ -44,11 +44,6 @@ def check_names(params: "Params", path: Path) -> None:
         )
     for set_name, swap_set in params.swap.items():
         _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
-        if swap_set.of == "public":
-            raise CalseError(
-                f"{path}: swap.{set_name}.of: a model that swaps public clips has seen the test clips of a fold; "
-                "set interpreter"
-            )
         if set_name in params.affine:
             raise CalseError(f"{path}: swap.{set_name}: an affine set has that name already; choose another")
     for name, recipe in params.recipes.items():

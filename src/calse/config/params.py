@@ -131,7 +131,7 @@ def _plain(kind: str, message: str) -> str:
     if kind == "missing":
         return "this parameter is missing"
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "no such parameter; see the names in presets/synthetic.yaml"
+        return "no such parameter; delete it, or see the names in presets/synthetic.yaml"
     return message[0].lower() + message[1:]
 
 

@@ -133,15 +133,14 @@ class SwapTrain:
 
 @dataclass(frozen=True, config=STRICT)
 class SwapSet:
-    """One face-swapped set: whose face goes onto which clips.
+    """One face-swapped set: whose face goes onto which clips of `swap-train.signers`.
 
-    `of` and `clips_per_gloss` choose clips as an affine set does. Erosion and feather of the mask are shares of
+    `clips_per_gloss` and `seed` choose clips as an affine set does. Erosion and feather of the mask are shares of
     the face's width, `smoothing` is the half-life of the alignment filter in frames (0: none). `min_moved` and
     `min_kept` are the set's thresholds: share of frames nearer to the donor, correlation of the expression.
     """
 
     donor: Name
-    of: Literal["public", "interpreter"]
     clips_per_gloss: Positive | None
     seed: Seed
     erode: Share

@@ -12,7 +12,6 @@ from calse.data.paths import Layout
 from calse.faceswap.quality.compare import FeatureKept, Figures, compare, mean_kept
 from calse.faceswap.quality.expression import FEATURES
 from calse.faceswap.quality.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
-from calse.faceswap.quality.truth import Agreement, agreement, read_truth
 from calse.landmarks.following import load_networks
 from calse.landmarks.track import Floats, read_track
 from calse.runtime.errors import CalseError
@@ -30,7 +29,6 @@ class Job:
     parent: Clip
     layout: Layout
     settings: Faces
-    corpus: str
     sampled: int
     seed: int
 
@@ -52,7 +50,6 @@ class Assessed:
     clip: str
     signer: str
     figures: Figures
-    truth: dict[str, Agreement]
     before: Floats
     after: Floats
 
@@ -79,7 +76,7 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
 def _jobs(params: Params, layout: Layout, swap: SwapSet, clips: list[Clip]) -> list[Job]:
     sources = sorted({clip.source for clip in clips})
     parents = {clip.clip: clip for source in sources for clip in read_manifest(layout.source_manifest(source))}
-    rest: dict[str, Any] = {"layout": layout, "settings": params.faces, "corpus": params.corpus.name, "seed": swap.seed}
+    rest: dict[str, Any] = {"layout": layout, "settings": params.faces, "seed": swap.seed}
     counts = quotas([clip.clip for clip in clips], FRAMES, swap.seed)
     return [Job(clip, parents[clip.parent], sampled=count, **rest) for clip, count in zip(clips, counts, strict=True)]
 
@@ -107,12 +104,10 @@ def assess_clip(job: Job) -> Assessed | None:
     if not both.any():
         return None
     numbers = sample(both, job.sampled, job.clip.clip, job.seed)
-    truth = read_truth(job.layout, job.corpus, job.parent)
     return Assessed(
         clip=job.clip.clip,
         signer=job.parent.signer,
         figures=found.figures(),
-        truth={} if truth is None else agreement(truth, found.original, found.swapped),
         before=embed_frames(job.layout, original, track.landmarks, numbers),
         after=embed_frames(job.layout, swapped, found.landmarks, numbers),
     )
@@ -143,7 +138,6 @@ def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
         "expression": {name: _rounded(row) | {"clips": count} for name, (row, count) in expression.items()},
         "kept": None if kept is None else round(kept, DIGITS),
         "least_kept": _least_kept(assessed),
-        "truth": _truth(assessed),
         "not_measured": {"lpips": "its weights are in no package; PSNR and SSIM of the face stand in"},
     }
 
@@ -164,16 +158,7 @@ def _least_kept(assessed: list[Assessed]) -> list[str]:
     return sorted((name for name in scores if scores[name] is not None), key=lambda name: (scores[name], name))[:3]
 
 
-def _truth(assessed: list[Assessed]) -> dict[str, dict[str, float]]:
-    """Return the median agreement with the truth, where there is one."""
-    table = {}
-    for name in sorted({name for one in assessed for name in one.truth}):
-        rows = [one.truth[name] for one in assessed if name in one.truth]
-        table[name] = _rounded(Agreement(*np.median(rows, axis=0).tolist())) | {"clips": len(rows)}
-    return table
-
-
-def _rounded(row: FeatureKept | Agreement) -> dict[str, float]:
+def _rounded(row: FeatureKept) -> dict[str, float]:
     return {name: round(value, DIGITS) for name, value in row._asdict().items()}
 
 

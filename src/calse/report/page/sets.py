@@ -30,7 +30,8 @@ def sets(
     cards = []
     for name, settings in params.sets.items():
         if name in made:
-            card = {"name": name, "clips": len(made[name]), "settings": as_dict(settings), "kind": _kind(settings)}
+            kind = _kind(settings, params.swap_train.signers)
+            card = {"name": name, "clips": len(made[name]), "settings": as_dict(settings), "kind": kind}
             card["recipes"] = [recipe for recipe, used in params.recipes.items() if name in used.sets]
             if isinstance(settings, SwapSet):
                 people = {settings.donor, *(clip.source for clip in made[name])}
@@ -41,9 +42,9 @@ def sets(
     return cards
 
 
-def _kind(settings: AffineSet | SwapSet) -> str:
+def _kind(settings: AffineSet | SwapSet, signers: str) -> str:
     if isinstance(settings, SwapSet):
-        return f"{settings.of} clips with the face of {settings.donor}"
+        return f"{signers} clips with the face of {settings.donor}"
     return f"affine copies of {settings.of} clips"
 
 
