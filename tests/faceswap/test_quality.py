@@ -145,7 +145,7 @@ def few_frames(monkeypatch):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """The interpreter's clip, its frames, those of its perfect swap (the donor doing the same), what is true of them."""
+    """The interpreter's clip, its frames, those of its perfect swap (the donor doing the same), and their truth."""
     layout = with_models(tmp_path_factory.mktemp("repository"))
     studio, donor = SOURCES["INTERPRETER"][0], DONORS["DONOR-1"]
     frames, truth = filmed(studio, studio, "NO")
@@ -177,7 +177,7 @@ def test_a_perfect_swap_passes(world):
 
 
 def test_what_is_measured_in_a_face_follows_what_the_signer_truly_does(world):
-    """Synthetic signers know how far their jaw is open and their brows are raised; a study of people has no such data."""
+    """Of synthetic signers it is known how far the jaw is open and the brows are raised; of people it is not."""
     layout, clip, frames, swapped, truth = world
     track = read_track(layout.faces(clip.source) / f"{clip.clip}.face")
     found = compare(frames, swapped, track, load_networks(layout), params().faces)
