@@ -1,6 +1,7 @@
 """The house rules that keep stages skippable and rooms apart, read off the code itself."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,34 @@ def test_doors_open_one_way(path):
 def test_tests_lie_in_the_room_they_test():
     folders = {path.parent for path in Path("tests").rglob("test_*.py")} - {Path("tests")}
     assert {str(folder.relative_to("tests")) for folder in folders} <= {*ROOMS, "signers"}
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_imports():
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", Path("docs/architecture.md").read_text(encoding="utf-8"), re.M))
+    files = [path for path in SOURCE.rglob("*.py") if room(path) in ROOMS[:-1]]
+    real = {(room(path), room(file)) for path in files for file in imports_of(path)}
+    real = {(here, there) for here, there in real if here != there and (here != "config" or there == "runtime")}
+    assert drawn <= real
+    reached = drawn
+    while more := {(a, d) for a, b in reached for c, d in drawn if b == c} - reached:
+        reached = reached | more
+    assert real <= reached
+
+
+@pytest.mark.parametrize("page", [*Path().glob("*.md"), *Path("docs").glob("*.md")], ids=str)
+def test_what_a_page_links_to_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    targets = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_the_readme_shows_the_rooms_as_they_are():
+    layout = Path("README.md").read_text(encoding="utf-8").split("## Layout")[1].split("```")[1]
+    names = [(line.startswith(" "), line.split("   ")[0].split() or line.split()[:1]) for line in layout.splitlines()]
+    shown = [SOURCE / "calse" / name if inside else Path(name) for inside, some in names for name in some]
+    made = {Path(name) for name in ("models", "metrics", "data")}
+    assert not [path for path in shown if not path.exists() and path not in made]
+    assert {path.name for path in shown if path.parent == SOURCE / "calse"} == set(ROOMS)
 
 
 def test_an_init_holds_no_code():
