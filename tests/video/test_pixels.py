@@ -12,7 +12,6 @@ from calse.runtime.errors import CalseError
 from calse.video.ours.planes import rgb_of
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
 from calse.video.untrusted.decode import iterate_frames, iterate_pictures
-from calse.video.untrusted.display import doubts
 from calse.video.untrusted.normalise import fitted
 from calse.video.untrusted.sandbox import Refused
 from film import (
@@ -42,7 +41,7 @@ def clip_of(path, short_side):
 
 
 def doubts_of(path):
-    return {doubt for picture in iterate_pictures(path) for doubt in doubts(picture.coded)}
+    return {doubt for picture in iterate_pictures(path) for doubt in picture.doubts}
 
 
 EIGHT = [(x, 0, 0, y) for x in (1, -1) for y in (1, -1)] + [(0, x, y, 0) for x in (1, -1) for y in (1, -1)]

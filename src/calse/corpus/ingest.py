@@ -20,7 +20,6 @@ from calse.runtime.memo import resumable
 from calse.video.ours.encode import encoder_version, write_video
 from calse.video.ours.planes import coded_values
 from calse.video.untrusted.decode import Picture, iterate_pictures, probe
-from calse.video.untrusted.display import doubts
 from calse.video.untrusted.normalise import at_rate, fitted
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
@@ -143,7 +142,6 @@ class _Seen:
     def __init__(self) -> None:
         self.frames, self.shape = 0, (0, 0)
         self.doubts: set[str] = set()
-        self._kinds: set[tuple[int, ...]] = set()
         self._digest = hashlib.sha256()
 
     def watch(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
@@ -153,12 +151,8 @@ class _Seen:
             self.frames, self.shape = self.frames + 1, (height, width)
             if picture.orientation.exchanged:
                 self.shape = self.shape[::-1]
-            coded = picture.coded
-            kind = (coded.rotation, coded.interlaced_frame, coded.colorspace, coded.color_primaries, coded.color_trc)
-            if kind not in self._kinds:  # once each: a picture asked for its side data stays in memory
-                self._kinds.add(kind)
-                self.doubts.update(doubts(coded))
-            for plane in coded_values(coded):
+            self.doubts.update(picture.doubts)
+            for plane in coded_values(picture.coded):
                 self._digest.update(np.ascontiguousarray(plane).data)
             yield picture
 

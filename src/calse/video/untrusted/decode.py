@@ -14,9 +14,17 @@ import numpy as np
 
 from calse.runtime.errors import CalseError
 from calse.video.ours.planes import resized
-from calse.video.untrusted.display import Orientation, displayed, name_matrix, orientation_of
+from calse.video.untrusted.display import (
+    Orientation,
+    converting,
+    displayed,
+    doubts,
+    name_matrix,
+    orientation_of,
+    without_alpha,
+)
 from calse.video.untrusted.fields import progressive
-from calse.video.untrusted.packets import decoded, is_another_clock
+from calse.video.untrusted.packets import decoded, is_another_clock, places_in_avi
 
 if TYPE_CHECKING:
     import av
@@ -60,7 +68,8 @@ class Frame(NamedTuple):
 class Picture(NamedTuple):
     """One decoded picture, progressive but otherwise as it is coded; the aspect is the coded pixels'.
 
-    `size` is the width and height of the file's first picture, which all are brought to.
+    `size` is the width and height of the file's first picture, which all are brought to. `doubts` say why it may not
+    look as it was meant to.
     """
 
     seconds: float
@@ -70,6 +79,7 @@ class Picture(NamedTuple):
     size: tuple[int, int]
     orientation: Orientation
     clock: float = 0.0
+    doubts: tuple[str, ...] = ()
 
 
 def probe(path: Path) -> VideoInfo:
@@ -82,9 +92,10 @@ def probe(path: Path) -> VideoInfo:
 def iterate_frames(path: Path) -> Iterator[Frame]:
     """Decode a video to RGB, frame by frame, as `iterate_pictures` does."""
     for picture in iterate_pictures(path):
-        shown = displayed(picture.coded, picture.size)
-        # One thread: any more would be started for every single picture.
-        image = resized(shown.to_ndarray(format="rgb24", threads=1), picture.size)
+        with converting(path):
+            shown = displayed(picture.coded, picture.size)
+            # One thread: any more would be started for every single picture.
+            image = resized(shown.to_ndarray(format="rgb24", threads=1), picture.size)
         image = np.ascontiguousarray(picture.orientation.upright(image))
         aspect = 1 / picture.pixel_aspect if picture.orientation.exchanged else picture.pixel_aspect
         yield Frame(picture.seconds, picture.duration, image, aspect, picture.clock)
@@ -98,16 +109,24 @@ def iterate_pictures(path: Path) -> Iterator[Picture]:
     """
     with _opened(path) as (container, stream):
         pictures = _pictures(path, container, stream)
+        known: dict[tuple[int, ...], tuple[str, ...]] = {}
         # FFmpeg marks H.265 as interlaced only where it is coded field by field: nothing is woven there.
-        yield from pictures if stream.codec_context.name == "hevc" else progressive(pictures)
+        for picture in pictures if stream.codec_context.name == "hevc" else progressive(pictures):
+            coded = picture.coded
+            kind = (coded.rotation, coded.interlaced_frame, coded.colorspace, coded.color_primaries, coded.color_trc)
+            if kind not in known:  # once each: a picture asked for its side data stays in memory
+                known[kind] = tuple(doubts(coded))
+            name_matrix(coded)
+            yield picture._replace(doubts=known[kind])
 
 
 def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.VideoStream") -> Iterator[Picture]:
-    shown, first, last, shift, size = 0, 0.0, 0.0, 0.0, (0, 0)
+    shown, first, last, shift = 0, 0.0, 0.0, 0.0
     rotation, orientation = 0, Orientation()
     step, claim = 1 / _rate(stream), stream.frames
-    pixel_aspect = float(stream.sample_aspect_ratio or 1)
-    for time, frame in decoded(container, stream):
+    shape = _Shape(path, stream)
+    is_raw_avi = container.format.name == "avi" and stream.codec_context.name == "rawvideo"
+    for time, lasts, frame in decoded(container, stream):
         seconds = last + step if time is None else time + shift
         if shown and is_another_clock(seconds - last, container.format.name):
             shift, seconds = shift + last + step - seconds, last + step
@@ -115,24 +134,52 @@ def _pictures(path: Path, container: "av.container.InputContainer", stream: "av.
         last, shown = max(last, seconds) if shown else seconds, shown + 1
         if frame.is_corrupt:
             raise CalseError(f"{path}: frame {shown} is damaged")
-        size = size if shown > 1 else (frame.width, frame.height)
-        _check_shape(path, frame.width, frame.height, pixel_aspect)
-        if abs(frame.width * size[1] / (frame.height * size[0]) - 1) > SAME_SHAPE:
-            turns = f"{size[0]}x{size[1]} to {frame.width}x{frame.height} pixels at frame {shown}"
-            raise CalseError(f"{path}: changes its shape from {turns}; cut it there")
-        duration = float(frame.duration * frame.time_base) if (frame.duration or 0) > 0 else step
+        shape.check(frame, shown)
+        duration = lasts if lasts > 0 else step
         if container.format.name == "gif" and duration < GIF_SHORTEST:
             shift, duration = shift + GIF_INSTEAD - duration, GIF_INSTEAD
         if last - first + duration > HOURS * 3600:
             raise CalseError(f"{path}: claims to last more than {HOURS} hours")
-        name_matrix(frame)
-        if shown == 1 or frame.rotation != rotation:  # side data makes a circle: a picture asked for it stays in memory
+        # Some files (MPEG-TS) turn the first picture and mean all; another look at each would keep it in memory, as
+        # side data makes a circle.
+        if shown == 1 or frame.rotation not in (0, rotation):
             rotation, orientation = frame.rotation, orientation_of(frame)
-        yield Picture(last - first, duration, frame, pixel_aspect, size, orientation, float(frame.time_base or 0))
+        clock = float(frame.time_base or 0)
+        coded = without_alpha(frame) if is_raw_avi else frame
+        yield Picture(last - first, duration, coded, shape.pixel_aspect, shape.size, orientation, clock)
     if not shown:
         raise CalseError(f"{path}: holds no frame that decodes")
     if shown < claim or not claim:
         _check_complete(path)
+
+
+class _Shape:
+    """The size and the pixels' aspect of a film's first picture; no other may have another shape on screen."""
+
+    def __init__(self, path: Path, stream: "av.VideoStream") -> None:
+        self.size, self.pixel_aspect = (0, 0), float(stream.sample_aspect_ratio or 1)
+        self._path, self._context = path, stream.codec_context
+        self._aspect, self._coded = self.pixel_aspect, self._coded_aspect()
+
+    def check(self, frame: "av.VideoFrame", number: int) -> None:
+        """Raise CalseError where a picture changes the shape, or has one that is no picture of a person.
+
+        A decoder learns of another aspect with the key picture that has it first, some pictures before it shows that.
+        Where the container names another aspect than the pictures, it holds for all.
+        """
+        if frame.key_frame and (coded := self._coded_aspect()) != self._coded:
+            self._aspect = coded if self._aspect == self._coded else self._aspect
+            self._coded = coded
+        _check_shape(self._path, frame.width, frame.height, self._aspect)
+        self.size = self.size if number > 1 else (frame.width, frame.height)
+        before = self.size[0] * self.pixel_aspect / self.size[1]
+        if abs(frame.width * self._aspect / frame.height / before - 1) > SAME_SHAPE:
+            old = f"{round(self.size[0] * self.pixel_aspect)}x{self.size[1]}"
+            new = f"{round(frame.width * self._aspect)}x{frame.height}"
+            raise CalseError(f"{self._path}: changes its shape from {old} to {new} pixels at frame {number}; cut it there")
+
+    def _coded_aspect(self) -> float:
+        return float(self._context.sample_aspect_ratio or 1)
 
 
 def _check_shape(path: Path, width: int, height: int, pixel_aspect: float) -> None:
@@ -145,7 +192,8 @@ def _check_shape(path: Path, width: int, height: int, pixel_aspect: float) -> No
 def _check_complete(path: Path) -> None:
     """Raise CalseError when a file holds less than its header promises.
 
-    Counted without edit lists: what those hide is in the file and rightly not shown. Matroska promises a length only.
+    Counted without edit lists: what those hide is in the file and rightly not shown. Matroska promises a length only,
+    AVI counts empty chunks.
     """
     packets, end = 0, 0.0
     with _opened(path, ignore_editlist="1") as (container, stream):
@@ -153,6 +201,8 @@ def _check_complete(path: Path) -> None:
             if packet.size and packet.pts is not None:
                 packets += packet.stream_index == stream.index
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if packets < stream.frames and container.format.name == "avi":
+            packets = max(packets, places_in_avi(path, stream.index))
         if packets < stream.frames:
             raise CalseError(f"{path}: its header promises {stream.frames} frames, {packets} are there")
         promised = (container.duration or 0) / 1e6 if container.format.name.startswith("matroska") else 0

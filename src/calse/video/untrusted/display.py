@@ -1,10 +1,14 @@
 """What a screen shows of a coded picture: the right way up, in the colours that were meant, HDR as SDR, opaque."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
     import av
@@ -57,7 +61,12 @@ def _matrix(coded: "av.VideoFrame") -> np.ndarray:
 
 
 def name_matrix(coded: "av.VideoFrame") -> None:
-    """Give a picture that names no colour matrix the one that players take: BT.709 for HD; unnamed is BT.601."""
+    """Give a picture the colour matrix that players take where it names none, or one that is not known here.
+
+    BT.709 for HD; unnamed is BT.601.
+    """
+    if coded.colorspace not in _MATRICES:
+        coded.colorspace = _UNKNOWN
     if coded.colorspace == _UNKNOWN and not coded.format.is_rgb:
         if coded.color_trc in _HDR:
             coded.colorspace = _BT2020
@@ -78,6 +87,9 @@ def doubts(coded: "av.VideoFrame") -> Iterator[str]:
         yield "it has BT.2020 colours but does not say whether they are HDR; they are taken for SDR"
     if _is_dolby_vision(coded) and coded.color_trc not in _HDR and coded.color_primaries != _BT709:
         yield "it is Dolby Vision without colours for other screens"
+    alpha = _alpha(coded)
+    if alpha is not None and not alpha.any():
+        yield "it begins wholly transparent, which is shown as white"
 
 
 def _is_dolby_vision(coded: "av.VideoFrame") -> bool:
@@ -103,6 +115,25 @@ def displayed(coded: "av.VideoFrame", size: tuple[int, int]) -> "av.VideoFrame":
         weight = alpha[..., None].astype(np.uint16)
         image = ((image * weight + _BEHIND * (255 - weight) + 127) // 255).astype(np.uint8)
     return av.VideoFrame.from_ndarray(image, format="rgb24")
+
+
+def without_alpha(coded: "av.VideoFrame") -> "av.VideoFrame":
+    """Return a picture of 32 bits a pixel without its fourth byte, which raw video in AVI (BI_RGB) leaves unused."""
+    opaque = {"bgra": "bgr0", "rgba": "rgb0", "argb": "0rgb", "abgr": "0bgr"}
+    return coded.reformat(format=opaque[coded.format.name]) if coded.format.name in opaque else coded
+
+
+@contextmanager
+def converting(path: Path | None = None) -> Iterator[None]:
+    """Raise CalseError, naming the file where it is known, when FFmpeg cannot convert a picture."""
+    import av
+
+    try:
+        yield
+    except MemoryError:
+        raise
+    except av.FFmpegError as error:
+        raise CalseError(f"{f'{path}: ' if path else ''}its pictures do not convert: {error.strerror}") from None
 
 
 def _alpha(coded: "av.VideoFrame") -> np.ndarray | None:

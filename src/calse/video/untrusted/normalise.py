@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from calse.video.ours.planes import Planes, planes_of
 from calse.video.untrusted.decode import Frame, Picture
-from calse.video.untrusted.display import displayed
+from calse.video.untrusted.display import converting, displayed
 
 Timed = TypeVar("Timed", Frame, Picture)
 COARSE = 1 / 500  # seconds
@@ -15,8 +15,8 @@ def at_rate(frames: Iterable[Timed], fps: float) -> Iterator[Timed]:
     """Resample in time: the picture at `k / fps` seconds is the frame that a player shows then.
 
     A frame stays on screen until the next one starts, so a rest lasts as long as it was filmed; of two frames at one
-    time the later one is shown. Nothing is blended; the length stays, to half a frame: `round(seconds * fps)` frames,
-    at least one.
+    time the later one is shown. Nothing is blended; the length stays: `round(seconds * fps)` frames, or one more where
+    the last frame starts after the moment of that one, which shows the frame before it; at least one.
     """
     count, previous = 0, None
     for frame in frames:
@@ -67,14 +67,15 @@ def _fitted(picture: Picture, short_side: int) -> Planes:
     from av.video.reformatter import ColorRange, Colorspace
 
     width, height = fitted_size(*picture.size, picture.pixel_aspect, short_side)
-    coded = displayed(picture.coded, (width, height))
-    small = coded.reformat(
-        width,
-        height,
-        "yuv420p",
-        dst_colorspace=Colorspace.ITU601,
-        dst_color_range=ColorRange.MPEG,
-        interpolation="AREA" if width * height < coded.width * coded.height else "LANCZOS",
-        threads=1,
-    )
+    with converting():
+        coded = displayed(picture.coded, (width, height))
+        small = coded.reformat(
+            width,
+            height,
+            "yuv420p",
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.MPEG,
+            interpolation="AREA" if width * height < coded.width * coded.height else "LANCZOS",
+            threads=1,
+        )
     return Planes(*(picture.orientation.upright(plane) for plane in planes_of(small)))
