@@ -37,8 +37,8 @@ def coded(image, matrix="601", bits=8):
     return frame
 
 
-def write_film(path, frames, codec="libx264", rate=25, options=None, sar=None, muxer=None, **tags):
-    """Encode ready frames; `tags` go to the encoder (colorspace, color_trc ...)."""
+def write_film(path, frames, codec="libx264", rate=25, options=None, sar=None, muxer=None, places=None, **tags):
+    """Encode ready frames; `tags` go to the encoder (colorspace, color_trc ...), `places` say when each is shown."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=(FINE if codec == "libx264" else {}) | (options or {}))
         stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, frames[0].format.name
@@ -46,7 +46,7 @@ def write_film(path, frames, codec="libx264", rate=25, options=None, sar=None, m
             stream.codec_context.sample_aspect_ratio = Fraction(*sar)
         for name, value in tags.items():
             setattr(stream.codec_context, name, value)
-        for number, frame in enumerate(frames):
+        for number, frame in zip(places or range(len(frames)), frames, strict=True):
             frame.pts, frame.time_base = number, 1 / Fraction(rate)
             for name, value in tags.items():
                 setattr(frame, name, value)
@@ -61,9 +61,9 @@ def packets_of(path):
         return [packet for packet in container.demux(video=0) if packet.size]
 
 
-def copied(source, target, keep=lambda number: True, change=lambda packet: None):
+def copied(source, target, keep=lambda number: True, change=lambda packet: None, muxer=None):
     """Copy some packets into another container, each changed."""
-    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+    with av.open(str(source)) as old, av.open(str(target), "w", options=muxer or {}) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for number, packet in enumerate(packet for packet in old.demux(video=0) if packet.size):
             if keep(number):

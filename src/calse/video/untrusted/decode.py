@@ -176,7 +176,8 @@ class _Shape:
         if abs(frame.width * self._aspect / frame.height / before - 1) > SAME_SHAPE:
             old = f"{round(self.size[0] * self.pixel_aspect)}x{self.size[1]}"
             new = f"{round(frame.width * self._aspect)}x{frame.height}"
-            raise CalseError(f"{self._path}: changes its shape from {old} to {new} pixels at frame {number}; cut it there")
+            turns = f"from {old} to {new} pixels at frame {number}"
+            raise CalseError(f"{self._path}: changes its shape {turns}; cut it there")
 
     def _coded_aspect(self) -> float:
         return float(self._context.sample_aspect_ratio or 1)

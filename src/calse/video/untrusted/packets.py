@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import re
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -45,7 +46,7 @@ def _timed(
     """Yield every picture with its time; and times without a picture, until which the last one is shown at least.
 
     Some files (AVI) keep only the order of decoding, some packet a place. Each picture is then shown at the place of
-    the packet which brings it out of the decoder; those that come after the last packet follow at the shortest step.
+    the packet which brings it out of the decoder; those that come after the last packet follow at the usual step.
     """
     decoder, packets = _decoder(stream), container.demux(stream)
     start = list(itertools.islice(packets, FIRST))
@@ -55,7 +56,7 @@ def _timed(
     places = [packet.dts for packet in start if packet.dts is not None]
     steps = [later - earlier for earlier, later in itertools.pairwise(places) if later > earlier]
     unit = float(stream.time_base or 0)
-    step, last, late = min(steps, default=0) * unit, -math.inf, 0
+    step, last, late = (statistics.median_low(steps) if steps else 0) * unit, -math.inf, 0
     for packet, frames in _pictures_of(decoder, itertools.chain(start, packets)):
         if packet.pts is not None and not packet.size:
             yield float((packet.pts + (packet.duration or 0)) * packet.time_base), None
