@@ -7,11 +7,13 @@ import av
 import av.filter
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from calse.runtime.errors import CalseError
 from calse.video.ours.planes import rgb_of
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
-from calse.video.untrusted.decode import iterate_frames, iterate_pictures
+from calse.video.untrusted.decode import Picture, iterate_frames, iterate_pictures
+from calse.video.untrusted.display import Orientation
 from calse.video.untrusted.normalise import fitted
 from calse.video.untrusted.sandbox import Refused
 from film import (
@@ -357,3 +359,76 @@ def test_a_format_that_is_not_read_is_said_to_be_none(tmp_path):
     path = write_film(tmp_path / "film.h264", [coded(numbered(number)) for number in range(4)])
     with pytest.raises(CalseError, match="in no format that is read here .mov, matroska"):
         next(itertools.islice(iterate_frames(path), 1))
+
+
+def two_parts(path, *parts):
+    """Put recordings one after another: each a height, a width and a pixel's aspect."""
+    data = b""
+    for height, width, sar in parts:
+        write_film(path, [coded(corners(height, width))] * 4, sar=sar)
+        data += path.read_bytes()
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("first", [(1, 1), (4, 3)])
+def test_an_aspect_that_changes_inside_a_film_changes_its_shape(tmp_path, first):
+    path = two_parts(tmp_path / "film.ts", (96, 144, first), (96, 144, (4, 3) if first == (1, 1) else (1, 1)))
+    change = "from 144x96 to 192x96" if first == (1, 1) else "from 192x96 to 144x96"
+    with pytest.raises(CalseError, match=f"changes its shape {change} pixels at frame 5; cut it there"):
+        frames_of(path)
+
+
+def test_another_size_and_aspect_of_one_shape_come_out_at_one_size(tmp_path):
+    path = two_parts(tmp_path / "film.ts", (128, 192, (1, 1)), (128, 144, (4, 3)))
+    assert [image.shape for image in frames_of(path)] == [(128, 192, 3)] * 8
+    clip = clip_of(path, 64)
+    assert [image.shape for image in clip] == [(64, 96, 3)] * 8
+    assert all(corner_names(image) == list(CORNERS) for image in clip)
+
+
+@pytest.mark.parametrize("matrix", [8, 10, 11, 12, 13, 14])
+def test_a_matrix_that_is_not_known_is_doubted_and_the_usual_one_taken(tmp_path, matrix):
+    path = write_film(tmp_path / "film.mkv", [coded(patches())] * 2, colorspace=matrix)
+    assert patch_error(frames_of(path)[0]) <= 6
+    assert patch_error(clip_of(path, 64)[0]) <= 6
+    assert doubts_of(path) == {f"its colour matrix (number {matrix} of H.273) is not known here"}
+
+
+def test_a_picture_that_ffmpeg_cannot_convert_refuses_its_film_only():
+    frame = coded(patches())
+    frame.colorspace = 8
+    with pytest.raises(CalseError, match="its pictures do not convert"):
+        next(fitted([Picture(0, 0.04, frame, 1, (128, 64), Orientation())], 32))
+
+
+def test_the_unused_byte_of_raw_rgb_in_an_avi_hides_nothing(tmp_path):
+    image = np.dstack([patches(), np.zeros((64, 128, 1), np.uint8)])
+    frames = [av.VideoFrame.from_ndarray(image, format="rgba").reformat(format="bgra")] * 2
+    path = write_film(tmp_path / "film.avi", frames, "rawvideo")
+    assert patch_error(frames_of(path)[0]) <= 1
+    assert patch_error(clip_of(path, 64)[0]) <= 6
+    assert not doubts_of(path)
+
+
+def test_a_film_that_is_wholly_transparent_is_doubted(tmp_path):
+    image = np.zeros((64, 128, 4), np.uint8)
+    path = write_film(tmp_path / "film.mov", [av.VideoFrame.from_ndarray(image, format="rgba")] * 2, "png")
+    assert "wholly transparent" in doubts_of(path).pop()
+
+
+def test_a_turn_that_only_the_first_picture_has_stays(tmp_path):
+    """H.264 in MPEG-TS says it once, in the stream itself (ITU-T H.264, D.1.27)."""
+    whole = write_film(tmp_path / "whole.ts", [coded(corners(64, 96))] * 4)
+    with av.open(str(whole)) as old, av.open(str(tmp_path / "film.ts"), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        turning = BitStreamFilterContext("h264_metadata=display_orientation=insert:rotate=90", old.streams.video[0])
+        for packet in old.demux(video=0):
+            for turned in turning.filter(packet if packet.size else None):
+                turned.stream = stream
+                new.mux(turned)
+    with av.open(str(tmp_path / "film.ts")) as container:
+        assert [frame.rotation for frame in container.decode(video=0)] == [90, 0, 0, 0]
+    assert [corner_names(image) for image in frames_of(tmp_path / "film.ts")] == [
+        ["green", "yellow", "red", "blue"]
+    ] * 4
