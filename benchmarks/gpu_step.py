@@ -7,7 +7,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.material import CLASSES, preset
 from calse.config.params import Train
-from calse.recognition.architectures.models import build_model, placed
+from calse.recognition.network import build_model, placed
 from calse.recognition.training.losses import training_loss
 from calse.recognition.training.optimiser import Adam
 

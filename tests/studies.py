@@ -9,9 +9,9 @@ from ruamel.yaml import YAML
 
 from calse.config.params import as_dict, read_params
 from calse.data.paths import Layout
-from calse.recognition.architectures.models import build_model
 from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.launch.observer import Run
+from calse.recognition.network import build_model
 from calse.runtime.files import write_json
 from calse.tracking.store import Store, locked_store, store_uri
 from calse.tracking.tracker import Tracker

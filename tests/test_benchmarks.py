@@ -28,7 +28,7 @@ from benchmarks.works import WORKS
 from benchmarks.works.clips import psnr
 from benchmarks.works.faces import swap_training
 from benchmarks.works.recognition import flops_of, waiting_race
-from calse.recognition.architectures.i3d import I3D
+from calse.recognition.architectures.networks.i3d import I3D
 from calse.recognition.training.losses import training_loss
 from calse.runtime.errors import CalseError
 from calse.video.ours.read import read_frames

@@ -1,6 +1,7 @@
 """docs/extend.md executed as written: its blocks go into a copy of the repository, and a real study is run there."""
 
 import filecmp
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from safetensors.numpy import load_file
 
 yaml = YAML(typ="safe", pure=True)
 PAGE = Path("docs/extend.md")
@@ -83,3 +85,13 @@ def test_nothing_but_what_the_page_names_was_changed(study):
     theirs = {path.relative_to(study).as_posix() for path in (study / "src").rglob("*.py")}
     differing = {name for name in theirs if not (Path(name).is_file() and filecmp.cmp(name, study / name, False))}
     assert differing == {path for path, language, _ in blocks() if language == "python"}
+
+
+def test_the_recogniser_is_trained_and_evaluated(study):
+    info = json.loads((study / "models/i3d/Baseline/SACU/seed-1.json").read_text(encoding="utf-8"))
+    assert info["params"]["model"] == "tiny"
+    weights = load_file(study / "models/i3d/Baseline/SACU/seed-1.safetensors")
+    assert {name: tuple(tensor.shape) for name, tensor in weights.items() if "weight" in name} == {
+        "0.weight": (8, 3, 3, 3, 3),
+        "5.weight": (2, 8),
+    }

@@ -66,7 +66,7 @@ class Bomb:
 def test_a_checkpoint_that_runs_code_is_refused_and_runs_none(tmp_path, zipped):
     import torch
 
-    from calse.recognition.architectures.pretrained import read_state
+    from calse.recognition.pretrained import read_state
 
     path, mark = tmp_path / "weights.pt", tmp_path / "escaped"
     if zipped:

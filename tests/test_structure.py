@@ -28,6 +28,8 @@ ROOMS = (
     "runtime", "config", "video", "data", "corpus", "landmarks", "augment", "faceswap", "recognition", "evaluation",
     "report", "tracking", "doctor", "cli",
 )  # fmt: skip
+# A registry imports the files of its folder when it is asked.
+REGISTERED = {SOURCE / "calse/recognition/registry.py": SOURCE / "calse/recognition/architectures"}
 LAUNCHED = {SOURCE / "calse/recognition/launch/train.py"}
 STRANGERS = {"corpus", "augment", "faceswap", "recognition"}  # which share records, never code
 
@@ -39,7 +41,7 @@ def path_of(module):
 
 def imports_of(path):
     """The files of this project that a file imports, inside functions too."""
-    found = set()
+    found = set(REGISTERED[path].glob("*.py")) if path in REGISTERED else set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("calse", "signers"):
             found.add(path_of(node.module))
@@ -56,7 +58,7 @@ def closure(path):
         file = waiting.pop()
         seen.add(file)
         # What only carries shapes nothing by what it imports; what launches trainings does.
-        if file == path or shapes_output(file) or "launch" in file.parts:
+        if file == path or shapes_output(file) or "launch" in file.parts or file in REGISTERED:
             waiting |= imports_of(file) - seen - SCREEN
     return seen
 
@@ -166,6 +168,10 @@ def modules_after(statement):
 def test_the_command_line_imports_nothing_heavy():
     heavy = {"torch", "mlflow", "great_expectations", "decord", "pandas", "numpy", "numba", "cv2", "pydantic"}
     assert not heavy & modules_after("import calse.cli.stages")
+
+
+def test_parameters_are_checked_against_the_recognisers_without_torch():
+    assert not {"torch", "torchvision"} & modules_after("from calse.config.params import read_params; read_params()")
 
 
 @pytest.mark.parametrize("module", ["recognition.launch.train", "faceswap.convert"])

@@ -199,8 +199,8 @@ def predict_all(ground: Ground) -> Outcome:
 def write_checkpoint(path: Path) -> Path:
     """Write the smallest network of two glosses, with nothing learnt."""
     from calse.config.params import as_dict, read_params
-    from calse.recognition.architectures.models import build_model
     from calse.recognition.checkpoint import save_checkpoint
+    from calse.recognition.network import build_model
 
     train = replace(read_params(ROOT / "presets/synthetic.yaml").train, width=0.05, size=32, frames=9)
     settings = {name: value for name, value in as_dict(train).items() if name != "seeds"}

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from benchmarks.material import CLASSES
 from calse.config.params import Train
-from calse.recognition.architectures.i3d import INCEPTIONS
+from calse.recognition.architectures.networks.i3d import INCEPTIONS
 
 Triple = tuple[int, int, int]
 

@@ -21,7 +21,7 @@ from benchmarks.peers.loader import published_clip
 from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
 from calse.config.params import Params, Train
 from calse.data.paths import Layout
-from calse.recognition.architectures.i3d import I3D
+from calse.recognition.architectures.networks.i3d import I3D
 from calse.recognition.input.frames import short_side, shrink
 from calse.recognition.input.frames_cache import open_frames
 from calse.recognition.input.resident import Resident

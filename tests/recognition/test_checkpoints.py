@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from calse.config.params import as_dict
-from calse.recognition.architectures.i3d import I3D
-from calse.recognition.architectures.pretrained import load_pretrained
+from calse.recognition.architectures.networks.i3d import I3D
 from calse.recognition.checkpoint import load_checkpoint, save_checkpoint
+from calse.recognition.pretrained import load_pretrained
 from calse.runtime.errors import CalseError
 from toys import toy_params
 
@@ -136,7 +136,7 @@ def test_code_in_a_checkpoint_is_refused_and_never_run(attack: type[Attack], zip
 def test_a_pickled_network_is_refused_with_what_to_do(tmp_path: Path):
     torch.save(small(), tmp_path / "whole.pt")
     with pytest.raises(
-        CalseError, match=r"whole\.pt .*\(calse\.recognition\.architectures\.i3d\.I3D\); .* state_dict\(\)"
+        CalseError, match=r"whole\.pt .*\(calse\.recognition\.architectures\.networks\.i3d\.I3D\); .* state_dict\(\)"
     ):
         load_pretrained(small(), tmp_path / "whole.pt")
 

@@ -8,11 +8,12 @@ from torchvision.models import video
 
 from calse.data.paths import Layout
 from calse.data.splits import read_split
-from calse.recognition.architectures.models import HEADS, build_model
-from calse.recognition.architectures.pretrained import load_pretrained
-from calse.recognition.input.transforms import RGB_STATISTICS, network_input
+from calse.recognition import architectures
+from calse.recognition.input.transforms import network_input
 from calse.recognition.input.views import batch_of
-from calse.recognition.registry import RECOGNISERS
+from calse.recognition.network import build_model
+from calse.recognition.pretrained import load_pretrained
+from calse.recognition.registry import recognisers
 from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import jobs_of
 from calse.recognition.training.precision import convolution_inputs, weight_gradient
@@ -20,6 +21,7 @@ from calse.runtime.errors import CalseError
 from toys import make_repository, ramp, toy_params
 
 SMALLEST = {"i3d": (9, 32), "r2plus1d_18": (9, 32), "s3d": (13, 32), "swin3d_t": (9, 32)}
+RECOGNISERS = recognisers()
 TORCHVISIONS = [name for name in RECOGNISERS if name != "i3d"]
 
 
@@ -28,8 +30,16 @@ def smallest(name: str, **options: object):
     return toy_params(model=name, width=1.0, frames=frames, size=size, **options)
 
 
-def test_every_recogniser_is_known_everywhere():
-    assert set(HEADS) == set(RECOGNISERS) == {"i3d", *RGB_STATISTICS}
+def test_the_studys_recogniser_and_torchvisions_are_known():
+    assert set(RECOGNISERS) == {"i3d", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"}
+
+
+def test_two_recognisers_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    copied = Path("src/calse/recognition/architectures/i3d.py").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(copied, encoding="utf-8")
+    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(tmp_path)])
+    with pytest.raises(CalseError, match=r"architectures\.mine: there is a recogniser 'i3d' already"):
+        recognisers.__wrapped__()
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +72,14 @@ def test_names_and_shapes_are_the_published_ones_but_for_the_head(name: str):
     with torch.device("meta"):
         ours, published = build_model(smallest(name).train, 14).state_dict(), getattr(video, name)().state_dict()
     assert set(ours) == set(published)
-    assert {key.split(".")[0] for key in ours if ours[key].shape != published[key].shape} == {HEADS[name]}
+    assert {key.split(".")[0] for key in ours if ours[key].shape != published[key].shape} == {RECOGNISERS[name].head}
 
 
 def test_published_weights_are_taken_and_their_head_is_replaced(tmp_path: Path):
     published = video.s3d(num_classes=400)
     torch.save(published.state_dict(), tmp_path / "s3d.pth")
     model = build_model(smallest("s3d").train, 14)
-    report = load_pretrained(model, tmp_path / "s3d.pth", HEADS["s3d"])
+    report = load_pretrained(model, tmp_path / "s3d.pth", RECOGNISERS["s3d"].head)
     assert report.dropped == ["classifier.1.bias", "classifier.1.weight"]
     assert torch.equal(model.features[0][0][0].weight, published.features[0][0][0].weight)
     with pytest.raises(CalseError, match=r"s3d\.pth holds no layer of this network"):
@@ -93,7 +103,7 @@ def test_dropout_and_batch_statistics_are_the_parameters(name: str):
         model = build_model(train, 3)
     assert {part.momentum for part in model.modules() if isinstance(part, torch.nn.BatchNorm3d)} <= {0.3}
     if name in ("r2plus1d_18", "swin3d_t"):
-        head, seen = model.get_submodule(HEADS[name]), []
+        head, seen = model.get_submodule(RECOGNISERS[name].head), []
         head.to_empty(device="cpu").register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         head(torch.ones(1, head.in_features))
         assert 0.8 < (seen[0] == 0).float().mean() < 1
@@ -129,7 +139,11 @@ def test_convolutions_of_other_networks_are_checked_for_bf16_too():
             "train.size: mvit_v2_s takes 16 frames of 224",
         ),
         ({"model": "mvit_v2_s", "width": 1.0, "frames": 32, "size": 224}, "train.frames: mvit_v2_s takes 16 frames"),
-        ({"model": "resnet"}, "train.model"),
+        ({"frames": 8}, "train.frames: i3d needs at least 9, not 8"),
+        (
+            {"model": "resnet"},
+            "train.model: there is no recogniser 'resnet'; those are: i3d, r2plus1d_18, s3d, mvit_v2_s, swin3d_t",
+        ),
     ],
 )
 def test_what_a_recogniser_cannot_take_is_refused_by_the_parameters_name(options: dict, says: str):

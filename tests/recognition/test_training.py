@@ -19,7 +19,7 @@ import torch
 from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.evaluation.evaluate import evaluate, predict_run
-from calse.recognition.architectures.i3d import I3D
+from calse.recognition.architectures.networks.i3d import I3D
 from calse.recognition.checkpoint import load_checkpoint
 from calse.recognition.input import frames_cache
 from calse.recognition.input.views import Batch

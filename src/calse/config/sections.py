@@ -152,14 +152,14 @@ class SwapSet:
 
 @dataclass(frozen=True, config=STRICT)
 class Train:
-    """How the recogniser is trained, once for each test source and seed."""
+    """How the recogniser is trained, once for each test source and seed; `model` is one that the registry knows."""
 
-    model: Literal["i3d", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
+    model: Name
     width: Annotated[float, Field(gt=0, le=4)]
     pretrained: Words | None
     input: Literal["rgb", "motion"]
     channel_order: Literal["rgb", "bgr"]
-    frames: Annotated[int, Field(ge=9, le=10_000)]
+    frames: Annotated[int, Field(ge=1, le=10_000)]
     size: Annotated[int, Field(ge=32, le=4096)]
     sampling: Literal["uniform", "consecutive"]
     flip: Share

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from calse.config.params import Train
-from calse.recognition.architectures.models import build_model
+from calse.recognition.network import build_model
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json, written_aside
 

@@ -24,9 +24,9 @@ def predict(model: Any, info: dict[str, Any], clips: Iterable[np.ndarray]) -> li
     """
     import torch
 
-    from calse.recognition.architectures.models import placed
     from calse.recognition.checkpoint import settings_of
     from calse.recognition.input.transforms import network_input
+    from calse.recognition.network import placed
     from calse.recognition.training.losses import clip_scores, probabilities
 
     train = settings_of(info)

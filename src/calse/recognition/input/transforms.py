@@ -6,15 +6,7 @@ from torch import Tensor
 
 from calse.config.params import Train
 from calse.recognition.input.views import Batch, Frames
-
-# Mean and deviation of RGB in [0, 1] that a published network was trained with; the others expect [-1, 1].
-_KINETICS = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
-RGB_STATISTICS = {
-    "r2plus1d_18": _KINETICS,
-    "s3d": _KINETICS,
-    "mvit_v2_s": ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
-    "swin3d_t": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
+from calse.recognition.registry import find_recogniser
 
 
 def network_input(batch: Batch, train: Train, device: torch.device) -> Tensor:
@@ -28,8 +20,8 @@ def network_input(batch: Batch, train: Train, device: torch.device) -> Tensor:
     if train.input == "motion":
         clips -= clips.mean(dim=1, keepdim=True)
         clips /= clips.square().mean(dim=(1, 2, 3, 4), keepdim=True).sqrt_().clamp_(min=1e-3)
-    elif train.model in RGB_STATISTICS:
-        mean, deviation = torch.tensor(RGB_STATISTICS[train.model], device=device)
+    elif statistics := find_recogniser(train.model).statistics:
+        mean, deviation = torch.tensor(statistics, device=device)
         clips = ((clips + 1) / 2 - mean) / deviation
     if train.channel_order == "bgr":
         clips = clips.flip(-1)

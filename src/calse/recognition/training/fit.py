@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from calse.data.manifests import write_rows
-from calse.recognition.architectures.models import HEADS, build_model, placed
-from calse.recognition.architectures.pretrained import load_pretrained
 from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.input.resident import Resident
 from calse.recognition.input.transforms import network_input
 from calse.recognition.input.views import Batch, batch_of
+from calse.recognition.network import build_model, placed
+from calse.recognition.pretrained import load_pretrained
+from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import Job
 from calse.recognition.training.losses import clip_scores, training_loss
 from calse.recognition.training.optimiser import Adam, learning_rate
@@ -68,7 +69,7 @@ class Training:
         torch.manual_seed(stream_seed(self.train_seed, 0))
         model = build_model(self.train, job.classes)
         start = self.train.pretrained
-        loaded = load_pretrained(model, Path(start), HEADS[self.train.model]) if start else None
+        loaded = load_pretrained(model, Path(start), find_recogniser(self.train.model).head) if start else None
         self.model = placed(model, self.device)
         self.optimiser = Adam(self.model.parameters(), self.train)
         self.precision = choose_precision(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from calse.recognition.architectures.i3d import Unit
+from calse.recognition.architectures.networks.i3d import Unit
 from calse.runtime.errors import CalseError
 
 Convolution = Unit | nn.Conv3d
