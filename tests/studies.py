@@ -34,6 +34,7 @@ SCORES = {
         "SACU": {"clips": 4, "top1": 0.5, "seeds": {"1": {"clips": 4, "top1": 0.5}}},
         "STS": {"clips": 2, "top1": 1.0, "seeds": {}},
     },
+    "mean": {"filmed": {"top1": 0.75}},
     "steps": {"SACU": 2},
 }
 QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}

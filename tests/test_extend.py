@@ -1,5 +1,6 @@
 """docs/extend.md executed as written: its blocks go into a copy of the repository, and a real study is run there."""
 
+import csv
 import filecmp
 import json
 import os
@@ -10,12 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 yaml = YAML(typ="safe", pure=True)
 PAGE = Path("docs/extend.md")
-BLOCK = re.compile(r"^#+ .*`(?P<path>[\w./-]+)`\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^#+ [^\n]*`(?P<path>[\w./-]+)`\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 # The smallest study: two glosses, two sources, no faces.
 STUDY = {
     "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
@@ -95,3 +97,26 @@ def test_the_recogniser_is_trained_and_evaluated(study):
         "0.weight": (8, 3, 3, 3, 3),
         "5.weight": (2, 8),
     }
+
+
+def test_the_measure_is_shown_by_name_wherever_results_are(study):
+    with open(study / "metrics/evaluate/Baseline/predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    truth, predicted = [row["gloss"] for row in rows], [row["gloss_1"] for row in rows]
+    right = sum(a == b for a, b in zip(truth, predicted, strict=True))
+    assert len(rows) == 2, "both glosses of the one test source"
+    # Of two glosses one or none is right: the same answer twice has F1 2/3 for it and 0 for the other.
+    expected = {2: 1, 1: 1 / 3, 0: 0}[right]
+    scores = json.loads((study / "metrics/evaluate/Baseline/metrics.json").read_text(encoding="utf-8"))
+    assert scores["filmed"]["SACU"]["macro_f1"] == pytest.approx(expected, abs=1e-6)
+    with open(study / "metrics/report/measures.csv", encoding="utf-8", newline="") as file:
+        cells = {(row["test_source"], row["measure"]): float(row["value"]) for row in csv.DictReader(file)}
+    assert cells["SACU", "macro_f1"] == cells["mean", "macro_f1"] == pytest.approx(expected, abs=1e-6)
+    assert "macro_f1" in (study / "metrics/report/table.md").read_text(encoding="utf-8")
+    assert "<th>macro_f1</th>" in (study / "data/report/index.html").read_text(encoding="utf-8")
+    client = MlflowClient(f"sqlite:///{study}/mlruns/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
+    measured = {name: value for run in runs for name, value in run.data.metrics.items() if "macro_f1" in name}
+    assert measured == pytest.approx(
+        dict.fromkeys(("test.macro_f1", "Baseline.SACU.macro_f1", "Baseline.mean.macro_f1"), expected), abs=1e-6
+    )

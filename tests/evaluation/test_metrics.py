@@ -1,9 +1,11 @@
 """Accuracies against values counted by hand."""
 
 import numpy as np
+import pytest
 
-from calse.evaluation.measures import confusion, rank_of, summary, top_k, top_k_per_class
+from calse.evaluation.measures import MEASURES, confusion, mean_of, measure, rank_of, summary, top_k, top_k_per_class
 from calse.recognition.inference import best_first
+from calse.runtime.errors import CalseError
 
 
 def test_ties_are_ranked_by_index():
@@ -21,14 +23,31 @@ def test_per_instance_counts_clips_and_per_class_counts_glosses():
 
 
 def test_summary_names_what_it_counts():
-    rows = [{"rank": 1, "gloss": "AÑO"}, {"rank": 3, "gloss": "NO"}]
+    rows = [{"rank": 1, "gloss": "AÑO", "gloss_1": "AÑO"}, {"rank": 4, "gloss": "NO", "gloss_1": "AÑO"}]
     assert summary(rows, (1, 5)) == {
         "clips": 2,
         "top1": 0.5,
         "top1_per_class": 0.5,
         "top5": 1.0,
         "top5_per_class": 1.0,
+        "mrr": (1 + 1 / 4) / 2,
     }
+
+
+def test_the_mean_is_that_of_the_sources_and_counts_no_clips():
+    one, other = ({"clips": clips, "top1": value, "seeds": {}} for clips, value in ((2, 0.5), (6, 1.0)))
+    assert mean_of([one, other]) == {"top1": 0.75}
+
+
+def test_a_measure_that_gives_no_number_is_named(monkeypatch):
+    monkeypatch.setattr("calse.evaluation.measures.MEASURES", dict(MEASURES))
+
+    def broken(predictions):
+        return float("nan")
+
+    monkeypatch.setitem(MEASURES, "broken", measure(broken))
+    with pytest.raises(CalseError, match=r"evaluation/measures\.py: broken gives nan, not a finite number"):
+        summary([{"rank": 1, "gloss": "NO", "gloss_1": "NO"}], (1,))
 
 
 def test_the_confusion_counts_pairs_of_truth_and_answer():

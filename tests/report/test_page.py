@@ -16,8 +16,10 @@ from ruamel.yaml import YAML
 from calse.config.params import Report, check_params
 from calse.data.manifests import read_rows, write_manifest
 from calse.data.splits import read_split
+from calse.evaluation.measures import confusion
 from calse.report.curves import read_curves
-from calse.report.page.answers import confusion
+from calse.report.measures import measure_table
+from calse.report.page.answers import confusion_matrix
 from calse.report.page.charts import Axis, points, spanning
 from calse.report.page.page import write_page
 from calse.report.page.results import answer
@@ -82,12 +84,20 @@ def layout(tmp_path):
     return layout
 
 
+def confused(rows):
+    """What evaluate counts for every recipe."""
+    counts = [confusion(part.to_dict("records")) for _, part in rows.groupby("recipe")]
+    return pd.DataFrame([row for count in counts for row in count])
+
+
 def made(layout, params=PARAMS, changes=None):
     rows = predictions(params.recipes)
     cells = counted_cells(rows, (1, 2))
     counts = {(recipe, source): 12 for recipe in params.recipes for source in ("SACU", "STS")}
     table, comparisons = with_steps(accuracy_table(cells), counts | {("Baseline", "STS"): 14}), comparison_table(cells)
-    write_page(params, layout, rows, table, comparisons, read_curves(params, layout), changes)
+    scores = {name: {"filmed": {}, "mean": {"filmed": {"top1": 0.5, "mrr": 0.625}}} for name in params.recipes}
+    tables = (rows, table, comparisons, measure_table(scores, ()), confused(rows), read_curves(params, layout))
+    write_page(params, layout, *tables, changes)
     return layout.page().read_text(encoding="utf-8")
 
 
@@ -231,11 +241,16 @@ def test_the_headline_says_which_recipe_helps():
 
 
 def test_confusion_is_counted_by_gloss():
-    filmed = predictions(["Baseline"])
-    matrix = confusion(filmed)
+    matrix = confusion_matrix(confused(predictions(["Baseline", "AF1"])))
     assert matrix["names"] == ["AÑO", "NO", "SUR"]
     counts = {(cell["row"], cell["column"]): (cell["count"], cell["share"]) for cell in matrix["cells"]}
-    assert counts == {(0, 0): (2, 1.0), (1, 2): (2, 1.0), (2, 2): (1, 0.5), (2, 1): (1, 0.5)}
+    assert counts == {(0, 0): (4, 1.0), (1, 2): (4, 1.0), (2, 2): (2, 0.5), (2, 1): (2, 0.5)}
+
+
+def test_measures_beside_top_k_are_shown_by_name(layout):
+    text = " ".join(made(layout).split())
+    assert "<th>recipe</th><th>mrr</th></tr>" in text, "top-K has tables of its own"
+    assert '<tr><th scope="row">DF1</th><td>0.625</td></tr>' in text
 
 
 def test_axes_place_values_and_hold_zero():

@@ -16,11 +16,14 @@ from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
-COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"]
+COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank", "gloss_1"]
+CONFUSED = [{"gloss": "G0", "answered": "G0", "clips": 1}]
 
 
 def predictions(recipe, source, ranks, seed=1, test_set="filmed"):
     rows = [{"clip": f"{source}-{number}", "gloss": f"G{number}", "rank": rank} for number, rank in enumerate(ranks)]
+    for row in rows:
+        row["gloss_1"] = row["gloss"] if row["rank"] == 1 else "OTHER"
     return [row | {"recipe": recipe, "test_source": source, "seed": seed, "test_set": test_set} for row in rows]
 
 
@@ -184,7 +187,10 @@ def repository(tmp_path):
         path = layout.metrics("evaluate") / recipe / "predictions.csv"
         write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
         steps = {source: 3000 + 600 * len(PARAMS.recipes[recipe].sets) for source in PARAMS.test_sources}
-        write_json(path.with_name("metrics.json"), {"steps": steps})
+        write_rows(path.with_name("confusion.csv"), ["gloss", "answered", "clips"], CONFUSED)
+        by_source = {source: {"clips": 100, "top1": 0.4, "mrr": 0.5, "seeds": {}} for source in PARAMS.test_sources}
+        mean = {"filmed": {"top1": 0.4, "mrr": 0.5}, "omitted": {"mrr": 0.25}}
+        write_json(path.with_name("metrics.json"), {"steps": steps, "filmed": by_source, "mean": mean})
     good = {"frames": 200, "frames_swapped": 150, "passed": True, "failed": [], "identity": {"moved": 0.9}, "kept": 0.8}
     good |= {"detail": {"median": 0.6}}
     for name in PARAMS.swap:
@@ -201,6 +207,7 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
     assert sorted(contents[0]) == [
         "comparisons.csv",
         "headline.json",
+        "measures.csv",
         "published.csv",
         "table.csv",
         "table.md",
@@ -209,6 +216,11 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
     table = pd.read_csv(repository.metrics("report") / "table.csv")
     assert cell(table, "AF1", "DILSE", 1, "accuracy_published") == 0.463
     assert cell(table, "DF2", "mean", 1, "steps") == cell(table, "DF2", "STS", 1, "steps") == 4800
+    measures = pd.read_csv(repository.metrics("report") / "measures.csv")
+    assert measures[measures.recipe == "AF1"].to_dict("split")["data"] == [
+        *(["AF1", source, "mrr", 0.5] for source in (*PARAMS.test_sources, "mean")),
+        ["AF1", "mean, face blurred", "mrr", 0.25],
+    ]
     show(PARAMS, repository)
     shown = capsys.readouterr().out
     assert "one clip is 1.0 points" in " ".join(shown.split())
@@ -246,7 +258,7 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
 
 def test_what_looks_like_a_number_stays_text(tmp_path):
     path = Layout(tmp_path).metrics("evaluate") / "AF1/predictions.csv"
-    write_rows(path, [*COLUMNS, "gloss_1"], [predictions_of_numbers()])
+    write_rows(path, COLUMNS, [predictions_of_numbers()])
     table = read_predictions(Layout(tmp_path), "AF1")
     assert table.to_dict("records") == [predictions_of_numbers() | {"recipe": "AF1"}]
 

@@ -10,7 +10,7 @@ from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, write_rows
 from calse.data.paths import Layout
 from calse.data.splits import Split, read_split
-from calse.evaluation.measures import confusion, rank_of, summary
+from calse.evaluation.measures import confusion, mean_of, rank_of, summary
 from calse.recognition.inference import BEST, best_first, predict
 from calse.recognition.input.frames_cache import cached_frames, open_frames
 from calse.recognition.launch.observer import Run
@@ -29,9 +29,9 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> None:
 
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
     `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
-    has the top-K of each test source and set, over all seeds and for each, and the steps of a source's trainings;
-    `confusion.csv` which gloss was taken for which, on the filmed clips of all sources. Raises CalseError naming the
-    checkpoint or clip that is wrong.
+    has every measure of each test source and set, over all seeds and for each, their mean over the sources, and the
+    steps of a source's trainings; `confusion.csv` which gloss was taken for which, on the filmed clips of all sources.
+    Raises CalseError naming the checkpoint or clip that is wrong.
     """
     split = read_split(layout.split(recipe))
     predictions: list[dict[str, Any]] = []
@@ -47,11 +47,13 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> None:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
         write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
-        write_json(folder / "metrics.json", per_source(predictions, params.evaluate.topk) | {"steps": steps})
+        measured = per_source(predictions, params.evaluate.topk)
+        mean = {test_set: mean_of(list(sources.values())) for test_set, sources in measured.items()}
+        write_json(folder / "metrics.json", measured | {"mean": mean, "steps": steps})
 
 
 def per_source(predictions: list[dict[str, Any]], topk: tuple[int, ...]) -> dict[str, dict[str, Any]]:
-    """Return the scores of each test set and source, over all its predictions and seed by seed."""
+    """Return the measures of each test set and source, over all its predictions and seed by seed."""
     result: dict[str, dict[str, Any]] = {}
     for row in predictions:
         tests = result.setdefault(row["test_set"], {})

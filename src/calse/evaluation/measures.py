@@ -1,12 +1,44 @@
-"""Measures of recognition: plain functions, no torch."""
+"""Measures of recognition: plain functions, no torch.
 
+Top-K is the study's own, with intervals in its table. Every other measure is a function marked with `@measure`; the
+results show it under the function's name.
+"""
+
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from calse.recognition.inference import best_first
+from calse.runtime.errors import CalseError
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Some predictions, N of each: the right gloss, the gloss that was ranked first, the right gloss's rank from 1."""
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    ranks: np.ndarray
+
+
+Measure = Callable[[Predictions], float]
+MEASURES: dict[str, Measure] = {}
+
+
+def measure(function: Measure) -> Measure:
+    """Count a function of predictions among the results, under its name."""
+    MEASURES[function.__name__] = function
+    return function
+
+
+@measure
+def mrr(predictions: Predictions) -> float:
+    """Return the mean reciprocal rank of the right gloss."""
+    return float(np.mean(1 / predictions.ranks))
 
 
 def rank_of(label: int, scores: np.ndarray) -> int:
@@ -26,13 +58,27 @@ def top_k_per_class(ranks: Sequence[int], labels: Sequence[str], k: int) -> floa
 
 
 def summary(rows: list[dict[str, Any]], topk: Sequence[int]) -> dict[str, float]:
-    """Return the number of predictions (rows with `gloss` and `rank`) and top-K per instance and per class."""
+    """Return the number of predictions (rows with `gloss`, `gloss_1` and `rank`), top-K per instance and per class, and
+    every measure by name. Raises CalseError naming a measure that gives no finite number.
+    """
     ranks, glosses = [row["rank"] for row in rows], [row["gloss"] for row in rows]
     result: dict[str, float] = {"clips": len(rows)}
     for k in topk:
         result[f"top{k}"] = round(top_k(ranks, k), 6)
         result[f"top{k}_per_class"] = round(top_k_per_class(ranks, glosses, k), 6)
+    predictions = Predictions(np.array(glosses), np.array([row["gloss_1"] for row in rows]), np.array(ranks))
+    for name, function in MEASURES.items():
+        value = float(function(predictions))
+        if not math.isfinite(value):
+            raise CalseError(f"evaluation/measures.py: {name} gives {value}, not a finite number")
+        result[name] = round(value, 6)
     return result
+
+
+def mean_of(summaries: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return the plain mean of each measure over the test sources."""
+    measures = [name for name in summaries[0] if name not in ("clips", "seeds")]
+    return {name: round(sum(one[name] for one in summaries) / len(summaries), 6) for name in measures}
 
 
 def confusion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

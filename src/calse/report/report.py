@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.report.curves import draw_curves, read_curves
+from calse.report.measures import measure_section, measure_table
 from calse.report.published import published_comparisons, published_section, read_published
 from calse.report.swaps import swap_section
 from calse.report.table import MEAN, accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
@@ -20,8 +22,8 @@ CAPTION = "in %, in brackets the change in points\n"
 
 
 def report(params: Params, layout: Layout) -> None:
-    """Write metrics/report (`table.csv`, `comparisons.csv`, `table.md`, pictures; on CALSE-100 `published.csv` too) and
-    the report page.
+    """Write metrics/report (`table.csv`, `comparisons.csv`, `measures.csv`, `table.md`, pictures; on CALSE-100
+    `published.csv` too) and the report page.
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
@@ -32,11 +34,13 @@ def report(params: Params, layout: Layout) -> None:
     from calse.report.page.page import write_page
 
     predictions = pd.concat([read_predictions(layout, recipe) for recipe in params.recipes], ignore_index=True)
+    scores = {recipe: read_scores(layout, recipe) for recipe in params.recipes}
     cells = counted_cells(predictions, params.evaluate.topk)
-    table, comparisons = with_steps(accuracy_table(cells), read_steps(params, layout)), comparison_table(cells)
+    table, comparisons = with_steps(accuracy_table(cells), steps_of(scores)), comparison_table(cells)
+    measures = measure_table(scores, params.test_sources)
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
     sections += [to_markdown(table, k) for k in sorted(params.evaluate.topk)]
-    sections += [verdict_section(table, comparisons), swap_section(params, layout)]
+    sections += [verdict_section(table, comparisons), measure_section(measures), swap_section(params, layout)]
     curves = read_curves(params, layout)
     published = published_comparisons() if params.corpus.name == STUDIED_CORPUS else None
     with folder_written_aside(layout.metrics("report")) as folder:
@@ -47,11 +51,13 @@ def report(params: Params, layout: Layout) -> None:
         _write(table, folder / "table.csv")
         write_json(folder / "headline.json", headline(table, min(params.evaluate.topk)))
         _write(comparisons, folder / "comparisons.csv")
+        _write(measures, folder / "measures.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
         draw_table(table, params.corpus.glosses, folder / "table.png")
         if len(curves):
             draw_curves(curves, folder / "curves.png")
-    write_page(params, layout, predictions, table, comparisons, curves, published)
+    confused = pd.concat([read_confusion(layout, recipe) for recipe in params.recipes], ignore_index=True)
+    write_page(params, layout, predictions, table, comparisons, measures, confused, curves, published)
 
 
 def headline(table: pd.DataFrame, k: int) -> dict[str, dict[str, float]]:
@@ -81,16 +87,24 @@ def _evaluated(layout: Layout, recipe: str, name: str) -> Path:
     return path
 
 
-def read_steps(params: Params, layout: Layout) -> dict[tuple[str, str], int]:
-    """Return the optimiser steps of a training, by recipe and test source. Raises CalseError when they are not told."""
-    steps: dict[tuple[str, str], int] = {}
-    for recipe in params.recipes:
-        path = _evaluated(layout, recipe, "metrics.json")
-        by_source = json.loads(path.read_text(encoding="utf-8")).get("steps")
-        if by_source is None:
-            raise CalseError(f"{path} does not say how long its trainings were; run: dvc repro evaluate@{recipe}")
-        steps |= {(recipe, source): count for source, count in by_source.items()}
-    return steps
+def read_confusion(layout: Layout, recipe: str) -> pd.DataFrame:
+    """Read how often each gloss was taken for which. Raises CalseError when it was not counted."""
+    path = _evaluated(layout, recipe, "confusion.csv")
+    return pd.read_csv(path, keep_default_na=False, dtype=str).astype({"clips": int})
+
+
+def read_scores(layout: Layout, recipe: str) -> dict[str, Any]:
+    """Read a recipe's measures. Raises CalseError when they lack the means or the steps of its trainings."""
+    path = _evaluated(layout, recipe, "metrics.json")
+    scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if lacking := {"mean", "steps"} - scores.keys():
+        raise CalseError(f"{path} lacks {', '.join(sorted(lacking))}; run: dvc repro evaluate@{recipe}")
+    return scores
+
+
+def steps_of(scores: dict[str, dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """Return the optimiser steps of a training, by recipe and test source."""
+    return {(recipe, source): count for recipe, one in scores.items() for source, count in one["steps"].items()}
 
 
 def show(params: Params, layout: Layout) -> None:

@@ -95,9 +95,10 @@ def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[R
         source, seed = info["test_source"], info["seed"]
         points = curve((tree.read(f"{curves}/{source}-seed-{seed}.csv") or b"").decode())  # all that was logged live
         facts = training_facts(info, split, stage.deps[split]) | points
-        for test_set, sources in scores.items():
+        for test_set in TEST_SETS:
             prefix = "test." if test_set == "filmed" else f"test.{test_set}."
-            facts |= metrics(numbers_of(sources.get(source, {}).get("seeds", {}).get(str(seed), {}), prefix))
+            seeds = scores.get(test_set, {}).get(source, {}).get("seeds", {})
+            facts |= metrics(numbers_of(seeds.get(str(seed), {}), prefix))
         yield training_record(info, stage.code, facts)
 
 
@@ -130,12 +131,12 @@ def _scores(tree: Tree, stages: dict[str, Stage], recipe: str) -> dict[str, Any]
     path = evaluate.out("metrics/", ".json")
     if path is None or md5_of(tree, path) != evaluate.outs[path]:
         return {}
-    scores = json.loads(tree.read(path) or b"{}")
-    return {test_set: scores[test_set] for test_set in TEST_SETS if test_set in scores}
+    scores: dict[str, Any] = json.loads(tree.read(path) or b"{}")
+    return scores
 
 
 def _pipeline(tree: Tree, stages: dict[str, Stage], name: str) -> Record:
-    """Return the parent of a state's runs: every parameter on which its stages agree, and every recipe's top-K."""
+    """Return the parent of a state's runs: every parameter on which its stages agree, and every recipe's measures."""
     chosen: dict[str, Any] = {}
     disputed = set()
     for stage in stages.values():
@@ -145,17 +146,16 @@ def _pipeline(tree: Tree, stages: dict[str, Stage], name: str) -> Record:
     facts = params({key: value for key, value in chosen.items() if key not in disputed})
     for stage in stages.values():
         if stage.command == "train":
-            filmed = _scores(tree, stages, stage.item).get("filmed", {})
-            facts |= metrics(_top_k(stage.item, filmed))
+            facts |= metrics(_measures(stage.item, _scores(tree, stages, stage.item)))
     return record(PIPELINE, {PIPELINE: name}, name, facts)
 
 
-def _top_k(recipe: str, sources: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield a recipe's top-K for each test source and their mean, as the report's table has it."""
-    for key in {key for figures in sources.values() for key in figures if key[3:].isdigit()}:
-        values = [figures[key] for figures in sources.values()]
-        yield from ((f"{recipe}.{source}.{key}", value) for source, value in zip(sources, values, strict=True))
-        yield f"{recipe}.mean.{key}", round(sum(values) / len(values), 6)
+def _measures(recipe: str, scores: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield every measure of a recipe for each test source, and its mean over them."""
+    mean = scores.get("mean", {}).get("filmed", {})
+    for source, figures in [*scores.get("filmed", {}).items(), ("mean", mean)]:
+        numbers = {name: value for name, value in figures.items() if name not in ("clips", "seeds")}
+        yield from numbers_of(numbers, f"{recipe}.{source}.")
 
 
 def record(kind: str, identity: dict[str, Any], name: str, facts: Facts) -> Record:

@@ -10,24 +10,25 @@ from calse.report.page.pictures import Pictures
 HARDEST = 6
 
 
-def glosses(predictions: pd.DataFrame, clips: dict[str, Clip], pictures: Pictures) -> dict[str, Any] | None:
-    """Return the confusion matrix over all trainings and the hardest glosses with pictures; None without answers.
+def glosses(
+    predictions: pd.DataFrame, confused: pd.DataFrame, clips: dict[str, Clip], pictures: Pictures
+) -> dict[str, Any]:
+    """Return the confusion matrix over all trainings and the hardest glosses with pictures.
 
     `predictions` has a row a prediction: recipe, test_source, test_set, clip, gloss, rank and the answers `gloss_1`...
+    `confused` says how many clips of a gloss a recipe took for which: gloss, answered, clips.
     """
-    if "gloss_1" not in predictions:
-        return None
     filmed = predictions[predictions["test_set"] == "filmed"]
     hardest = [_hard(rows, clips, pictures) for rows in _ordered(filmed)[:HARDEST]]
-    return {"matrix": confusion(filmed), "hardest": hardest, "answers": len(filmed)}
+    return {"matrix": confusion_matrix(confused), "hardest": hardest, "answers": len(filmed)}
 
 
-def confusion(filmed: pd.DataFrame) -> dict[str, Any]:
-    """Return the glosses and every pair that occurred: places, count and share of the gloss's answers."""
-    names = sorted({*filmed["gloss"], *filmed["gloss_1"]})
+def confusion_matrix(confused: pd.DataFrame) -> dict[str, Any]:
+    """Return the glosses and every pair that occurred in any recipe: places, count, share of the gloss's answers."""
+    names = sorted({*confused["gloss"], *confused["answered"]})
     place = {name: number for number, name in enumerate(names)}
-    counts: dict[Any, int] = filmed.groupby(["gloss", "gloss_1"]).size().to_dict()
-    asked = filmed.groupby("gloss").size()
+    counts: dict[Any, int] = confused.groupby(["gloss", "answered"])["clips"].sum().to_dict()
+    asked = confused.groupby("gloss")["clips"].sum()
     cells = [
         {"row": place[gloss], "column": place[answer], "count": count, "share": round(count / asked[gloss], 3)}
         for (gloss, answer), count in counts.items()

@@ -8,6 +8,7 @@ import pandas as pd
 
 from calse.config.params import Params
 from calse.data.paths import Layout
+from calse.report.measures import mean_measures
 from calse.report.page import charts
 from calse.report.page.answers import glosses
 from calse.report.page.curves import curve_panels
@@ -26,14 +27,16 @@ def write_page(
     predictions: pd.DataFrame,
     table: pd.DataFrame,
     comparisons: pd.DataFrame,
+    measures: pd.DataFrame,
+    confused: pd.DataFrame,
     curves: pd.DataFrame,
     changes: pd.DataFrame | None = None,
 ) -> None:
     """Write the report page. What the study lacks (swaps, blurred clips, a Baseline) leaves its section out.
 
-    `predictions` has a row a prediction, `table` a row a cell, `comparisons` a row a cell beside Baseline, `curves` a
-    row an epoch, `changes` a row a published change. Raises CalseError when a clip that the page shows is missing or
-    has changed.
+    `predictions` has a row a prediction, `table` a row a cell, `comparisons` a row a cell beside Baseline, `measures` a
+    row a value, `confused` a row for each pair of right and first-ranked gloss, `curves` a row an epoch, `changes` a
+    row a published change. Raises CalseError when a clip that the page shows is missing or has changed.
     """
     pictures = Pictures(layout.root, params.report.show_faces, params.withheld)
     sources = manifests({name: layout.source_manifest(name) for name in params.filmed})
@@ -44,10 +47,11 @@ def write_page(
         "answer": answer(table, comparisons),
         "footnote": footnote(table, comparisons).replace("`", ""),
         "accuracies": accuracies(table, comparisons, params.corpus.glosses),
+        "measures": mean_measures(measures),
         "published": [] if changes is None else published(changes),
         "recipes": recipes(params, layout, table),
         "curves": curve_panels(curves),
-        "glosses": glosses(predictions, filmed, pictures),
+        "glosses": glosses(predictions, confused, filmed, pictures),
         "gate": gate(params, layout),
         "sets": sets(params, layout, made, filmed, pictures),
         "omitted": omitted(params, layout),
