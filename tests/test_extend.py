@@ -17,7 +17,9 @@ from safetensors.numpy import load_file
 
 yaml = YAML(typ="safe", pure=True)
 PAGE = Path("docs/extend.md")
-BLOCK = re.compile(r"^#+ [^\n]*`(?P<path>[\w./-]+)`\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^#+ [^\n]*`(?P<path>[\w./-]+)`\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 # The smallest study: two glosses, two sources, no faces.
 STUDY = {
     "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
