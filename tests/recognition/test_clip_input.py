@@ -151,6 +151,22 @@ def test_clips_are_decoded_once_and_again_only_when_the_cache_is_damaged(
     assert sorted(paths[0].parent.iterdir()) == sorted(paths)
 
 
+@pytest.mark.parametrize("place", [0.001, 0.5, 0.99, 1])
+def test_frames_that_a_disk_changed_are_decoded_anew(repository: Layout, place: float):
+    clips = read_split(repository.split("Baseline")).clips[:1]
+    (path,) = cached_frames(clips, repository, 32)
+    whole = path.read_bytes()
+    hurt = bytearray(whole)
+    hurt[int(place * (len(whole) - 1))] ^= 255
+    path.write_bytes(hurt)
+    assert cached_frames(clips, repository, 32) == [path]
+    assert path.read_bytes() == whole
+    np.testing.assert_array_equal(open_frames(path), shrink(read_frames(repository.root / clips[0].path), 37))
+    kept = path.stat().st_ino
+    cached_frames(clips, repository, 32)
+    assert path.stat().st_ino == kept, "sound frames stay"
+
+
 def test_frames_of_other_code_are_not_read_and_go_when_nobody_reads_them(
     repository: Layout, monkeypatch: pytest.MonkeyPatch
 ):
