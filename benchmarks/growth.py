@@ -150,6 +150,7 @@ def prepare(root: Path, count: int, tiny: bool) -> None:
     """Write a repository with so many raw videos, clips of SACU and of the interpreter; a swap model nobody trained."""
     tree, params = parameters(tiny)
     write_json(root / "params.yaml", tree)  # JSON is YAML
+    (root / "dvc.yaml").write_text("stages: {}\n")
     layout, frames = with_face_models(root), filmed(9 if tiny else 24, 96 if tiny else 128)
     clips = {source: clips_of(layout, source, count, frames) for source in ("SACU", "INTERPRETER")}
     clips["DONOR-1"] = clips_of(layout, "DONOR-1", 1, frames)

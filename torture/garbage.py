@@ -79,6 +79,7 @@ class Ground:
             csv.writer(file).writerows(TABLE)
         self.layout.root.mkdir()
         YAML_SAFE.dump(_params(), self.layout.root / "params.yaml")
+        (self.layout.root / "dvc.yaml").write_text("stages: {}\n")
 
     def lay_raw(self, source: str) -> int:
         """Put every plain file into the raw data without import's look at it; return how many."""
@@ -139,6 +140,7 @@ def ground_of_good_videos(root: Path, count: int = 2) -> Path:
     params: dict[str, Any] = _params()
     params["ingest"]["short_side"] = 512
     YAML_SAFE.dump(params, root / "params.yaml")
+    (root / "dvc.yaml").write_text("stages: {}\n")
     return root
 
 

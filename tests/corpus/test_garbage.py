@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from calse.corpus.importing import import_folder, print_report
+from calse.corpus.import_report import print_report
+from calse.corpus.importing import import_folder
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.video.untrusted.decode import iterate_frames

@@ -1,20 +1,28 @@
 import csv
 import os
+import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 
+from calse.config.params import Source
 from calse.corpus.gate.validate import validate
 from calse.corpus.glossary import one_spelling
-from calse.corpus.importing import import_folder, print_report
+from calse.corpus.import_report import print_report
+from calse.corpus.importing import import_folder
 from calse.corpus.ingest import ingest
+from calse.corpus.naming import Offer
 from calse.corpus.raw import read_index
+from calse.corpus.takes import limited, numbered
 from calse.data.clips import clip_ids, slug
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from videos import small_params, write_bad_files, write_clip
+
+PUBLIC = Source("public", 1)
 
 
 @pytest.fixture
@@ -196,6 +204,117 @@ def test_a_wrong_name_or_place_is_refused(tmp_path, layout):
         import_folder(tmp_path, layout, "mine", "../SACU")
     with pytest.raises(CalseError, match="neither a folder nor a CSV"):
         import_folder(tmp_path / "none", layout, "mine", "SACU")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(CalseError, match="bare holds no files"):
+        import_folder(tmp_path / "bare", layout, "mine", "SACU")
+
+
+def test_a_name_that_tables_disks_or_params_cannot_have_is_refused_before_anything_is_written(tmp_path, layout):
+    write_clip(tmp_path / "in/HOLA.mp4")
+    declared = {"Sts": PUBLIC}
+    for name in ("mean", "Clip", "gloss", "glossary", "CON", "nul", "lpt1", "x" * 65, "", "a\n", "sts", "STS"):
+        with pytest.raises(CalseError, match="--source"):
+            import_folder(tmp_path / "in", layout, "mine", name, declared=declared)
+    with pytest.raises(CalseError, match="--corpus 'aux'"):
+        import_folder(tmp_path / "in", layout, "aux", "SACU")
+    assert not layout.root.exists()
+    import_folder(tmp_path / "in", layout, "mine", "Sts", declared=declared)
+    for source, corpus in (("sTS", "mine"), ("SACU", "Mine")):
+        with pytest.raises(CalseError, match="but for capitals"):
+            import_folder(tmp_path / "in", layout, corpus, source)
+
+
+def test_a_donor_is_taken_whatever_its_signs_and_leaves_the_glossary_alone(tmp_path, layout, capsys):
+    for seed, name in enumerate(("donor/WAVE.mp4", "donor/NO.mp4", "sacu/SUR.mp4", "sacu/NO.mp4")):
+        write_clip(tmp_path / name, seed)
+    donor, declared = Source("donor", None), {"SACU": PUBLIC}
+    standing = layout.glossary("mine")
+    import_folder(tmp_path / "donor", layout, "mine", "EARLY")  # before params.yaml says what it is
+    report = import_folder(tmp_path / "sacu", layout, "mine", "SACU", declared=declared | {"EARLY": donor})
+    assert taken(report) == {"SUR.mp4": ("SUR", 1), "NO.mp4": ("NO", 1)}
+    assert standing.read_text().split() == ["gloss", "NO", "SUR"]
+    with pytest.raises(CalseError, match="leaves the glossary alone"):
+        import_folder(tmp_path / "donor", layout, "mine", "EARLY", add_glosses=True, donor=True)
+    for known, flag in ((declared | {"EARLY": donor}, False), (declared, True)):
+        report = import_folder(tmp_path / "donor", layout, "mine", "EARLY", replace=True, declared=known, donor=flag)
+        assert taken(report) == {"WAVE.mp4": ("WAVE", 1), "NO.mp4": ("NO", 1)}
+        assert standing.read_text().split() == ["gloss", "NO", "SUR"]
+        print_report(report)
+        shown = capsys.readouterr().out
+        assert "EARLY.clips_per_gloss: null" in shown
+        assert "EARLY.kind: donor" in shown
+        assert "glossary" not in shown
+        assert "corpus.glosses" not in shown
+    standing.write_text("gloss\nNO\nSUR\nWAVE\n")  # by --add-glosses, once
+    print_report(import_folder(tmp_path / "donor", layout, "mine", "EARLY", replace=True, donor=True))
+    assert "lists what no source but a donor has; remove: WAVE" in capsys.readouterr().out
+
+
+def test_the_spellings_of_a_signers_name_are_one_person_as_first_written(tmp_path, layout, capsys):
+    for seed in range(4):
+        write_clip(tmp_path / f"in/{seed}.mp4", seed)
+    (tmp_path / "in/list.csv").write_text(
+        "file,gloss,signer\n0.mp4,A,Ana\n1.mp4,A,ana\n2.mp4,A,ANA \n3.mp4,A,Ána\n", encoding="utf-8"
+    )
+    report = import_folder(tmp_path / "in/list.csv", layout, "mine", "SACU")
+    found = [(video.signer, video.take) for video in read_index(report.folder)]
+    assert sorted(found) == [("Ana", 1), ("Ana", 2), ("Ana", 3), ("Ána", 1)]
+    print_report(report)
+    shown = capsys.readouterr().out
+    assert "signers in another spelling: ana is Ana, ANA is Ana" in shown
+    assert "by 2 signers" in shown
+    write_clip(tmp_path / "more/A_aNA.mp4", 9)
+    report = import_folder(tmp_path / "more", layout, "mine", "STS", "{gloss}_{signer}.mp4")
+    assert [video.signer for video in read_index(report.folder)] == ["Ana"]
+
+
+def test_a_file_that_a_table_lists_twice_loses_no_label_silently(tmp_path, layout):
+    for seed in range(4):
+        write_clip(tmp_path / f"in/{seed}.mp4", seed)
+    (tmp_path / "in/list.csv").write_text(
+        "file,gloss,signer\n0.mp4,A,\n0.mp4,A,\n1.mp4,B,\n./1.mp4,C,\n2.mp4,D,ana\n2.mp4,d,luis\n3.mp4,E,\n,F,\n"
+    )
+    report = import_folder(tmp_path / "in/list.csv", layout, "mine", "S")
+    assert [(offer.name, offer.gloss) for offer in report.taken] == [("0.mp4", "A"), ("3.mp4", "E")]
+    assert sorted((offer.name, offer.refusal) for offer in report.offers if offer.refusal) == [
+        ("(no file)", "is a row of gloss 'F' that names no file"),
+        ("./1.mp4", "is listed twice, as C and B; keep the right row"),
+        ("0.mp4", "is listed twice"),
+        ("1.mp4", "is listed twice, as C and B; keep the right row"),
+        ("2.mp4", "is listed twice, as signer ana and luis; keep the right row"),
+        ("2.mp4", "is listed twice, as signer ana and luis; keep the right row"),
+    ]
+
+
+def test_two_sources_whose_clips_would_have_one_id_are_refused_by_name(tmp_path, layout):
+    write_clip(tmp_path / "a/B-C.mp4")
+    write_clip(tmp_path / "a-b/C.mp4", 1)
+    import_folder(tmp_path / "a", layout, "mine", "A")
+    with pytest.raises(
+        CalseError, match="--source A-B: its gloss C would be clip A-B-C-1, as is gloss B-C of source A;"
+    ):
+        import_folder(tmp_path / "a-b", layout, "mine", "A-B", add_glosses=True)
+    assert not (layout.raw("mine") / "A-B").exists()
+
+
+def test_two_thousand_takes_of_one_gloss_are_numbered_in_as_many_steps():
+    """A look at every number for every file would be two million."""
+    offers = [Offer(Path(str(n)), str(n), "A", "S", 5 if n == 3 else None) for n in range(2_000)]
+    steps = 0
+
+    def count(frame, event, arg):
+        nonlocal steps
+        steps += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        result = limited(numbered(offers), 1_900)
+    finally:
+        sys.settrace(None)
+    assert {offer.take for offer in result} == set(range(1, 2_001))
+    assert sum(not offer.refusal for offer in result) == 1_900
+    assert steps < 200 * len(offers)
 
 
 def composed(text):
@@ -346,7 +465,13 @@ def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, layout, table):
         (ROWS.replace("\n", "\r").encode("mac-roman"), "list.csv:2 is not UTF-8"),
         (b"videos/1.mp4,41\n", "list.csv needs a first line that names its columns.*reads 'videos/1.mp4,41'"),
         (b"archivo;glosa\n1;2\n", "needs a first line .* file, gloss; it reads 'archivo;glosa'"),
-        (b"", "needs a first line"),
+        (b"", "needs a first line .* file, gloss; it is empty"),
+        (
+            b"sep=,\r\nfile;gloss\r\n1.mp4;A\r\n",
+            "it reads 'file;gloss', and the line sep=, above it says that ',' parts",
+        ),
+        (b'file,gloss\n1.mp4,"a" b"\n', "list.csv:2 cannot be read: .* write a quote inside it twice"),
+        (b"file,gloss\n", "list.csv lists no files"),
         (b"file,gloss\n1.mp4,ROJO, A\n", "list.csv:2 has more cells than the header"),
         (b'file,gloss\n1.mp4,"NO\n2.mp4,SUR\n', "list.csv:3 cannot be read: unexpected end"),
         (b"file,gloss,Gloss\n", "names the column 'gloss' twice"),

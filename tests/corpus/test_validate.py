@@ -157,6 +157,14 @@ def test_the_same_recording_in_two_sources_names_both_clips(layout):
         validate(PARAMS, layout)
 
 
+def test_clips_of_two_sources_with_one_id_are_named_before_a_split_is_made(layout):
+    change(layout, "STS", "NO", clip="sacu-NO-1")
+    with pytest.raises(
+        CalseError, match="source STS, gloss NO: clip sacu-NO-1 is called as one of gloss NO of source SACU"
+    ):
+        validate(PARAMS, layout)
+
+
 def test_the_same_recording_under_two_glosses_of_a_source_is_found(layout):
     change(layout, "SACU", "NULL", content="SACU-NO-1")
     with pytest.raises(CalseError, match="clip SACU-NULL-1.*same content as: SACU-NO-1"):

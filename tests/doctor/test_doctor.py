@@ -96,6 +96,7 @@ def test_a_full_disk_is_seen(free: int, level: str, monkeypatch: pytest.MonkeyPa
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 0, free))
     assert machine.disk().level == level
+    assert machine.disk().mend in ("", "rm -r .scratch/frames"), "finished trainings are worth hours"
 
 
 def test_missing_raw_videos_are_named():
@@ -109,7 +110,9 @@ def test_missing_raw_videos_are_named():
     finding = study.data(mine, layout)
     assert finding.level == "wrong"
     assert finding.what == "synthetic: no raw videos of SACU"
-    assert "calse import FOLDER --corpus synthetic --source SACU" in finding.mend
+    assert finding.mend == "calse import FOLDER --corpus synthetic --source SACU", "nothing was added: nothing to pull"
+    layout.raw("synthetic").joinpath("SACU.dvc").touch()
+    assert study.data(mine, layout).mend.endswith("--source SACU, or: dvc pull")
 
 
 def test_damaged_face_models_are_named():

@@ -35,14 +35,25 @@ def import_videos(
     add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
     takes: Annotated[int | None, typer.Option(min=1, help="take no more than a signer's first N of a gloss")] = None,
+    donor: Annotated[
+        bool, typer.Option("--donor", help="it only lends a face: any signs, none for the glossary")
+    ] = False,
 ) -> None:
     """Copy a folder of videos into the raw data, with a reason for every file refused."""
     from calse.config.params import read_params
-    from calse.corpus.importing import import_folder, print_report
+    from calse.corpus.import_report import print_report
+    from calse.corpus.importing import import_folder
 
-    if corpus in read_params().synthesise:
+    params = read_params()
+    if corpus.casefold() in map(str.casefold, params.synthesise):
         raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
-    print_report(import_folder(folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes))
+    declared = params.corpus.sources if corpus == params.corpus.name else {}
+    if donor and source in declared and declared[source].kind != "donor":
+        raise CalseError(f"--donor: params.yaml says that source {source} is of kind {declared[source].kind}")
+    report = import_folder(
+        folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes, declared, donor
+    )
+    print_report(report)
     _print_terms(corpus, source)
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -13,7 +14,7 @@ from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, lacks_memory
 from calse.runtime.files import CLOSED
 from calse.runtime.lifeline import end_with_dvc
-from calse.runtime.repository import enter_root
+from calse.runtime.repository import enter_root, in_repository
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,13 @@ app = typer.Typer(
     help="Augmentation and face swapping for sign-language recognition. `dvc repro` runs all the stages in order.",
 )
 STAGES = "Stages of the pipeline"
+ANYWHERE = ("doctor", "predict")  # what needs no study around it
+
+
+@app.callback()
+def _stay_in_a_repository(context: typer.Context) -> None:
+    if context.invoked_subcommand not in ANYWHERE and not in_repository() and "--help" not in sys.argv:
+        raise CalseError(f"{Path.cwd()} holds no study: there is no dvc.yaml here or above; cd into your clone")
 
 
 @app.command(rich_help_panel=STAGES)

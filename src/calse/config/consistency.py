@@ -1,26 +1,56 @@
 """What params.yaml says in one place must fit what it says in another: names, lists, limits."""
 
 import dataclasses
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calse.config.sections import LONGEST_NAME, NAME
 from calse.data.clips import COLUMNS
 from calse.runtime.errors import CalseError
 
 # What stands beside sources: a clip's columns in a split, the mean in the results, the glossary among the gate's.
 RESERVED = frozenset({*COLUMNS, "mean", "glossary"})
+# Windows keeps these for devices: no file or folder there can have such a name, whatever its suffix.
+DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 if TYPE_CHECKING:
     from calse.config.params import Params
 
 
+def flaw_of_name(name: str, others: Iterable[str] = (), reserved: Iterable[str] = ()) -> str:
+    """Return why nothing of the study can be called so, or an empty string: names become files and folders.
+
+    Where capitals do not count, as on most disks of Windows and macOS, `sts` and `STS` are one folder; so `name` must
+    differ from `others` in more than capitals, and from `reserved` too.
+    """
+    if not re.fullmatch(NAME, name) or name.endswith("\n") or len(name) > LONGEST_NAME:
+        return f"use letters, digits, - and _ only, {LONGEST_NAME} at most"
+    if name.casefold() in DEVICES:
+        return "Windows can hold no folder of that name; choose another"
+    if name.casefold() in reserved:
+        return "tables have a column or row of that name; choose another"
+    twin = next((other for other in others if other != name and other.casefold() == name.casefold()), None)
+    return f"{twin} has that name but for capitals, and some disks would keep both in one folder" if twin else ""
+
+
 def check_names(params: "Params", path: Path) -> None:
     """Refuse a name that refers to nothing, or to two things."""
-    for name in params.corpus.sources:
-        if name in RESERVED:
-            raise CalseError(f"{path}: corpus.sources.{name}: tables have a column or row of that name; choose another")
+    sets = list(params.sets)
+    named = [
+        *((f"corpus.sources.{name}", name, list(params.corpus.sources), RESERVED) for name in params.corpus.sources),
+        *((f"affine.{name}", name, sets, ()) for name in params.affine),
+        *((f"swap.{name}", name, sets, ()) for name in params.swap),
+        *((f"recipes.{name}", name, list(params.recipes), ()) for name in params.recipes),
+        ("corpus.name", params.corpus.name, list(params.synthesise), ()),
+    ]
+    for where, name, others, reserved in named:
+        flaw = flaw_of_name(name, others, reserved)
+        if flaw:
+            raise CalseError(f"{path}: {where}: {flaw}")
     for name in params.sets:
-        if name.removeprefix("OMIT-") in params.omit and name.startswith("OMIT-"):
+        if name.casefold() in {f"omit-{source}".casefold() for source in params.omit}:
             raise CalseError(f"{path}: {name}: the clips of the stage omit have that name; choose another for the set")
     publics, donors = params.sources_of("public"), params.sources_of("donor")
     for name in params.test_sources:

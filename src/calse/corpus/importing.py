@@ -2,24 +2,25 @@
 
 import dataclasses
 import itertools
-import re
 import shutil
 import stat
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rich.console import Console
-
+from calse.config.consistency import RESERVED, flaw_of_name
+from calse.config.params import Source
 from calse.corpus.glossary import one_spelling, read_glossary
+from calse.corpus.import_report import ImportReport, plain
 from calse.corpus.naming import Offer, offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
-from calse.corpus.takes import counted_together, limited, numbered
+from calse.corpus.repeats import check_ids, listed_once, without_copies
+from calse.corpus.takes import limited, numbered
 from calse.data.clips import clip_ids
+from calse.data.donors import person
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_written_aside, sha256_of
+from calse.runtime.files import folder_written_aside
 from calse.video.untrusted.decode import iterate_frames
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
@@ -30,28 +31,6 @@ SUFFIXES = (
 )
 SECONDS_TO_OPEN = 30
 LARGEST = 4 * 1024**3  # bytes of a file; a sign takes a hundredth
-LONGEST_LIST = 40
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What became of every file of a source; `folder` is where the taken ones lie.
-
-    `spellings` are the glosses that go by another spelling, which came first.
-    """
-
-    corpus: str
-    source: str
-    folder: Path
-    glossary: Path
-    glosses: int
-    offers: list[Offer]
-    spellings: dict[str, str]
-
-    @property
-    def taken(self) -> list[Offer]:
-        """The files that are now raw data."""
-        return [offer for offer in self.offers if not offer.refusal]
 
 
 def import_folder(
@@ -64,44 +43,77 @@ def import_folder(
     add_glosses: bool = False,
     replace: bool = False,
     takes: int | None = None,
+    declared: Mapping[str, Source] | None = None,
+    donor: bool = False,
 ) -> ImportReport:
     """Copy the videos of a folder (or of a CSV) to `data/raw/<corpus>/<source>` in one step; originals stay untouched.
 
     Layouts and `pattern`: see `calse.corpus.naming.offers_of`. The corpus's glossary is `glossary` when given, else
     what its only source brings, else what stands; files of other glosses are refused unless `add_glosses`, and those
-    beyond a signer's first `takes` of a gloss. A gloss keeps the spelling that it was first imported with. When no
-    file can be taken, nothing is written. Raises CalseError.
+    beyond a signer's first `takes` of a gloss. A gloss or a signer keeps the spelling that it was first imported with.
+    `declared` are the corpus's sources in params.yaml: a donor there, or a new one (`donor`), is taken whatever its
+    signs, leaves the glossary alone and counts for nothing in it. When no file can be taken, nothing is written.
+    Raises CalseError.
     """
-    target, standing = layout.raw(corpus) / source, layout.glossary(corpus)
-    _check_request(corpus, source, target, replace)
-    before = _imported_before(layout.raw(corpus), source)
+    target, standing, declared = layout.raw(corpus) / source, layout.glossary(corpus), declared or {}
+    donors = {name for name, settings in declared.items() if settings.kind == "donor"} | ({source} if donor else set())
+    if source in donors and (glossary is not None or add_glosses):
+        raise CalseError(f"source {source} is a donor and leaves the glossary alone: drop --glossary and --add-glosses")
+    _check_request(layout, corpus, source, declared, replace)
+    others = _other_sources(layout.raw(corpus), source)
+    studied = [name for name in others if name not in donors]
     stood = read_glossary(standing) if standing.is_file() else []
     given = read_glossary(glossary) if glossary is not None else None
-    known = given if given is not None else stood if before else []  # what its only source brings may be anything
+    # What its only source brings may be anything.
+    known = given if given is not None else stood if studied or source in donors else []
     offers = offers_of(folder, pattern)
+    if not offers:
+        raise CalseError(f"{folder} {'lists' if folder.is_file() else 'holds'} no files: there is nothing to import")
     # What other sources were imported with stays; a corpus's only source may be spelled anew.
-    spelled = one_spelling([*(stood if before else known), *known, *stood, *(offer.gloss for offer in offers)])
+    spelled = one_spelling([*(stood if studied else known), *known, *stood, *(offer.gloss for offer in offers)])
+    people = _one_person([*(v.signer for videos in others.values() for v in videos), *(o.signer for o in offers)])
     known = [spelled[gloss] for gloss in known]
-    allowed = None if add_glosses or (given is None and not before) else frozenset(known)
-    named = [dataclasses.replace(offer, gloss=spelled[offer.gloss], signer=offer.signer or source) for offer in offers]
-    named = [_screened(offer, allowed) for offer in named]
-    named = limited(numbered(_without_copies(_opened(named, f"open {source}"), before)), takes)
+    allowed = None if source in donors or add_glosses or (given is None and not studied) else frozenset(known)
+    named = [
+        dataclasses.replace(offer, gloss=spelled[offer.gloss], signer=people[offer.signer] or source)
+        for offer in offers
+    ]
+    named = [_screened(offer, allowed) for offer in listed_once(named)]
+    named = limited(numbered(without_copies(_opened(named, f"open {source}"), others)), takes)
     taken = [offer for offer in named if not offer.refusal]
-    glosses = list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
+    glosses = known if source in donors else list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
     if taken:
-        _store(target, source, named)
-        write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in glosses))
-    pairs = zip(offers, named, strict=True)
-    spellings = {offer.gloss: one.gloss for offer, one in pairs if offer.gloss != one.gloss and not one.refusal}
-    return ImportReport(corpus, source, target, standing, len(glosses), named, spellings)
+        _store(target, source, named, others)
+        if source not in donors:
+            write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in glosses))
+    pairs = [(offer, one) for offer, one in zip(offers, named, strict=True) if not one.refusal]
+    spellings = {offer.gloss: one.gloss for offer, one in pairs if offer.gloss != one.gloss}
+    signers = {offer.signer: one.signer for offer, one in pairs if offer.signer not in ("", one.signer)}
+    signed = {spelled.get(video.gloss, video.gloss) for name in studied for video in others[name]}
+    theirs = sorted({o.gloss for o in taken if o.gloss in known} - signed) if source in donors and studied else []
+    return ImportReport(
+        corpus, source, target, standing, len(glosses), named, spellings, signers, source in donors, theirs
+    )
 
 
-def _check_request(corpus: str, source: str, target: Path, replace: bool) -> None:
-    for option, name in (("--corpus", corpus), ("--source", source)):
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-            raise CalseError(f"{option} {name!r}: use letters, digits, - and _ only")
-    if target.exists() and not replace:
-        raise CalseError(f"{target} is there already; --replace imports source {source} anew")
+def _one_person(signers: Iterable[str]) -> dict[str, str]:
+    """Return for every signer's name the first one that is the same person's."""
+    first: dict[str, str] = {}
+    return {signer: first.setdefault(person(signer), signer) for signer in signers}
+
+
+def _check_request(layout: Layout, corpus: str, source: str, declared: Iterable[str], replace: bool) -> None:
+    raw = layout.raw(corpus)
+    corpora, sources = ([path.name.removesuffix(".dvc") for path in folder.glob("*")] for folder in (raw.parent, raw))
+    for option, name, others, reserved in (
+        ("--corpus", corpus, corpora, frozenset[str]()),
+        ("--source", source, [*sources, *declared], RESERVED),
+    ):
+        flaw = flaw_of_name(name, others, reserved)
+        if flaw:
+            raise CalseError(f"{option} {name!r:.80}: {flaw}")
+    if (raw / source).exists() and not replace:
+        raise CalseError(f"{raw / source} is there already; --replace imports source {source} anew")
 
 
 def _screened(offer: Offer, glosses: frozenset[str] | None) -> Offer:
@@ -123,7 +135,7 @@ def _flaw(offer: Offer, glosses: frozenset[str] | None) -> str:
     if status.st_size > LARGEST:
         return f"is larger than {LARGEST // 1024**3} GiB; cut it into signs"
     if glosses is not None and offer.gloss not in glosses:
-        return f"gloss {offer.gloss} is not in the glossary; --add-glosses adds it"
+        return f"gloss {offer.gloss} is not in the glossary; --add-glosses adds it, and a donor (--donor) needs none"
     return ""
 
 
@@ -145,95 +157,27 @@ def first_frames(path: Path) -> None:
         raise CalseError(str(error).removeprefix(f"{path}: ")) from None
 
 
-def _imported_before(raw: Path, source: str) -> dict[str, str]:
-    """Return the files of the corpus's other sources, by sha256."""
-    before = {}
-    for folder in sorted(index.parent for index in raw.glob("*/clips.csv")):
-        if folder.name != source:
-            before.update({video.sha256: f"{folder.name}/{video.file}" for video in read_index(folder)})
-    return before
+def _other_sources(raw: Path, source: str) -> dict[str, list[RawVideo]]:
+    """Return what was imported into the corpus under other names, by source."""
+    folders = sorted(index.parent for index in raw.glob("*/clips.csv"))
+    return {folder.name: read_index(folder) for folder in folders if folder.name != source}
 
 
-def _without_copies(offers: list[Offer], before: dict[str, str]) -> list[Offer]:
-    """Hash what is left and refuse a file whose bytes were seen already."""
-    seen, result = dict(before), []
-    for offer in offers:
-        if not offer.refusal:
-            offer = dataclasses.replace(offer, sha256=sha256_of(offer.path))
-            if offer.sha256 in seen:
-                offer = offer.refused(f"has the same content as {seen[offer.sha256]}")
-            seen.setdefault(offer.sha256, offer.name)
-        result.append(offer)
-    return result
-
-
-def _store(target: Path, source: str, offers: list[Offer]) -> None:
+def _store(target: Path, source: str, offers: list[Offer], others: Mapping[str, list[RawVideo]]) -> None:
     """Copy the taken files and write the index and the report, in one step."""
     taken = [offer for offer in offers if not offer.refusal]
     names = clip_ids(source, [(offer.gloss, offer.signer, offer.take or 0) for offer in taken])
+    videos = [_video_of(offer, name) for offer, name in zip(taken, names, strict=True)]
+    check_ids(source, videos, others)
     with folder_written_aside(target) as folder:
-        videos = [_copied(offer, folder, name) for offer, name in zip(taken, names, strict=True)]
+        for offer, video in zip(taken, videos, strict=True):
+            shutil.copyfile(offer.path, folder / video.file)
         write_index(folder, videos)
         rows = (
-            {"file": _plain(offer.name), "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers
+            {"file": plain(offer.name), "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers
         )
         write_rows(folder / "import-report.csv", ["file", "gloss", "refused because it"], rows)
 
 
-def _copied(offer: Offer, folder: Path, name: str) -> RawVideo:
-    file = name + offer.path.suffix.lower()
-    shutil.copyfile(offer.path, folder / file)
-    return RawVideo(file, offer.gloss, offer.signer, offer.take or 0, offer.sha256)
-
-
-def print_report(report: ImportReport) -> None:
-    """Say on the screen what was refused and why, what was taken, and what to do next.
-
-    Raises CalseError when nothing was taken.
-    """
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    refused = [offer for offer in report.offers if offer.refusal]
-    shown = refused[:LONGEST_LIST] if report.taken else refused  # then there is no file that has the rest
-    for offer in shown:
-        console.print(f"refused {_plain(offer.name)}: {offer.refusal}")
-    if len(refused) > len(shown):
-        console.print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
-    if not report.taken:
-        raise CalseError(f"source {report.source}: no video was taken, {len(refused)} files were refused")
-    if report.spellings:
-        shown_first = [f"{written} is {gloss}" for written, gloss in itertools.islice(report.spellings.items(), 8)]
-        rest = len(report.spellings) - len(shown_first)
-        console.print(f"glosses in another spelling: {', '.join(shown_first)}{f' and {rest} more' if rest else ''}")
-    glosses, signers = ({getattr(offer, name) for offer in report.taken} for name in ("gloss", "signer"))
-    by = f" by {len(signers)} signers" if len(signers) > 1 else ""
-    console.print(f"took {len(report.taken)} videos of {len(glosses)} glosses{by}, refused {len(refused)} files")
-    console.print(_next_steps(report))
-
-
-def _next_steps(report: ImportReport) -> str:
-    return (
-        f"\nNext:\n  dvc add {report.folder}\n  git add {report.folder}.dvc {report.glossary}\n"
-        "and in params.yaml:\n"
-        f"  corpus.name: {report.corpus}\n  corpus.glosses: {report.glosses}\n"
-        f"  corpus.sources.{report.source}.clips_per_gloss: {_clips_per_gloss(report.taken)}"
-    )
-
-
-def _clips_per_gloss(taken: list[Offer]) -> str:
-    """Return what the gate can be told to expect of every gloss, and whether fewer takes would make them even."""
-    counts, takes = Counter(offer.gloss for offer in taken), Counter(map(counted_together, taken))
-    least, most = min(counts.values()), max(counts.values())
-    if least == most:
-        return str(least)
-    fewest = min(takes.values())
-    evened = Counter[str]()
-    for (gloss, _), number in takes.items():
-        evened[gloss] += min(number, fewest)
-    if len(set(evened.values())) > 1:
-        return f"null  (glosses have {least} to {most} clips)"
-    return f"{min(evened.values())}  (some have up to {most}; to even them: --takes {fewest} --replace)"
-
-
-def _plain(name: str) -> str:
-    """Return a name on one line, whatever is in it and however long a table makes it."""
-    return (name if name.isprintable() else repr(name))[:300]
+def _video_of(offer: Offer, name: str) -> RawVideo:
+    return RawVideo(name + offer.path.suffix.lower(), offer.gloss, offer.signer, offer.take or 0, offer.sha256)

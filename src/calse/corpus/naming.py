@@ -65,6 +65,9 @@ def _files(folder: Path) -> Iterator[Path]:
 def _listed(table: Path, template: Template | None) -> Iterator[Offer]:
     listing = cache(_composed_names)
     for row in read_table(table, ["file", "gloss"]):
+        if not row["file"]:
+            yield Offer(table, "(no file)").refused(f"is a row of gloss {row['gloss']!r} that names no file")
+            continue
         offer = Offer(_located(table.parent, row["file"], listing), row["file"])
         found = _match(template, row["file"].replace("\\", "/")) if template else {}
         if found is None:

@@ -25,14 +25,16 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
     told = re.match(r'"?sep=(.)"?\r?\n?', text, re.IGNORECASE)  # a first line of Excel's
     delimiters = told[1] if told else DELIMITERS
     text = text[told.end() :] if told else text
-    text = re.sub(r'" +(?=[,;\t|\r\n]|$)', '"', text)  # strict reading takes no blank after a closing quote
+    text = re.sub(r'((?:^|[,;\t|\n]) *"(?:[^"]|"")*") *(?=[,;\t|\r\n]|$)', r"\1", text)  # strict reading wants no blank
     for delimiter in delimiters:
         names = _header(text, delimiter)
         if set(columns) <= set(names):
             return list(_rows(path, text, delimiter, names, skipped=1 if told else 0))
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    found = f"it reads {first[:80]!r}" if first else "it is empty"
+    parted = f", and the line {told[0].strip()} above it says that {told[1]!r} parts them" if told and first else ""
     raise CalseError(
-        f"{path} needs a first line that names its columns, among them {', '.join(columns)}; it reads {first[:80]!r}"
+        f"{path} needs a first line that names its columns, among them {', '.join(columns)}; {found}{parted}"
     )
 
 
@@ -91,4 +93,6 @@ def _rows(path: Path, text: str, delimiter: str, names: list[str], skipped: int)
                 yield dict(zip(names, cells + [""] * len(names), strict=False))
             header = False
     except csv.Error as error:
-        raise CalseError(f"{path}:{reader.line_num + skipped} cannot be read: {error}") from None
+        why = "a cell in quotes goes on after its closing quote; write a quote inside it twice"
+        reason = why if "expected after" in str(error) else error
+        raise CalseError(f"{path}:{reader.line_num + skipped} cannot be read: {reason}") from None

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 
 from calse.corpus.naming import Offer
 from calse.data.clips import slug
@@ -18,11 +19,11 @@ def numbered(offers: list[Offer]) -> list[Offer]:
             if first != offer.name:
                 offer = offer.refused(f"is take {offer.take} of {offer.gloss} by {offer.signer}, as is {first}")
         result.append(offer)
+    free: dict[tuple[str, str], Iterator[int]] = defaultdict(lambda: itertools.count(1))
     for position, offer in enumerate(result):
         if not offer.refusal and offer.take is None:
             takes = used[counted_together(offer)]
-            take = next(number for number in itertools.count(1) if number not in takes)
-            takes[take] = offer.name
+            take = next(number for number in free[counted_together(offer)] if number not in takes)
             result[position] = dataclasses.replace(offer, take=take)
     return result
 
@@ -42,7 +43,7 @@ def limited(offers: list[Offer], takes: int | None) -> list[Offer]:
     for offer in offers:
         if not offer.refusal:
             order[counted_together(offer)].append(offer.take or 0)
-    allowed = {counted: sorted(numbers)[:takes] for counted, numbers in order.items()}
+    allowed = {counted: frozenset(sorted(numbers)[:takes]) for counted, numbers in order.items()}
     return [
         offer.refused(f"is beyond the first {takes} takes of {offer.gloss} by {offer.signer}")
         if not offer.refusal and offer.take not in allowed[counted_together(offer)]

@@ -12,6 +12,7 @@ from calse.data.paths import Layout
 from calse.doctor import machine, study
 from calse.doctor.finding import SETUP, Finding
 from calse.runtime.errors import CalseError
+from calse.runtime.repository import in_repository
 
 STYLES = {"ok": "green", "warn": "yellow", "wrong": "bold red"}
 
@@ -24,7 +25,7 @@ def examine() -> dict[str, Finding]:
         "encoder": machine.encoder,
     }
     try:
-        params = read_params() if Path("dvc.yaml").is_file() else None
+        params = read_params() if in_repository() else None
     except CalseError as error:
         finding = Finding("wrong", str(error), "edit params.yaml, or: calse preset synthetic")
         checks["parameters"] = lambda: finding

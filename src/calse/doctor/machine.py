@@ -96,7 +96,7 @@ def disk() -> Finding:
     what = f"{free / GIGABYTE:.1f} GB free"
     if free >= PLENTY:
         return Finding("ok", what)
-    return Finding("wrong" if free < LITTLE else "warn", what, "rm -r .scratch; dvc gc -w")
+    return Finding("wrong" if free < LITTLE else "warn", what, "rm -r .scratch/frames")
 
 
 def accelerator(params: Params) -> Finding:

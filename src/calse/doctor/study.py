@@ -30,8 +30,10 @@ def data(params: Params, layout: Layout) -> Finding:
         why = "not to be shared, so no remote has them; what is recorded needs none of them"
         return Finding("warn", f"{what}: {why}", f"dvc pull --allow-missing, then: {REPRO_WITHOUT}")
     needed = next(name for name in missing if name not in kept_back)
-    pull = "dvc pull --allow-missing" if kept_back else "dvc pull"
-    return Finding("wrong", what, f"calse import FOLDER --corpus {corpus} --source {needed}, or: {pull}")
+    mend = f"calse import FOLDER --corpus {corpus} --source {needed}"
+    if (layout.raw(corpus) / f"{needed}.dvc").is_file():
+        mend += f", or: {'dvc pull --allow-missing' if kept_back else 'dvc pull'}"
+    return Finding("wrong", what, mend)
 
 
 def place() -> Finding:

@@ -15,6 +15,11 @@ def enter_root() -> None:
         _HERE[:] = [start.relative_to(root).as_posix()]
 
 
+def in_repository() -> bool:
+    """Say whether this is the root of a study, where its commands may write."""
+    return Path("dvc.yaml").is_file()
+
+
 def from_root(path: str) -> Path:
     """Return a path that the user gave, which is meant from where they stand, as it is seen from the root."""
     return Path(*_HERE, path)

@@ -61,6 +61,7 @@ def _verdicts(params: Params, layout: Layout) -> list[Verdict]:
     glossary = read_glossary(layout.glossary(params.corpus.name))
     clips = {source: read_manifest(layout.source_manifest(source)) for source in params.corpus.sources}
     everywhere = [clip for listed in clips.values() for clip in listed]
+    _check_ids(everywhere)
     tested = [clip for clip in everywhere if clip.source in params.test_sources]
     context = open_context()
     tables = {"glossary": [{"gloss": gloss} for gloss in glossary]}
@@ -73,6 +74,18 @@ def _verdicts(params: Params, layout: Layout) -> list[Verdict]:
         outcomes = run_checks(context, name, tables, list(checks_for(source, params.validate, glossary)))
         verdicts.append(Verdict(name, _summary(source, clips[name], dropped), outcomes))
     return verdicts
+
+
+def _check_ids(clips: Sequence[Clip]) -> None:
+    """Raise CalseError when clips of two sources have one id: they would be one clip in every split."""
+    first: dict[str, Clip] = {}
+    for clip in clips:
+        twin = first.setdefault(clip.clip.casefold(), clip)
+        if twin.source != clip.source:
+            raise CalseError(
+                f"source {clip.source}, gloss {clip.gloss}: clip {clip.clip} is called as one of gloss {twin.gloss} "
+                f"of source {twin.source}; import one of the two sources under another name"
+            )
 
 
 def _dropped(path: Path) -> list[str]:

@@ -33,8 +33,8 @@ CHECKSUM = 4  # bytes
 def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
     """Decode clips, shrink them to room for crops of `size` pixels, and return their files in the clips' order.
 
-    Each file opens with `open_frames`; one that is damaged is made anew. Raises CalseError naming the clip when its video is missing, has
-    changed since the split was made, or does not decode.
+    Each file opens with `open_frames`; one that is damaged is made anew. Raises CalseError naming the clip when its
+    video is missing, has changed since the split was made, or does not decode.
     """
     made_by = code((PACKAGE / file for file in CODE), PACKAGES)[:16]
     folder = _kept_for_us(scratch() / "frames" / made_by) / str(short_side(size))
@@ -98,7 +98,7 @@ def is_whole(path: Path) -> bool:
 @cache
 def _has_its_checksum(path: Path, version: tuple[int, int, int]) -> bool:
     data = np.memmap(path, np.uint8, "r")
-    return zlib.crc32(data[:-CHECKSUM]) == int.from_bytes(data[-CHECKSUM:].tobytes(), "big")
+    return zlib.crc32(data[:-CHECKSUM].data) == int.from_bytes(data[-CHECKSUM:].tobytes(), "big")
 
 
 def open_frames(path: Path) -> np.ndarray:
@@ -116,7 +116,7 @@ def _decode_one(job: tuple[Path, Path, int]) -> None:
         with written_aside(target) as aside:
             with open(aside, "wb") as file:
                 np.save(file, frames)
-            checksum = zlib.crc32(np.memmap(aside, np.uint8, "r"))
+            checksum = zlib.crc32(np.memmap(aside, np.uint8, "r").data)
             with open(aside, "ab") as file:
                 file.write(checksum.to_bytes(CHECKSUM, "big"))
     except OSError as error:
