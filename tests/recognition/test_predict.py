@@ -20,6 +20,7 @@ from calse.recognition.training.fit import fit
 from calse.recognition.training.jobs import jobs_of
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
+from film import coded, patches, write_film
 from toys import make_repository, toy_params
 from videos import moving, remux, write_bad_files, write_clip
 
@@ -83,6 +84,15 @@ def test_the_table_shows_names_as_they_are(tmp_path: Path):
     assert "AÑO" in done.stdout
 
 
+def test_a_film_that_may_not_look_as_it_was_filmed_is_said_beside_its_answer(tmp_path: Path):
+    path = write_film(tmp_path / "film.mkv", [coded(patches())] * 4, colorspace=8)
+    done = command(path, write_clip(tmp_path / "good.mp4"), "--json")
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 2)
+    assert done.stderr.splitlines()[-1:] == [
+        f"doubtful {path}: its colour matrix (number 8 of H.273) is not known here"
+    ]
+
+
 def write_gif(path: Path, frames: np.ndarray) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("gif", rate=10)
@@ -93,7 +103,7 @@ def write_gif(path: Path, frames: np.ndarray) -> None:
 
 
 def looked_at(video: Path, train: Train) -> np.ndarray:
-    return chosen_frames(Wanted(video, 25, 48, train))
+    return chosen_frames(Wanted(video, 25, 48, train)).frames
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "consecutive"])

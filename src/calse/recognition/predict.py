@@ -32,12 +32,24 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """The frames T x H x W x 3 uint8 that a network looks at, and why they may not look as they were filmed."""
+
+    frames: np.ndarray
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Answer:
-    """A video's best glosses with their probabilities, best first; `refused` says why there are none."""
+    """A video's best glosses with their probabilities, best first; `refused` says why there are none.
+
+    `doubts` say why the video may not have been seen as it was filmed.
+    """
 
     video: str
     refused: str
     glosses: list[tuple[str, float]]
+    doubts: tuple[str, ...] = ()
 
 
 def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
@@ -50,13 +62,13 @@ def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list
     clip, train = info["clip"], settings_of(info)
     wanted = [Wanted(video, clip["fps"], clip["short_side"], train) for video in videos]
     seen = map_sandboxed(chosen_frames, wanted, "read", seconds)
-    scores = iter(predict(model, info, [frames for frames in seen if not isinstance(frames, Refused)]))
+    scores = iter(predict(model, info, [one.frames for one in seen if not isinstance(one, Refused)]))
     names = [str(video).encode(errors="replace").decode() for video in videos]
     return [
-        Answer(name, frames.reason, [])
-        if isinstance(frames, Refused)
-        else Answer(name, "", best_glosses(*next(scores), info["classes"]))
-        for name, frames in zip(names, seen, strict=True)
+        Answer(name, one.reason, [])
+        if isinstance(one, Refused)
+        else Answer(name, "", best_glosses(*next(scores), info["classes"]), one.doubts)
+        for name, one in zip(names, seen, strict=True)
     ]
 
 
@@ -65,8 +77,8 @@ def best_glosses(scores: np.ndarray, chances: np.ndarray, classes: list[str]) ->
     return [(classes[index], round(float(chances[index]), 6)) for index in best_first(scores)[:BEST]]
 
 
-def chosen_frames(wanted: Wanted) -> np.ndarray:
-    """Read the frames T x H x W x 3 uint8 that a network looks at, and no more: any length takes the same memory.
+def chosen_frames(wanted: Wanted) -> Seen:
+    """Read the frames that a network looks at, and no more: any length takes the same memory.
 
     A first pass counts, because which frames are chosen depends on how many there are. Raises CalseError saying what
     is wrong with the file.
@@ -75,28 +87,35 @@ def chosen_frames(wanted: Wanted) -> np.ndarray:
     try:
         count = sum(1 for _ in at_rate(iterate_pictures(wanted.video), wanted.fps))
         places = sample_frames(count, train.frames, train.sampling, None).tolist()
-        kept = {}
+        kept: dict[int, np.ndarray] = {}
+        doubts: set[str] = set()
         for place, picture in enumerate(at_rate(iterate_pictures(wanted.video), wanted.fps)):
             if place in places:
                 image = rgb_of(next(fitted([picture], wanted.short_side)))
                 kept[place] = shrink(image[None], short_side(train.size))[0]
+                doubts.update(picture.doubts)
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{wanted.video}: ")) from None
-    return np.stack([kept[place] for place in places])
+    return Seen(np.stack([kept[place] for place in places]), tuple(sorted(doubts)))
 
 
 def print_answers(answers: list[Answer], as_json: bool) -> None:
-    """Print tables, or JSON alone, on stdout, and a line for each bad file on stderr. Raises CalseError at any."""
+    """Print tables, or JSON alone, on stdout, and a line for each doubtful or bad file on stderr.
+
+    Raises CalseError at any bad one.
+    """
     if as_json:
         print(json.dumps([_as_dict(answer) for answer in answers], indent=2, ensure_ascii=False))
     else:
         for answer in answers:
             if not answer.refused:
                 Console().print(_table(answer))
+    for answer in answers:
+        if answer.refused or answer.doubts:
+            word, why = ("refused", answer.refused) if answer.refused else ("doubtful", "; ".join(answer.doubts))
+            line = f"{word:8} {answer.video}: {why}"
+            Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
     refused = [answer for answer in answers if answer.refused]
-    for answer in refused:
-        line = f"refused  {answer.video}: {answer.refused}"
-        Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
     if refused:
         raise CalseError(f"{len(refused)} of {len(answers)} videos could not be read; the reasons are above")
 

@@ -56,16 +56,18 @@ def _timed(
     places = [packet.dts for packet in start if packet.dts is not None]
     steps = [later - earlier for earlier, later in itertools.pairwise(places) if later > earlier]
     unit = float(stream.time_base or 0)
-    step, last, late = (statistics.median_low(steps) if steps else 0) * unit, -math.inf, 0
+    step = (statistics.median_low(steps) if steps else 0) * unit
+    newest, last, late = -math.inf, -math.inf, 0
     for packet, frames in _pictures_of(decoder, itertools.chain(start, packets)):
         if packet.pts is not None and not packet.size:
             yield float((packet.pts + (packet.duration or 0)) * packet.time_base), None
+        is_placed = packet.dts is not None
+        newest = packet.dts * unit if packet.dts is not None else newest
         for frame in frames:
             time = frame.time
-            if by_place:
-                late += packet.dts is None
-                place = last if packet.dts is None else packet.dts * unit
-                last = time = place if place > last else last + step
+            if by_place and newest > -math.inf:
+                late += not is_placed
+                last = time = newest if is_placed and newest > last else max(newest, last) + step
             yield time, frame
     if is_avi:
         yield (stream.duration or 0) * unit + late * step, None

@@ -61,6 +61,13 @@ def test_an_avi_of_twice_the_places_keeps_the_times(tmp_path):
     np.testing.assert_allclose(times, np.arange(21) / 25, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_an_avi_of_fewer_pictures_than_wait_in_the_decoder_keeps_the_times(tmp_path, count):
+    numbers, times = seen(film(tmp_path / "film.avi", range(count), options=B_FRAMES))
+    assert numbers == list(range(count))
+    np.testing.assert_allclose(times, np.arange(count + 1) / 25, atol=1e-6)
+
+
 def test_a_rest_at_the_end_of_an_avi_lasts(tmp_path):
     path = film(tmp_path / "film.avi", [0, 1, 2, 9], "mjpeg", options={"qscale": "2"})
     data = bytearray(path.read_bytes())
