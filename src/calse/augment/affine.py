@@ -1,82 +1,60 @@
-"""The stage `affine`: copies of clips under one random affine map each."""
+"""Affine copies: all frames of a clip under one random 2 x 3 matrix, in pixels."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+import random
+from collections.abc import Iterator
+from typing import Any, Literal
 
-import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
 
-from calse.augment.draws import Matrix, draw_matrix
-from calse.config.params import AffineSet, Params
-from calse.data.clips import Clip, choose, compact_json, provenance, seed_of
-from calse.data.manifests import read_manifest, verify, write_manifest
-from calse.data.paths import Layout
-from calse.runtime.errors import CalseError
-from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, sha256_of
-from calse.runtime.memo import resumable
-from calse.video.ours.encode import write_video
+from calse.augment.registry import AugmentationSet, refusal
+from calse.config.sections import STRICT, NotNegative, Share
+from calse.data.clips import Clip
 from calse.video.ours.planes import BLACK, Planes
-from calse.video.ours.read import iterate_planes
 
-BORDERS = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
-
-
-@dataclass(frozen=True)
-class Copy:
-    """One clip to make: the parent, the set that it joins, and where its file is written and will be read."""
-
-    parent: Clip
-    set_name: str
-    settings: AffineSet
-    number: int
-    folder: Path
-    layout: Layout
-
-    @property
-    def name(self) -> str:
-        """The copy's clip id."""
-        return f"{self.set_name}-{self.parent.clip}-{self.number}"
+Matrix = NDArray[np.float64]
+LIMITS = ("rotation", "scale", "shear", "translation", "reflection")
 
 
-def affine(params: Params, layout: Layout, set_name: str) -> None:
-    """Make an augmentation set and its manifest. Raises CalseError for an unknown set or a damaged parent clip."""
-    if set_name not in params.affine:
-        raise CalseError(f"affine.{set_name} is not in params.yaml; its sets are: {', '.join(params.affine)}")
-    settings = params.affine[set_name]
-    clips = [clip for name in params.sources_of(settings.of) for clip in read_manifest(layout.source_manifest(name))]
-    parents = choose(clips, settings.clips_per_gloss, settings.seed)
-    with resumable(make_copy, f"affine-{set_name}") as make:
-        with folder_written_aside(layout.augmented(set_name)) as folder:
-            copies = [
-                Copy(parent, set_name, settings, number, folder, layout)
-                for parent in parents
-                for number in range(1, settings.copies + 1)
-            ]
-            made = map_parallel(make, copies, f"affine {set_name}")
-        write_manifest(layout.set_manifest(set_name), made)
+@dataclass(frozen=True, config=STRICT)
+class Options(AugmentationSet):
+    """How far the random map of each copy may go. Each magnitude is the limit of a uniform draw; 0 switches it off.
+
+    Rotation is in degrees, scale, shear and translation are shares of 1, of 1 and of the frame, reflection is a
+    probability. `legacy` is the published draw, which has its own magnitudes and takes none of these.
+    """
+
+    mode: Literal["relative", "legacy"]
+    border: Literal["black", "replicate"]
+    rotation: NotNegative = 0
+    scale: Share = 0
+    shear: Share = 0
+    translation: Share = 0
+    reflection: Share = 0
+
+    @model_validator(mode="after")
+    def _legacy_takes_no_limits(self) -> "Options":
+        for name in LIMITS:
+            if self.mode == "legacy" and getattr(self, name) != 0:
+                raise refusal(name, getattr(self, name), "mode legacy does not read this, so it must be 0")
+        return self
 
 
-def make_copy(copy: Copy) -> Clip:
-    """Warp one clip into a file and return its record: the parent's, with what changed."""
-    cv2.setNumThreads(1)
-    parent, settings = copy.parent, copy.settings
-    seed = seed_of(settings.seed, parent.clip, copy.number)
-    matrix = draw_matrix(settings, parent.width, parent.height, seed)
-    pictures = iterate_planes(verify(parent, copy.layout.root))
-    path = copy.folder / f"{copy.name}.mp4"
-    made = {"by": "affine", "matrix": matrix.tolist(), "mode": settings.mode, "seed": seed}
-    warped = (warp(picture, matrix, settings.border) for picture in pictures)
-    write_video(path, warped, parent.fps, provenance(parent.clip, made))
-    return replace(
-        parent,
-        clip=copy.name,
-        set=copy.set_name,
-        parent=parent.clip,
-        path=(Layout().augmented(copy.set_name) / path.name).as_posix(),
-        sha256=sha256_of(path),
-        content="",
-        made=compact_json(made),
-    )
+def make(frames: Iterator[Planes], options: Options, rng: np.random.Generator) -> Iterator[Planes]:
+    """Move the pixels of a clip."""
+    matrix = None
+    for picture in frames:
+        if matrix is None:
+            height, width = picture.luma.shape
+            matrix = draw_matrix(options, width, height, rng)
+        yield warp(picture, matrix, options.border)
+
+
+def facts(parent: Clip, options: Options, rng: np.random.Generator) -> dict[str, Any]:
+    """Return what the manifest keeps of a copy: its matrix."""
+    return {"matrix": draw_matrix(options, parent.width, parent.height, rng).tolist(), "mode": options.mode}
 
 
 def warp(picture: Planes, matrix: Matrix, border: str) -> Planes:
@@ -84,10 +62,49 @@ def warp(picture: Planes, matrix: Matrix, border: str) -> Planes:
 
     Plane by plane: half as many values as RGB has, and no rounding on the way there and back.
     """
+    import cv2
+
+    borders = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
     halved = matrix.copy()  # a colour sample c lies at pixel 2c + 1/2
     halved[:, 2] = (matrix @ [0.5, 0.5, 1] - 0.5) / 2
     moved = (
-        cv2.warpAffine(plane, way, plane.shape[::-1], borderMode=BORDERS[border], borderValue=black)
+        cv2.warpAffine(plane, way, plane.shape[::-1], borderMode=borders[border], borderValue=black)
         for plane, way, black in zip(picture, (matrix, halved, halved), BLACK, strict=True)
     )
     return Planes(*moved)
+
+
+def draw_matrix(options: Options, width: int, height: int, rng: np.random.Generator) -> Matrix:
+    """Draw the 2 x 3 matrix that takes a point of the clip to a point of its copy, in the set's mode."""
+    if options.mode == "legacy":
+        seed = rng.bit_generator.seed_seq.entropy  # type: ignore[attr-defined]  # numpy's stubs lack it
+        return draw_legacy(random.Random(seed))  # the published tool draws with Python's generator
+    return draw_relative(options, width, height, rng)
+
+
+def draw_legacy(rng: random.Random) -> Matrix:
+    """Draw as the study's augmentation tool does (video_augmentation, transformation `aff`).
+
+    A triangle near the top left corner, whole pixels jittered by 3, is mapped to itself jittered by 10:
+    the effect on the picture depends on its size, and a reflection cannot occur.
+    """
+    corners = [(50, 50), (100, 50), (50, 200)]
+    source = np.array([[rng.randint(x - 3, x + 3), rng.randint(y - 3, y + 3)] for x, y in corners], float)
+    target = source + [[rng.randint(-10, 10), rng.randint(-10, 10)] for _ in corners]
+    return np.linalg.solve(np.column_stack([source, np.ones(3)]), target).T
+
+
+def draw_relative(options: Options, width: int, height: int, rng: np.random.Generator) -> Matrix:
+    """Draw rotation, scale, shear, translation and reflection about the centre of the frame.
+
+    Every part is drawn always and multiplied by its limit, so that switching one off leaves the others as they were.
+    """
+    angle, scale, shear, right, down = rng.uniform(-1, 1, 5)
+    mirrored = rng.random() < options.reflection
+    angle = np.radians(options.rotation * angle)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    sheared = np.array([[1, options.shear * shear], [0, 1]])
+    linear = (1 + options.scale * scale) * rotation @ sheared @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = options.translation * np.array([right * width, down * height])
+    return np.column_stack([linear, centre + shift - linear @ centre])

@@ -74,8 +74,8 @@ def check_names(params: "Params", path: Path) -> None:
         )
     for set_name, swap_set in params.swap.items():
         _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
-        if set_name in params.affine:
-            raise CalseError(f"{path}: swap.{set_name}: an affine set has that name already; choose another")
+        if set_name in params.augment:
+            raise CalseError(f"{path}: swap.{set_name}: a set of augment has that name already; choose another")
     for name, recipe in params.recipes.items():
         for set_name in recipe.sets:
             _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")

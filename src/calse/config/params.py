@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from calse.augment.registry import AugmentationSet, set_of_kind
 from calse.config.consistency import check_lists, check_names
 from calse.config.sections import (
     STRICT,
-    AffineSet,
     Corpus,
     Evaluate,
     Faces,
@@ -33,7 +33,7 @@ from calse.recognition.registry import check_recogniser
 from calse.runtime.errors import CalseError
 
 __all__ = [
-    "AffineSet",
+    "AugmentationSet",
     "Corpus",
     "Faces",
     "Ingest",
@@ -60,7 +60,7 @@ class Params:
     synthesise: dict[Name, Synthesis]
     ingest: Ingest
     validate: Validate
-    affine: dict[Name, AffineSet]
+    augment: dict[Name, Annotated[AugmentationSet, BeforeValidator(set_of_kind)]]
     face_models: Annotated[tuple[Literal["published"], ...], Field(alias="face-models")]
     faces: Faces
     omit: tuple[Name, ...]
@@ -79,9 +79,9 @@ class Params:
         return [name for name, source in self.corpus.sources.items() if source.kind != "donor"]
 
     @property
-    def sets(self) -> dict[str, AffineSet | SwapSet]:
+    def sets(self) -> dict[str, AugmentationSet | SwapSet]:
         """Every augmentation set that a recipe can name."""
-        return {**self.affine, **self.swap}
+        return {**self.augment, **self.swap}
 
     @property
     def withheld(self) -> frozenset[str]:
@@ -110,6 +110,8 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
 
 def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     """Turn a parsed tree into Params. Raises CalseError naming the parameter and what is wrong with it."""
+    if isinstance(tree, dict) and "affine" in tree:
+        raise CalseError(f"{path}: affine: this section is called augment now, and each set there has `kind: affine`")
     try:
         params = TypeAdapter(Params).validate_json(json.dumps(tree))
     except ValidationError as error:

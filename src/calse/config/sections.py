@@ -75,28 +75,6 @@ class Validate:
 
 
 @dataclass(frozen=True, config=STRICT)
-class AffineSet:
-    """One affine augmentation set. Each relative magnitude is a limit; 0 switches it off.
-
-    `of` names the kind of source whose clips are copied; `clips_per_gloss` how many of them (drawn by
-    `seed`; null takes all); rotation is in degrees, scale, shear and translation are shares of 1, of 1
-    and of the frame, reflection is a probability.
-    """
-
-    of: Literal["public", "interpreter"]
-    clips_per_gloss: Positive | None
-    copies: Positive
-    mode: Literal["relative", "legacy"]
-    seed: Seed
-    rotation: NotNegative
-    scale: Share
-    shear: Share
-    translation: Share
-    reflection: Share
-    border: Literal["black", "replicate"]
-
-
-@dataclass(frozen=True, config=STRICT)
 class Faces:
     """In which sources faces are followed, and how: detected afresh every so many frames, and when presence falls
     under its limit. A face narrower than `min_width` (share of the frame's width) is left alone.
@@ -136,7 +114,7 @@ class SwapTrain:
 class SwapSet:
     """One face-swapped set: whose face goes onto which clips of `swap-train.signers`.
 
-    `clips_per_gloss` and `seed` choose clips as an affine set does. Erosion and feather of the mask are shares of
+    `clips_per_gloss` and `seed` choose clips as an augmentation set does. Erosion and feather of the mask are shares of
     the face's width, `smoothing` is the half-life of the alignment filter in frames (0: none). `min_moved` and
     `min_kept` are the set's thresholds: share of frames nearer to the donor, correlation of the expression.
     """

@@ -6,8 +6,12 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
+
+from calse.data.paths import Layout
+from calse.runtime.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,22 @@ class Clip:
     def details(self) -> dict[str, Any]:
         """How the clip came to be, parsed."""
         return dict(json.loads(self.made))
+
+    def child(self, file: Path, set_name: str, made: dict[str, Any]) -> "Clip":
+        """Return the record of a clip generated from this one, which `file` holds and will be part of `set_name`.
+
+        Length and size are the parent's; whoever changes them says so with `replace`.
+        """
+        return replace(
+            self,
+            clip=file.stem,
+            set=set_name,
+            parent=self.clip,
+            path=(Layout().augmented(set_name) / file.name).as_posix(),
+            sha256=sha256_of(file),
+            content="",
+            made=compact_json(made),
+        )
 
 
 COLUMNS = [field.name for field in fields(Clip)]

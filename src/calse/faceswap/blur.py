@@ -1,7 +1,7 @@
 """The stage `omit`: a source's clips without a face to read, to find out how much a recogniser reads in it."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.config.params import Params
-from calse.data.clips import Clip, compact_json, provenance
+from calse.data.clips import Clip, provenance
 from calse.data.manifests import read_manifest, verify, write_manifest
 from calse.data.paths import Layout
 from calse.faceswap.mask import OVAL, distance, face_width, fill, hand_mask
@@ -19,7 +19,7 @@ from calse.faceswap.quality.likeness import DIGITS, embed_frames, quartiles, quo
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.track import FaceTrack, Floats, read_track, track_hash
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.files import folder_written_aside, write_json
 from calse.runtime.memo import resumable
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -86,16 +86,7 @@ def omit_clip(job: Job) -> Omitted:
     blurred = without_faces(frames, track)
     made = {"by": "omit", "blur": BLUR, "margin": MARGIN, "face": "blurred"}
     write_video(path, blurred, parent.fps, provenance(parent.clip, made))
-    clip = replace(
-        parent,
-        clip=job.name,
-        set=f"OMIT-{parent.source}",
-        parent=parent.clip,
-        path=(Layout().omitted(parent.source) / path.name).as_posix(),
-        sha256=sha256_of(path),
-        content="",
-        made=compact_json(made),
-    )
+    clip = parent.child(path, f"OMIT-{parent.source}", made)
     numbers = sample(track.found, job.checked, parent.clip, SEED)
     before, after = (embed_frames(job.layout, video, track.landmarks, numbers) for video in (frames, blurred))
     return Omitted(clip, int(track.found.sum()), np.linalg.norm(before - after, axis=1).tolist())

@@ -1,6 +1,6 @@
 """The stage `swap`: clips with a donor's face instead of the signer's, and the proof that it worked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from calse.config.params import Params, SwapSet
-from calse.data.clips import Clip, choose, compact_json, provenance
+from calse.data.clips import Clip, choose, provenance
 from calse.data.manifests import verify, write_manifest
 from calse.data.paths import Layout
 from calse.faceswap.align import Matrix, alignment, move, warp
@@ -23,7 +23,7 @@ from calse.faceswap.quality.sheet import write_sheet
 from calse.landmarks.track import FaceTrack, track_hash
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.files import folder_written_aside, write_json
 from calse.runtime.memo import resumable
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -103,17 +103,7 @@ def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
     path = job.folder / f"{job.name}.mp4"
     made = {"by": "swap", "donor": donor, "model": job.model, "seed": job.settings.seed, "face": FACE}
     write_video(path, swapped, parent.fps, provenance(parent.clip, made))
-    clip = replace(
-        parent,
-        clip=job.name,
-        set=job.set_name,
-        parent=parent.clip,
-        path=(Layout().augmented(job.set_name) / path.name).as_posix(),
-        sha256=sha256_of(path),
-        content="",
-        made=compact_json(made),
-    )
-    return clip, report
+    return parent.child(path, job.set_name, made), report
 
 
 @cache

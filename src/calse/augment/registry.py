@@ -1,0 +1,73 @@
+"""The kinds of augmentation set: each is a file of this folder, found by its name; time_warp.py is `time-warp`.
+
+A kind's file holds its parameters, `Options`, and what makes one clip:
+
+    make(frames: Iterator[Planes], options: Options, rng: np.random.Generator) -> Iterable[Planes | RGB frames]
+
+and may hold `facts(parent: Clip, options: Options, rng: np.random.Generator) -> dict`, plain values that the manifest
+keeps of a clip beside kind and seed. Both get a generator that starts from the clip's own seed. These files are read
+with params.yaml, so they import torch, cv2 and av inside functions.
+"""
+
+import importlib
+import json
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from calse.config.sections import STRICT, Positive, Seed
+from calse.runtime.errors import CalseError
+
+FOLDER = Path(__file__).parent
+NOT_KINDS = {"registry", "stage"}
+
+
+@dataclass(frozen=True, config=STRICT)
+class AugmentationSet:
+    """What every augmentation set says, whatever its kind.
+
+    `of` names the kind of source whose clips are copied, `clips_per_gloss` how many of them (null takes all), `copies`
+    how often each. `seed` decides which clips are taken and what chance does to each copy.
+    """
+
+    kind: str
+    of: Literal["public", "interpreter"]
+    clips_per_gloss: Positive | None
+    copies: Positive
+    seed: Seed
+
+
+def kinds() -> list[str]:
+    """Return the names of all kinds."""
+    modules = (module.name for module in pkgutil.iter_modules([str(FOLDER)]))
+    return sorted(name.replace("_", "-") for name in modules if name not in NOT_KINDS and not name.startswith("_"))
+
+
+def kind_of(name: str) -> ModuleType:
+    """Import the file of a kind. Raises CalseError when it lacks what a kind needs."""
+    file = name.replace("-", "_")
+    module = importlib.import_module(f"{__package__}.{file}")
+    for part in ("Options", "make"):
+        if not hasattr(module, part):
+            raise CalseError(f"{FOLDER / file}.py: a kind of augmentation set needs `{part}`; see docs/extend.md")
+    return module
+
+
+def set_of_kind(value: object) -> object:
+    """Turn a set as params.yaml has it into the options of its kind. Raises ValidationError naming the parameter."""
+    if not isinstance(value, dict) or "kind" not in value:
+        return value  # refused as any section is that is no mapping or lacks a parameter
+    if value["kind"] not in kinds():
+        raise refusal("kind", value["kind"], f"the kinds of augmentation set are {', '.join(kinds())}")
+    return TypeAdapter(kind_of(value["kind"]).Options).validate_json(json.dumps(value))
+
+
+def refusal(parameter: str, value: object, why: str) -> ValidationError:
+    """Return the error that refuses a value of one parameter of a set."""
+    error = InitErrorDetails(type=PydanticCustomError("refused", "{why}", {"why": why}), loc=(parameter,), input=value)
+    return ValidationError.from_exception_data("augment", [error])
