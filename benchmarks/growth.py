@@ -38,7 +38,7 @@ RAW = "DONOR-2"  # the source whose clips are raw: no later stage reads what ing
 SIZES = 3
 STAGES = {  # command, and the first of the sizes that it is measured at
     "ingest": (["ingest", RAW], 1),
-    "affine": (["affine", "AF1"], 1),
+    "augment": (["augment", "AF1"], 1),
     "faces": (["faces", "INTERPRETER"], 0),
     "swap": (["swap", "DF-1"], 0),
     "train (4 epochs)": (["train", "Baseline"], 1),
@@ -170,7 +170,7 @@ def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
     kept = ("SACU", "INTERPRETER", "DONOR-1", RAW)
     tree["corpus"]["sources"] = {name: tree["corpus"]["sources"][name] for name in kept}
     tree["faces"]["sources"] = kept
-    tree["affine"] = {"AF1": tree["affine"]["AF1"] | {"clips_per_gloss": None}}
+    tree["augment"] = {"AF1": tree["augment"]["AF1"] | {"clips_per_gloss": None}}
     tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": None}}
     tree |= {"donors": ["DONOR-1"], "omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}
     tree["train"] |= {"epochs": 4, "threads": 1, "precision": "fp32"}

@@ -41,7 +41,7 @@ QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "iden
 DVC_YAML = """
 stages:
   ingest: {matrix: {source: "${corpus.sources}"}}
-  affine: {matrix: {set: "${sets}"}}
+  augment: {matrix: {set: "${sets}"}}
   swap: {foreach: "${swap}"}
   train: {matrix: {recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
   evaluate: {matrix: {recipe: "${recipes}"}}
@@ -87,7 +87,7 @@ def write_lock():
     code, split, models = "src/fit.py", "data/splits/AF1.csv", "models/i3d/AF1"
     stages = {
         "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
-        "affine@AF1": stage({"affine.AF1": {"scale": 0.1}}, [], ["data/manifests/sets/AF1.csv"]),
+        "augment@AF1": stage({"augment.AF1": {"scale": 0.1}}, [], ["data/manifests/sets/AF1.csv"]),
         "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [code, split], ["metrics/swap/DF-1.json"]),
         "train@AF1": stage({"train": {"batch": 10}}, [split, code], [models, "metrics/train/AF1"]),
         "evaluate@AF1": stage({}, [split, models], ["metrics/evaluate/AF1/metrics.json"]),

@@ -34,7 +34,7 @@ SMALL = {
     "faces": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
     "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 3},
     "swap": {"DF-2": None, "DF-3": None},
-    "affine": {"AF1": None},
+    "augment": {"AF1": None},
     "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None},
 }
 # What pictures, videos, arrays and archives of them begin with, and how that looks as base64.
@@ -171,10 +171,10 @@ def test_no_output_tells_where_or_when_it_was_made(repository):
 
 
 def test_a_parameter_of_a_set_reruns_the_trainings_that_use_it_and_no_other(repository):
-    repository.change({"affine": {"AF2": {"rotation": 5}}, "swap": {"DF-1": {"feather": 0.1}}})
+    repository.change({"augment": {"AF2": {"rotation": 5}}, "swap": {"DF-1": {"feather": 0.1}}})
     stages = repository.repro()
     rerun = {name for name in stages if not name.startswith(("split", "report"))}
-    assert rerun == {"affine@AF2", "train@AF2", "evaluate@AF2", "swap@DF-1", "train@DF1", "evaluate@DF1"}
+    assert rerun == {"augment@AF2", "train@AF2", "evaluate@AF2", "swap@DF-1", "train@DF1", "evaluate@DF1"}
     assert stages[-1] == "report"
 
 

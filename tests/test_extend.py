@@ -31,7 +31,7 @@ STUDY = {
     "omit": [],
     "donors": [],
     "swap": dict.fromkeys(("DF-1", "DF-2", "DF-3")),
-    "affine": dict.fromkeys(("AF1", "AF2")),
+    "augment": dict.fromkeys(("AF1", "AF2")),
     "recipes": dict.fromkeys(("DF1", "AF1", "AF2", "DF2", "DF1-AF1", "DF1-AF2")),
     "test_sources": ["SACU"],
     "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 1, "batch": 6, "precision": "fp32"},

@@ -149,7 +149,7 @@ def _params() -> dict[str, Any]:
     sources = {name: {"kind": "public", "clips_per_gloss": 1} for name in ("OFFERED", "LISTED", "RAW")}
     ingest = {"short_side": 32, "fps": 25, "on_bad_clip": "drop", "seconds_per_clip": SECONDS}
     faces = tree["faces"] | {"sources": []}
-    without = {"synthesise": {}, "affine": {}, "face-models": [], "omit": [], "donors": [], "swap": {}}
+    without = {"synthesise": {}, "augment": {}, "face-models": [], "omit": [], "donors": [], "swap": {}}
     corpus = {"name": "garbage", "glosses": 1, "sources": sources}
     chosen = {"corpus": corpus, "ingest": ingest, "faces": faces, "test_sources": ["RAW"], "recipes": {"Baseline": []}}
     return tree | without | chosen

@@ -42,16 +42,18 @@ class Lack:
 
 
 LACKS = (
-    Lack("disk full", ("affine", "AF2"), "the disk is full", mounted("mount -t tmpfs -o size=40k none data/augmented")),
+    Lack(
+        "disk full", ("augment", "AF2"), "the disk is full", mounted("mount -t tmpfs -o size=40k none data/augmented")
+    ),
     Lack("scratch full", ("omit", "SACU"), "the disk is full", mounted("mount -t tmpfs -o size=4k none .scratch")),
     Lack("data read-only", ("ingest", "SACU"), "read-only", mounted(READ_ONLY)),
-    Lack("no permission to write", ("affine", "AF2"), "permission denied", closed="data/augmented", mode=0o500),
+    Lack("no permission to write", ("augment", "AF2"), "permission denied", closed="data/augmented", mode=0o500),
     Lack("no permission to keep models", ("train", "Baseline"), "permission denied", closed="models/i3d", mode=0o500),
     Lack("no permission to read clips", ("faces", "SACU"), "permission denied", closed="data/clips/SACU"),
     Lack("no permission to read params", ("split", "Baseline"), "permission denied", closed="params.yaml"),
     Lack("2.5 GB of memory", ("swap", "DF-1"), "memory", memory(2500)),
     Lack("2.5 GB of memory", ("train", "Baseline"), "memory", memory(2500)),
-    Lack("0.6 GB of memory", ("affine", "AF2"), "memory", memory(600)),
+    Lack("0.6 GB of memory", ("augment", "AF2"), "memory", memory(600)),
 )
 
 

@@ -25,7 +25,7 @@ SMALL = {
     "faces": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
     "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 6, "preview_every": 2},
     "swap": {"DF-2": None, "DF-3": None},
-    "affine": {"AF1": None},
+    "augment": {"AF1": None},
     "recipes": {"AF1": None, "AF2": None, "DF2": None, "DF1-AF1": None},
 }
 

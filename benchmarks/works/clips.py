@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.material import filmed, preset, write_clip
 from benchmarks.peers.video import decode_and_encode, published_affine
 from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
-from calse.augment.affine import Copy, make_copy
-from calse.augment.draws import draw_matrix
+from calse.augment.affine import Options, draw_matrix
+from calse.augment.stage import Copy, make_copy
 from calse.corpus.ingest import Job, make_clip
 from calse.corpus.raw import RawVideo
 from calse.data.clips import seed_of
@@ -39,13 +39,15 @@ def affine_copy(setting: Setting, frames: np.ndarray) -> Copy:
     parent = write_clip(layout, f"parent-{frames.shape[1]}", frames)
     folder = setting.folder / "copies"
     folder.mkdir(exist_ok=True)
-    return Copy(parent, "AF2", preset().affine["AF2"], 1, folder, layout)
+    return Copy(parent, "AF2", preset().augment["AF2"], 1, folder, layout)
 
 
 def affine(setting: Setting) -> Race:
     """An affine copy of a clip of one size, frame for frame; its bytes, and how near it is to the exact warp."""
     copy = affine_copy(setting, filmed(8, 64) if setting.tiny else filmed(41, 240))
-    matrix = draw_matrix(copy.settings, copy.parent.width, copy.parent.height, seed_of(1974, copy.parent.clip, 1))
+    assert isinstance(copy.options, Options)
+    rng = np.random.default_rng(seed_of(1974, copy.parent.clip, 1))
+    matrix = draw_matrix(copy.options, copy.parent.width, copy.parent.height, rng)
     video, theirs = setting.folder / copy.parent.path, setting.folder / "theirs.mp4"
     published_affine(video, theirs, matrix)
     ours = copy.folder / Path(make_copy(copy).path).name

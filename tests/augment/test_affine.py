@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from calse.augment.affine import affine, choose, warp
-from calse.augment.draws import draw_legacy, draw_matrix, draw_relative
+from calse.augment.affine import draw_legacy, draw_matrix, draw_relative, warp
+from calse.augment.stage import augment
 from calse.config.params import read_params
-from calse.data.clips import Clip
+from calse.data.clips import Clip, choose
 from calse.data.manifests import read_manifest, write_manifest
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
@@ -19,7 +19,7 @@ from calse.video.ours.planes import Planes
 from calse.video.ours.read import read_frames
 
 PARAMS = read_params(Path("presets/synthetic.yaml"))
-RELATIVE = PARAMS.affine["AF1"]
+RELATIVE = PARAMS.augment["AF1"]
 OFF = replace(RELATIVE, rotation=0, scale=0, shear=0, translation=0, reflection=0)
 CENTRE = np.array([31.5, 23.5, 1])
 
@@ -124,7 +124,7 @@ def test_a_set_is_made_whole_and_the_same_with_any_number_of_workers(repository,
     contents = []
     for workers in ("1", "2"):
         monkeypatch.setenv("CALSE_WORKERS", workers)
-        affine(PARAMS, repository, "AF1")
+        augment(PARAMS, repository, "AF1")
         files = sorted(repository.augmented("AF1").iterdir())
         contents.append([repository.set_manifest("AF1").read_bytes(), *(file.read_bytes() for file in files)])
     assert contents[0] == contents[1]
@@ -136,7 +136,7 @@ def test_a_set_is_made_whole_and_the_same_with_any_number_of_workers(repository,
         assert (copy.gloss, copy.source, copy.frames, copy.fps) == (parent.gloss, parent.source, 6, 25.0)
         assert sha256_of(repository.root / copy.path) == copy.sha256
         seed = copy.details["seed"]
-        matrix = draw_matrix(RELATIVE, 64, 48, seed)
+        matrix = draw_matrix(RELATIVE, 64, 48, np.random.default_rng(seed))
         assert np.allclose(copy.details["matrix"], matrix)
         warped = read_frames(repository.root / copy.path)
         exact = [
@@ -159,7 +159,7 @@ def test_which_takes_are_copied_is_a_seeded_draw(repository):
 def test_a_damaged_parent_stops_the_set_by_name_and_leaves_nothing(repository):
     path = repository.clips("INTERPRETER") / "INTERPRETER-N-1.mp4"
     path.write_bytes(path.read_bytes()[:-1])
-    params = replace(PARAMS, affine={"AF1": replace(RELATIVE, clips_per_gloss=None)})
+    params = replace(PARAMS, augment={"AF1": replace(RELATIVE, clips_per_gloss=None)})
     with pytest.raises(CalseError, match="INTERPRETER-N-1"):
-        affine(params, repository, "AF1")
+        augment(params, repository, "AF1")
     assert list((repository.root / "data").rglob("*AF1*")) == []

@@ -8,7 +8,8 @@ from calse.config.params import Recipe, check_params, read_params
 from calse.runtime.errors import CalseError
 
 DONOR = {"kind": "donor", "clips_per_gloss": None}
-AFFINE = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml"))["affine"]["AF1"]
+AFFINE = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml"))["augment"]["AF1"]
+LEGACY = {"mode": "legacy"} | dict.fromkeys(("rotation", "scale", "shear", "translation", "reflection"), 0)
 PRESETS = sorted(Path("presets").glob("*.yaml"))
 
 
@@ -31,7 +32,7 @@ def test_the_study_preset_holds_the_published_settings():
     assert params.evaluate.topk == (1, 5, 10)
     assert sum(params.corpus.sources[name].clips_per_gloss for name in params.filmed) == 6
     assert params.withheld == set(params.corpus.sources), "nobody's face leaves before somebody has said so"
-    assert {settings.mode for settings in params.affine.values()} == {"legacy"}
+    assert {settings.mode for settings in params.augment.values()} == {"legacy"}
 
 
 @pytest.mark.parametrize(
@@ -43,8 +44,16 @@ def test_the_study_preset_holds_the_published_settings():
         ("train.epoch", 60, "train.epoch: no such parameter"),
         ("train.lr", float("nan"), "train.lr"),
         ("train.seeds", [], "train.seeds"),
-        ("affine.AF1.of", "dictionary", "affine.AF1.of"),
-        ("affine.AF1.rotation", -1, "affine.AF1.rotation"),
+        ("augment.AF1.of", "dictionary", "augment.AF1.of"),
+        ("augment.AF1.rotation", -1, "augment.AF1.rotation"),
+        ("augment.AF1.kind", "afine", "augment.AF1.kind: the kinds of augmentation set are affine"),
+        ("augment.AF1.kind", None, "augment.AF1.kind: the kinds of augmentation set are affine"),
+        ("augment.AF1.rotate", 3, "augment.AF1.rotate: no such parameter"),
+        ("augment.AF1", ["affine"], "augment.AF1: "),
+        ("augment.AF1", {"mode": "legacy"}, "augment.AF1.kind: this parameter is missing"),
+        ("augment.AF1.mode", "legacy", "augment.AF1.rotation: mode legacy does not read this, so it must be 0"),
+        ("augment.Old", AFFINE | LEGACY | {"reflection": 0.5}, "augment.Old.reflection: mode legacy does not read"),
+        ("affine", {"AF1": AFFINE}, "affine: this section is called augment now"),
         ("corpus.name", "../elsewhere", "corpus.name"),
         ("corpus.sources.SACU.share", "no", "corpus.sources.SACU.share"),
         ("corpus.sources.SACU.licence", "two\nlines", "corpus.sources.SACU.licence"),
@@ -70,7 +79,7 @@ def test_the_study_preset_holds_the_published_settings():
         ("affine.omit-sacu", AFFINE, "omit-sacu: the clips of the stage omit have that name"),
         ("corpus.sources.take", DONOR, "corpus.sources.take: "),
         ("corpus.sources.glossary", DONOR, "corpus.sources.glossary: "),
-        ("affine.OMIT-SACU", AFFINE, "OMIT-SACU: the clips of the stage omit have that name"),
+        ("augment.OMIT-SACU", AFFINE, "OMIT-SACU: the clips of the stage omit have that name"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_path_in_one_line(tree, where, value, says):

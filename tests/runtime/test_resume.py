@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from calse.augment.affine import affine
+from calse.augment.stage import augment
 from calse.config.params import read_params
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, write_manifest
@@ -22,7 +22,7 @@ from calse.runtime.memo import resumable
 from videos import write_clip
 
 PARAMS = read_params(Path(__file__).parents[2] / "presets/synthetic.yaml")
-ALL = replace(PARAMS, affine={"AF1": replace(PARAMS.affine["AF1"], clips_per_gloss=None)})
+ALL = replace(PARAMS, augment={"AF1": replace(PARAMS.augment["AF1"], clips_per_gloss=None)})
 STAGE = """
 import os, signal, sys
 from dataclasses import dataclass
@@ -155,19 +155,19 @@ def test_a_set_that_broke_off_goes_on_from_its_finished_clips_with_equal_bytes(t
         for take, (name, path) in enumerate(paths.items(), start=1)
     ]
     write_manifest(layout.source_manifest("INTERPRETER"), clips)
-    affine(ALL, layout, "AF1")
+    augment(ALL, layout, "AF1")
     undisturbed = {path.name: path.read_bytes() for path in layout.augmented("AF1").iterdir()}
     manifest = layout.set_manifest("AF1").read_bytes()
     shutil.rmtree(layout.augmented("AF1"))
     sound = paths[names[2]].read_bytes()
     paths[names[2]].write_bytes(b"damaged")
     with pytest.raises(CalseError, match=names[2]):
-        affine(ALL, layout, "AF1")
+        augment(ALL, layout, "AF1")
     assert not layout.augmented("AF1").exists()
     kept = {path.stat().st_ino for path in Path(".scratch/finished").rglob("*.mp4")}
     assert len(kept) == 2
     paths[names[2]].write_bytes(sound)
-    affine(ALL, layout, "AF1")
+    augment(ALL, layout, "AF1")
     assert {path.name: path.read_bytes() for path in layout.augmented("AF1").iterdir()} == undisturbed
     assert layout.set_manifest("AF1").read_bytes() == manifest
     assert kept < {path.stat().st_ino for path in layout.augmented("AF1").iterdir()}

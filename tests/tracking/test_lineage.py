@@ -20,7 +20,7 @@ from toys import make_repository
 GRAPH = {
     "stages": {
         "ingest": {"matrix": {"source": "${sources}"}},
-        "affine": {"matrix": {"set": "${sets}"}},
+        "augment": {"matrix": {"set": "${sets}"}},
         "split": {"matrix": {"recipe": "${recipes}"}},
         "train": {"matrix": {"recipe": "${recipes}"}},
     }
@@ -63,7 +63,7 @@ def write_graph():
     }
     for name in PARAMS["sets"]:
         outs = [f"data/augmented/{name}"] * (name == "AF1") + [f"{sets}/{name}.csv"]
-        stages[f"affine@{name}"] = stage({f"affine.{name}": {"rotation": 12}}, [manifests], outs)
+        stages[f"augment@{name}"] = stage({f"augment.{name}": {"rotation": 12}}, [manifests], outs)
     split = "data/splits/Baseline.csv"
     stages["split@Baseline"] = stage({}, ["data/manifests"], [split])
     stages["train@Baseline"] = stage({"train": {"epochs": 2}}, [split], ["models/i3d/Baseline"])
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_longer_the_recorded_one_is_named(layout):
 
 def test_json_holds_everything_and_a_strange_path_is_refused(layout):
     found = json.loads(to_json(lineage(layout, "data/augmented/AF1")))
-    assert found["node"]["stage"] == "affine@AF1"
+    assert found["node"]["stage"] == "augment@AF1"
     assert found["node"]["clips"][0]["parent"] == "INTERPRETER-ANO-5079-1"
     with pytest.raises(CalseError, match="no stage of dvc.lock made it"):
         lineage(layout, "somewhere/else")

@@ -52,7 +52,7 @@ def test_the_pipeline_is_the_parent_and_holds_every_parameter_and_score(study):
     assert parents == dict.fromkeys(("SACU", "AF1", "DF-1", "AF1-SACU-1"), parent.info.run_id) | {"workspace": None}
     assert parent.data.params == {
         "corpus.name": "toy",
-        "affine.AF1.scale": "0.1",
+        "augment.AF1.scale": "0.1",
         "ingest.fps": "25",
         "swap.DF-1.erode": "0.5",
         "train.batch": "10",

@@ -2,19 +2,23 @@
 
 import random
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from calse.augment.registry import AugmentationSet, refusal
 from calse.config.sections import STRICT, NotNegative, Share
-from calse.data.clips import Clip
-from calse.video.ours.planes import BLACK, Planes
 
-Matrix = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from calse.data.clips import Clip
+    from calse.video.ours.planes import Planes
+
+    Matrix = NDArray[np.float64]
+
 LIMITS = ("rotation", "scale", "shear", "translation", "reflection")
 
 
@@ -42,7 +46,7 @@ class Options(AugmentationSet):
         return self
 
 
-def make(frames: Iterator[Planes], options: Options, rng: np.random.Generator) -> Iterator[Planes]:
+def make(frames: "Iterator[Planes]", options: Options, rng: "np.random.Generator") -> "Iterator[Planes]":
     """Move the pixels of a clip."""
     matrix = None
     for picture in frames:
@@ -52,17 +56,19 @@ def make(frames: Iterator[Planes], options: Options, rng: np.random.Generator) -
         yield warp(picture, matrix, options.border)
 
 
-def facts(parent: Clip, options: Options, rng: np.random.Generator) -> dict[str, Any]:
+def facts(parent: "Clip", options: Options, rng: "np.random.Generator") -> dict[str, Any]:
     """Return what the manifest keeps of a copy: its matrix."""
     return {"matrix": draw_matrix(options, parent.width, parent.height, rng).tolist(), "mode": options.mode}
 
 
-def warp(picture: Planes, matrix: Matrix, border: str) -> Planes:
+def warp(picture: "Planes", matrix: "Matrix", border: str) -> "Planes":
     """Move the pixels of a picture by a 2 x 3 matrix in pixels, bilinear; its size stays.
 
     Plane by plane: half as many values as RGB has, and no rounding on the way there and back.
     """
     import cv2
+
+    from calse.video.ours.planes import BLACK, Planes
 
     borders = {"black": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE}
     halved = matrix.copy()  # a colour sample c lies at pixel 2c + 1/2
@@ -74,7 +80,7 @@ def warp(picture: Planes, matrix: Matrix, border: str) -> Planes:
     return Planes(*moved)
 
 
-def draw_matrix(options: Options, width: int, height: int, rng: np.random.Generator) -> Matrix:
+def draw_matrix(options: Options, width: int, height: int, rng: "np.random.Generator") -> "Matrix":
     """Draw the 2 x 3 matrix that takes a point of the clip to a point of its copy, in the set's mode."""
     if options.mode == "legacy":
         seed = rng.bit_generator.seed_seq.entropy  # type: ignore[attr-defined]  # numpy's stubs lack it
@@ -82,23 +88,27 @@ def draw_matrix(options: Options, width: int, height: int, rng: np.random.Genera
     return draw_relative(options, width, height, rng)
 
 
-def draw_legacy(rng: random.Random) -> Matrix:
+def draw_legacy(rng: random.Random) -> "Matrix":
     """Draw as the study's augmentation tool does (video_augmentation, transformation `aff`).
 
     A triangle near the top left corner, whole pixels jittered by 3, is mapped to itself jittered by 10:
     the effect on the picture depends on its size, and a reflection cannot occur.
     """
+    import numpy as np
+
     corners = [(50, 50), (100, 50), (50, 200)]
     source = np.array([[rng.randint(x - 3, x + 3), rng.randint(y - 3, y + 3)] for x, y in corners], float)
     target = source + [[rng.randint(-10, 10), rng.randint(-10, 10)] for _ in corners]
     return np.linalg.solve(np.column_stack([source, np.ones(3)]), target).T
 
 
-def draw_relative(options: Options, width: int, height: int, rng: np.random.Generator) -> Matrix:
+def draw_relative(options: Options, width: int, height: int, rng: "np.random.Generator") -> "Matrix":
     """Draw rotation, scale, shear, translation and reflection about the centre of the frame.
 
     Every part is drawn always and multiplied by its limit, so that switching one off leaves the others as they were.
     """
+    import numpy as np
+
     angle, scale, shear, right, down = rng.uniform(-1, 1, 5)
     mirrored = rng.random() < options.reflection
     angle = np.radians(options.rotation * angle)

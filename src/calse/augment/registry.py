@@ -5,25 +5,24 @@ A kind's file holds its parameters, `Options`, and what makes one clip:
     make(frames: Iterator[Planes], options: Options, rng: np.random.Generator) -> Iterable[Planes | RGB frames]
 
 and may hold `facts(parent: Clip, options: Options, rng: np.random.Generator) -> dict`, plain values that the manifest
-keeps of a clip beside kind and seed. Both get a generator that starts from the clip's own seed. These files are read
-with params.yaml, so they import torch, cv2 and av inside functions.
+keeps of a clip beside kind and seed. Both get a generator that starts from the clip's own seed. A kind's
+file is imported to read params.yaml, so it imports numpy, cv2 and the like inside functions.
 """
 
 import importlib
 import json
 import pkgutil
-from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from calse import augment
 from calse.config.sections import STRICT, Positive, Seed
 from calse.runtime.errors import CalseError
 
-FOLDER = Path(__file__).parent
 NOT_KINDS = {"registry", "stage"}
 
 
@@ -44,7 +43,7 @@ class AugmentationSet:
 
 def kinds() -> list[str]:
     """Return the names of all kinds."""
-    modules = (module.name for module in pkgutil.iter_modules([str(FOLDER)]))
+    modules = (module.name for module in pkgutil.iter_modules(augment.__path__))
     return sorted(name.replace("_", "-") for name in modules if name not in NOT_KINDS and not name.startswith("_"))
 
 
@@ -54,7 +53,7 @@ def kind_of(name: str) -> ModuleType:
     module = importlib.import_module(f"{__package__}.{file}")
     for part in ("Options", "make"):
         if not hasattr(module, part):
-            raise CalseError(f"{FOLDER / file}.py: a kind of augmentation set needs `{part}`; see docs/extend.md")
+            raise CalseError(f"{module.__file__}: a kind of augmentation set needs `{part}`; see docs/extend.md")
     return module
 
 
@@ -64,10 +63,15 @@ def set_of_kind(value: object) -> object:
         return value  # refused as any section is that is no mapping or lacks a parameter
     if value["kind"] not in kinds():
         raise refusal("kind", value["kind"], f"the kinds of augmentation set are {', '.join(kinds())}")
-    return TypeAdapter(kind_of(value["kind"]).Options).validate_json(json.dumps(value))
+    options: Any = kind_of(value["kind"]).Options
+    return TypeAdapter(options).validate_json(json.dumps(value))
 
 
 def refusal(parameter: str, value: object, why: str) -> ValidationError:
     """Return the error that refuses a value of one parameter of a set."""
     error = InitErrorDetails(type=PydanticCustomError("refused", "{why}", {"why": why}), loc=(parameter,), input=value)
     return ValidationError.from_exception_data("augment", [error])
+
+
+AnySet = Annotated[SerializeAsAny[AugmentationSet], BeforeValidator(set_of_kind)]
+"""A set of any kind, as a section of params.yaml."""

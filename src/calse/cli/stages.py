@@ -60,12 +60,12 @@ def validate() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def affine(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
-    """Make an affine augmentation set."""
-    from calse.augment.affine import affine
+def augment(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Make an augmentation set, clips generated from clips."""
+    from calse.augment.stage import augment
     from calse.config.params import read_params
 
-    affine(read_params(), Layout(), set_name)
+    augment(read_params(), Layout(), set_name)
 
 
 @app.command(rich_help_panel=STAGES)

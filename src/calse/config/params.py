@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from calse.augment.registry import AugmentationSet, set_of_kind
+from calse.augment.registry import AnySet, AugmentationSet
 from calse.config.consistency import check_lists, check_names
 from calse.config.sections import (
     STRICT,
@@ -60,7 +60,7 @@ class Params:
     synthesise: dict[Name, Synthesis]
     ingest: Ingest
     validate: Validate
-    augment: dict[Name, Annotated[AugmentationSet, BeforeValidator(set_of_kind)]]
+    augment: dict[Name, AnySet]
     face_models: Annotated[tuple[Literal["published"], ...], Field(alias="face-models")]
     faces: Faces
     omit: tuple[Name, ...]

@@ -16,7 +16,7 @@ from calse.tracking.trees import Tree, md5_of, parsed
 
 FINGERPRINT, KIND = "calse.fingerprint", "calse.kind"
 PIPELINE = "pipeline"
-KINDS = {"ingest": "source", "affine": "set", "swap": "set", "omit": "test set", "swap-train": "swap model"}
+KINDS = {"ingest": "source", "augment": "set", "swap": "set", "omit": "test set", "swap-train": "swap model"}
 TEST_SETS = ("filmed", "omitted")
 POINTS = 200
 Facts = dict[tuple[str | int, ...], Any]

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from calse.config.params import AffineSet, Params, SwapSet, as_dict
+from calse.config.params import AugmentationSet, Params, SwapSet, as_dict
 from calse.data.clips import Clip, seed_of
 from calse.data.paths import Layout
 from calse.report.page.pictures import Pictures
@@ -42,14 +42,14 @@ def sets(
     return cards
 
 
-def _kind(settings: AffineSet | SwapSet, signers: str) -> str:
+def _kind(settings: AugmentationSet | SwapSet, signers: str) -> str:
     if isinstance(settings, SwapSet):
         return f"{signers} clips with the face of {settings.donor}"
-    return f"affine copies of {settings.of} clips"
+    return f"{settings.kind} copies of {settings.of} clips"
 
 
 def _examples(
-    made: list[Clip], filmed: dict[str, Clip], settings: AffineSet, pictures: Pictures
+    made: list[Clip], filmed: dict[str, Clip], settings: AugmentationSet, pictures: Pictures
 ) -> list[dict[str, str | None]]:
     """Return pairs to look at, the original above its copy, drawn by the set's seed, of every source one first."""
     drawn = sorted((c for c in made if c.parent in filmed), key=lambda clip: seed_of(settings.seed, "page", clip.clip))
