@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter, ValidationErr
 from pydantic.dataclasses import dataclass
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from calse import augment
+import calse.augment
 from calse.config.sections import STRICT, Positive, Seed
 from calse.runtime.errors import CalseError
 
@@ -43,7 +43,7 @@ class AugmentationSet:
 
 def kinds() -> list[str]:
     """Return the names of all kinds."""
-    modules = (module.name for module in pkgutil.iter_modules(augment.__path__))
+    modules = (module.name for module in pkgutil.iter_modules(calse.augment.__path__))
     return sorted(name.replace("_", "-") for name in modules if name not in NOT_KINDS and not name.startswith("_"))
 
 
