@@ -40,7 +40,7 @@ def check_names(params: "Params", path: Path) -> None:
     sets = list(params.sets)
     named = [
         *((f"corpus.sources.{name}", name, list(params.corpus.sources), RESERVED) for name in params.corpus.sources),
-        *((f"affine.{name}", name, sets, ()) for name in params.affine),
+        *((f"augment.{name}", name, sets, ()) for name in params.augment),
         *((f"swap.{name}", name, sets, ()) for name in params.swap),
         *((f"recipes.{name}", name, list(params.recipes), ()) for name in params.recipes),
         ("corpus.name", params.corpus.name, list(params.synthesise), ()),
