@@ -156,6 +156,11 @@ def test_the_readme_shows_the_rooms_as_they_are():
     assert {path.name for path in shown if path.parent == SOURCE / "calse"} == set(ROOMS)
 
 
+def test_the_page_of_the_pipeline_has_every_stage_in_order():
+    named = re.findall(r"^\| ([\w-]+) \|", Path("docs/pipeline.md").read_text(encoding="utf-8"), re.M)
+    assert named == ["stage", *STAGES]
+
+
 def test_an_init_holds_no_code():
     full = {path for path in SOURCE.rglob("__init__.py") if len(ast.parse(path.read_text()).body) > 1}
     assert not full
