@@ -229,6 +229,8 @@ def test_a_donor_is_taken_whatever_its_signs_and_leaves_the_glossary_alone(tmp_p
         write_clip(tmp_path / name, seed)
     donor, declared = Source("donor", None), {"SACU": PUBLIC}
     standing = layout.glossary("mine")
+    import_folder(tmp_path / "donor", layout, "first", "EARLY", donor=True)
+    assert not layout.glossary("first").exists()
     import_folder(tmp_path / "donor", layout, "mine", "EARLY")  # before params.yaml says what it is
     report = import_folder(tmp_path / "sacu", layout, "mine", "SACU", declared=declared | {"EARLY": donor})
     assert taken(report) == {"SUR.mp4": ("SUR", 1), "NO.mp4": ("NO", 1)}
