@@ -65,7 +65,7 @@ def stage(params, deps, outs):
 def write_study():
     """One source, two sets, one training with its scores: the files and the dvc.lock that vouches for them."""
     layout = Layout()
-    write_json(layout.models("AF1") / "SACU/seed-1.json", INFO)
+    write_json(layout.models("i3d", "AF1") / "SACU/seed-1.json", INFO)
     for path, text in {
         layout.split("AF1"): "clip\n",
         layout.set_manifest("AF1"): "clip\none\ntwo\n",
@@ -110,7 +110,7 @@ def write_checkpoint():
     """A real network in the place of the study's training."""
     train = toy_params(width=0.05).train
     info = INFO | {"params": {name: value for name, value in as_dict(train).items() if name != "seeds"}}
-    checkpoint = Layout().models("AF1") / "SACU/seed-1.safetensors"
+    checkpoint = Layout().models("i3d", "AF1") / "SACU/seed-1.safetensors"
     save_checkpoint(checkpoint, build_model(train, 2), info)
     write_lock()
     return checkpoint

@@ -92,9 +92,9 @@ def test_nothing_but_what_the_page_names_was_changed(study):
 
 
 def test_the_recogniser_is_trained_and_evaluated(study):
-    info = json.loads((study / "models/i3d/Baseline/SACU/seed-1.json").read_text(encoding="utf-8"))
+    info = json.loads((study / "models/tiny/Baseline/SACU/seed-1.json").read_text(encoding="utf-8"))
     assert info["params"]["model"] == "tiny"
-    weights = load_file(study / "models/i3d/Baseline/SACU/seed-1.safetensors")
+    weights = load_file(study / "models/tiny/Baseline/SACU/seed-1.safetensors")
     assert {name: tuple(tensor.shape) for name, tensor in weights.items() if "weight" in name} == {
         "0.weight": (8, 3, 3, 3, 3),
         "5.weight": (2, 8),

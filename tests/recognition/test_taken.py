@@ -68,7 +68,7 @@ class Study:
         return trained, taken
 
     def results(self) -> dict[str, bytes]:
-        folders = [Layout(self.root).models("Baseline"), Layout(self.root).metrics("train") / "Baseline"]
+        folders = [Layout(self.root).models("i3d", "Baseline"), Layout(self.root).metrics("train") / "Baseline"]
         return {str(path): path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.*"))}
 
     def tracked(self) -> dict[tuple[str, str], str]:

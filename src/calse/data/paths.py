@@ -61,9 +61,9 @@ class Layout:
         """Which clips train and test, for every test source of a recipe."""
         return self.root / "data/splits" / f"{recipe}.csv"
 
-    def models(self, recipe: str) -> Path:
-        """Trained checkpoints of a recipe: `<TEST SOURCE>/seed-<n>.safetensors` beside `.json`."""
-        return self.root / "models/i3d" / recipe
+    def models(self, recogniser: str, recipe: str) -> Path:
+        """A recogniser's trained checkpoints of a recipe: `<TEST SOURCE>/seed-<n>.safetensors` beside `.json`."""
+        return self.root / "models" / recogniser / recipe
 
     def metrics(self, stage: str) -> Path:
         """What a stage measured."""

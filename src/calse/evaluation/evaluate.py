@@ -36,11 +36,12 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> None:
     split = read_split(layout.split(recipe))
     predictions: list[dict[str, Any]] = []
     steps: dict[str, int] = {}
+    models = layout.models(params.train.model, recipe)
     for run in runs_of(params, recipe):
         tests = {FILMED: split.test(run.test_source)}
         if run.test_source in params.omit:
             tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
-        info, rows = predict_run(run, split, tests, layout, checkpoint_path(layout.models(recipe), run))
+        info, rows = predict_run(run, split, tests, layout, checkpoint_path(models, run))
         predictions += rows
         steps[run.test_source] = info["steps"]
     with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:

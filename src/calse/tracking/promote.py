@@ -32,7 +32,7 @@ def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
         run = _find(store.runs(), wanted, {record.fingerprint for record in study.records})
     tags = run.data.tags
     name = name or f"{study.corpus}-{tags['calse.recipe']}"
-    folder = layout.models(tags["calse.recipe"]) / tags["calse.test_source"]
+    folder = layout.models(run.data.params["train.model"], tags["calse.recipe"]) / tags["calse.test_source"]
     checkpoint = folder / f"seed-{run.data.params['seed']}.safetensors"
     with locked_store():
         version = _register(run.info.run_id, checkpoint, name)

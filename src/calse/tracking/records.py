@@ -85,10 +85,11 @@ def _figures(tree: Tree, stage: Stage) -> Facts | None:
 def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[Record]:
     layout, recipe = Layout(), stage.item
     curves, split = (layout.metrics("train") / recipe).as_posix(), layout.split(recipe).as_posix()
-    if md5_of(tree, curves) != stage.outs.get(curves):
+    weights = stage.out("models/")
+    if weights is None or md5_of(tree, curves) != stage.outs.get(curves):
         return
     scores = _scores(tree, stages, recipe)
-    for path in tree.files(layout.models(recipe).as_posix()):
+    for path in tree.files(weights):
         if not path.endswith(".json"):
             continue
         info = parsed(tree.read(path) or b"{}", path)

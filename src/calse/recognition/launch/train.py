@@ -28,7 +28,8 @@ def train(params: Params, layout: Layout, recipe: str, observer: Observer | None
     """
     split = read_split(layout.split(recipe))
     curves_folder = layout.metrics("train") / recipe
-    with folder_written_aside(layout.models(recipe)) as models, folder_written_aside(curves_folder) as curves:
+    models_folder = layout.models(params.train.model, recipe)
+    with folder_written_aside(models_folder) as models, folder_written_aside(curves_folder) as curves:
         jobs = jobs_of(params, layout, split, recipe, models, curves)
         with Display({job.run: job.epochs for job in jobs}) as display:
             audience = Audience([display] + ([observer] if observer else []))

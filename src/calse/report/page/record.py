@@ -47,7 +47,7 @@ def hashes(params: Params, layout: Layout) -> list[dict[str, Any]]:
         "splits": [layout.split(name) for name in params.recipes],
         "swap models": [layout.swap_model(name) / "model.safetensors" for name in params.donors],
         "trained recognisers": [
-            layout.models(recipe) / source / f"seed-{seed}.safetensors"
+            layout.models(params.train.model, recipe) / source / f"seed-{seed}.safetensors"
             for recipe in params.recipes
             for source in params.test_sources
             for seed in params.seeds_of(recipe)
