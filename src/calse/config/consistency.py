@@ -103,6 +103,29 @@ def check_lists(params: "Params", path: Path) -> None:
             raise CalseError(f"{path}: validate.min_{what}: is larger than validate.max_{what}")
 
 
+def check_unread(params: "Params", path: Path) -> None:
+    """Refuse a value that nothing would read: an ablation of it would change no result and say nothing."""
+    train = params.train
+    if train.loss == "bce-localisation" and train.label_smoothing:
+        raise CalseError(
+            f"{path}: train.label_smoothing: the loss bce-localisation does not read it; set 0, or train.loss: ce"
+        )
+    if train.micro_batch is not None and train.micro_batch > train.batch:
+        raise CalseError(
+            f"{path}: train.micro_batch: {train.micro_batch} is more than train.batch, which is {train.batch}, "
+            f"and would split nothing; set null, or at most {train.batch}"
+        )
+    for name, source in params.corpus.sources.items():
+        if source.kind == "donor" and source.clips_per_gloss is not None:
+            raise CalseError(f"{path}: corpus.sources.{name}.clips_per_gloss: a donor's are not counted; set null")
+    for name, recipe in params.recipes.items():
+        if recipe.equal_steps and not recipe.sets:
+            raise CalseError(
+                f"{path}: recipes.{name}.equal_steps: without sets a training takes these steps anyway; "
+                "set false, or name sets"
+            )
+
+
 def _known(where: str, name: str, names: list[str], what: str) -> None:
     if name not in names:
         raise CalseError(f"{where}: {name!r} is not {what}; those are: {', '.join(names) or 'none'}")

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from calse.augment.registry import AnySet, AugmentationSet
-from calse.config.consistency import check_lists, check_names
+from calse.config.consistency import check_lists, check_names, check_unread
 from calse.config.sections import (
     STRICT,
     Corpus,
@@ -125,6 +125,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
     check_names(params, path)
     check_lists(params, path)
+    check_unread(params, path)
     check_recogniser(params.train, path)
     return params
 
