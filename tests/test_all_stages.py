@@ -69,6 +69,22 @@ LONG = re.compile(rb"[A-Za-z0-9+/=_-]{2000}|(?:[\d.]+[\s,\[\]]+){1000}")  # text
 OWN = {"metrics/report/table.png", "metrics/report/curves.png"}
 RECIPES = ("Baseline", "DF1", "AF2")
 CALSE = ("env", "PYTHONPATH=src", "python", "-m", "calse")
+# In the toy's src, which is on the path of every stage and of its workers: notes what Python opens or lists.
+NOTE_OPENED = """
+import os, sys
+
+if "OPENED" in os.environ and "DVC_STAGE" in os.environ:
+    root = os.getcwd() + os.sep
+    log = os.open(os.environ["OPENED"] + os.sep + os.environ["DVC_STAGE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def note(event, arguments):
+        if event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], (str, bytes, os.PathLike)):
+            path = os.path.abspath(os.fsdecode(arguments[0]))
+            if path.startswith(root):
+                os.write(log, os.fsencode(path[len(root):] + "\\n"))
+
+    sys.addaudithook(note)
+"""
 
 
 def shrink(tree, changes):
@@ -82,8 +98,8 @@ def shrink(tree, changes):
 
 
 class Repository:
-    def __init__(self, root):
-        self.root = root
+    def __init__(self, root, opened):
+        self.root, self.opened = root, opened
         beside = Path(sys.executable).parent
         self.environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "2"}
         for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
@@ -125,8 +141,9 @@ def repository(tmp_path_factory):
             shutil.copytree(name, target)  # with its __pycache__: numba's kernels need not be compiled again
         else:
             shutil.copy(name, target)
-    toy = Repository(root)
+    toy = Repository(root, tmp_path_factory.mktemp("opened"))
     toy.change(SMALL)
+    (root / "src/sitecustomize.py").write_text(NOTE_OPENED)
     toy.run("git", "init", "-q")
     shutil.copytree(fetched_models(), Layout(root).face_models())
     toy.run(*CALSE, "withhold")
@@ -134,7 +151,9 @@ def repository(tmp_path_factory):
 
 
 def test_one_command_rebuilds_the_study_and_a_second_finds_nothing_to_do(repository):
+    repository.environment["OPENED"] = str(repository.opened)
     stages = repository.repro()
+    del repository.environment["OPENED"]
     assert len(stages) == len(set(stages))
     with open(repository.root / "metrics/report/table.csv") as file:
         cells = {(row["recipe"], row["test_source"], row["k"]) for row in csv.DictReader(file)}
@@ -142,6 +161,37 @@ def test_one_command_rebuilds_the_study_and_a_second_finds_nothing_to_do(reposit
     assert cells == {(recipe, column, k) for recipe in RECIPES for column in columns for k in ("1", "2")}
     again = repository.repro()
     assert again == []
+
+
+def undeclared(repository, stage):
+    """The files and folders of the study that a stage opened without being one of its dependencies or outputs.
+
+    A clip is also declared by its row in a manifest or split, which holds the hash that every stage checks; a folder
+    that an output lies in is listed to remove what a kill has left. Python code is test_structure's. Not seen is what
+    C libraries open by themselves: videos, which were hashed in Python before, and models.
+    """
+    entry = yaml.load(repository.root / "dvc.lock")["stages"][stage]
+    outs = [Path(part["path"]) for part in entry["outs"]]
+    declared = outs + [Path(part["path"]) for part in entry.get("deps", [])]
+    tables = [repository.root / path for path in declared if path.suffix == ".csv"]
+    tables += [file for path in declared for file in (repository.root / path).rglob("*.csv")]
+    clips = {Path(row["path"]) for file in tables for row in csv.DictReader(file.open()) if "path" in row}
+    allowed = {Path("params.yaml"), *declared, *clips, *(parent for out in outs for parent in out.parents)}
+    opened = (repository.opened / stage).read_text().splitlines()
+    if stage == "report":  # what follows the store's first file is MLflow's copy of the study, made after the report
+        opened = opened[: next(number for number, path in enumerate(opened) if path.startswith("mlruns"))]
+    kept = {"data", "models", "metrics", "presets", "params.yaml", "src"}
+    named = {Path(re.sub(r"\.([^/.]+)\.[^/]*-\d+\.part", r"\1", path)) for path in opened}
+    named = {path for path in named if path.parts[0] in kept}
+    code = {path for path in named if path.parts[0] == "src" and path.suffix in ("", ".py", ".pyc")}
+    return sorted(str(path) for path in named - allowed - code if not set(declared) & set(path.parents))
+
+
+def test_a_stage_opens_what_it_declares_and_nothing_else_of_the_study(repository):
+    stages = yaml.load(repository.root / "dvc.lock")["stages"]
+    assert {path.name for path in repository.opened.iterdir()} == set(stages)
+    assert "data/raw/synthetic/SACU/clips.csv" in (repository.opened / "ingest@SACU").read_text()
+    assert {stage: found for stage in stages if (found := undeclared(repository, stage))} == {}
 
 
 def runs_of(repository):

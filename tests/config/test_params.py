@@ -67,7 +67,11 @@ def test_the_study_preset_holds_the_published_settings():
         ("test_sources", ["INTERPRETER"], "test_sources: 'INTERPRETER' is not a public source"),
         ("ingest", None, "ingest"),
         ("swap.DF-1.of", "interpreter", "swap.DF-1.of: no such parameter; delete it"),
-        ("train.micro_batch", 11, "train.micro_batch: 11 is more than train.batch, which is 10, and would split nothing"),
+        (
+            "train.micro_batch",
+            11,
+            "train.micro_batch: 11 is more than train.batch, which is 10",
+        ),
         ("train.loss", "bce-localisation", "train.label_smoothing: the loss bce-localisation does not read it; set 0"),
         ("corpus.sources.DONOR-1.clips_per_gloss", 5, "corpus.sources.DONOR-1.clips_per_gloss: a donor's are not"),
         ("recipes.Baseline", {"sets": [], "equal_steps": True}, "recipes.Baseline.equal_steps: without sets"),

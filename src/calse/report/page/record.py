@@ -1,4 +1,4 @@
-"""What the study stands on: the gate's verdicts, every parameter, the hash of everything that was made."""
+"""What the study stands on: the gate's verdicts, every parameter, the hash of every clip's manifest and split."""
 
 import json
 from pathlib import Path
@@ -39,19 +39,15 @@ def manifests(paths: dict[str, Path]) -> dict[str, list[Clip]]:
 
 
 def hashes(params: Params, layout: Layout) -> list[dict[str, Any]]:
-    """Return the sha256 of manifests, splits and weights; a manifest or split holds those of its clips in turn."""
+    """Return the sha256 of manifests and splits, which hold those of their clips in turn.
+
+    Weights stay out: the page would depend on gigabytes that no table needs; dvc.lock holds their hashes.
+    """
     groups = {
         "manifests of sources": [layout.source_manifest(name) for name in params.corpus.sources],
         "manifests of sets": [layout.set_manifest(name) for name in params.sets],
         "manifests of clips with the face blurred": [layout.omitted_manifest(name) for name in params.omit],
         "splits": [layout.split(name) for name in params.recipes],
-        "swap models": [layout.swap_model(name) / "model.safetensors" for name in params.donors],
-        "trained recognisers": [
-            layout.models(params.train.model, recipe) / source / f"seed-{seed}.safetensors"
-            for recipe in params.recipes
-            for source in params.test_sources
-            for seed in params.seeds_of(recipe)
-        ],
     }
     shown = {name: [path for path in paths if path.is_file()] for name, paths in groups.items()}
     return [
