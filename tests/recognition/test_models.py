@@ -98,10 +98,15 @@ def test_s3d_averages_space_as_published():
 
 @pytest.mark.parametrize("name", TORCHVISIONS)
 def test_dropout_and_batch_statistics_are_the_parameters(name: str):
-    train = smallest(name, dropout=0.9, bn_momentum=0.3).train
+    momentum = {"bn_momentum": 0.3} if RECOGNISERS[name].batch_norm else {}
+    train = smallest(name, dropout=0.9, **momentum).train
     with torch.device("meta"):
         model = build_model(train, 3)
-    assert {part.momentum for part in model.modules() if isinstance(part, torch.nn.BatchNorm3d)} <= {0.3}
+    momenta = {part.momentum for part in model.modules() if isinstance(part, torch.nn.BatchNorm3d)}
+    assert momenta == set(momentum.values())
+    if not momentum:
+        with pytest.raises(CalseError, match=f"train.bn_momentum: {name} has no batch normalisation"):
+            smallest(name, bn_momentum=0.3)
     if name in ("r2plus1d_18", "swin3d_t"):
         head, seen = model.get_submodule(RECOGNISERS[name].head), []
         head.to_empty(device="cpu").register_forward_pre_hook(lambda _, given: seen.append(given[0]))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from calse.config.sections import Train
 
 Colour = tuple[float, float, float]
+BN_MOMENTUM = 0.1  # torch's own: the value of a parameter that a network without batch normalisation does not read
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Recogniser:
     `build` makes it, untrained, for a number of classes; `head` is its layer whose shape follows that number. It takes
     at least `frames` frames of any size, or exactly one `shape` (frames, pixels). `over_time`: it gives logits for
     every moment of a clip, as the loss `bce-localisation` needs. `widths`: it comes in other widths than 1.
-    `recomputes`: it can compute its layers twice to save memory. `statistics`: mean and deviation of RGB in [0, 1] that
+    `recomputes`: it can compute its layers twice to save memory. `batch_norm`: it has batch normalisation, whose
+    momentum is `train.bn_momentum`. `statistics`: mean and deviation of RGB in [0, 1] that
     its published weights were trained with; without them its input lies in [-1, 1].
     """
 
@@ -42,6 +44,7 @@ class Recogniser:
     over_time: bool = False
     widths: bool = False
     recomputes: bool = False
+    batch_norm: bool = False
     statistics: tuple[Colour, Colour] | None = None
 
 
@@ -81,6 +84,11 @@ def check_recogniser(train: "Train", path: Path) -> None:
         )
     if train.recompute and not model.recomputes:
         raise CalseError(f"{path}: train.recompute: {model.name} cannot; set false, or train.micro_batch")
+    if train.bn_momentum != BN_MOMENTUM and not model.batch_norm:
+        raise CalseError(
+            f"{path}: train.bn_momentum: {model.name} has no batch normalisation and does not read it; "
+            f"set {BN_MOMENTUM}"
+        )
     if train.frames < model.frames:
         raise CalseError(f"{path}: train.frames: {model.name} needs at least {model.frames}, not {train.frames}")
     if model.shape and (train.frames, train.size) != model.shape:

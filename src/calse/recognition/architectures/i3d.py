@@ -16,4 +16,6 @@ def build(train: Train, classes: int) -> "nn.Module":
     return I3D(classes, train.width, train.dropout, train.bn_momentum, recompute=train.recompute)
 
 
-RECOGNISER = Recogniser("i3d", build, head="logits", frames=9, over_time=True, widths=True, recomputes=True)
+RECOGNISER = Recogniser(
+    "i3d", build, head="logits", frames=9, over_time=True, widths=True, recomputes=True, batch_norm=True
+)

@@ -1,0 +1,259 @@
+"""Every parameter counts: another value changes what a stage makes, or is refused. No ablation changes nothing unsaid.
+
+Each section is tried on the function of its stage that makes the output, on tiny data. Not covered: two parameters
+that count only together; sets made of code (their options are tried beside each kind); the commands themselves, which
+`test_all_stages.py` runs.
+"""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from calse.config.params import check_params
+from calse.corpus.consent import terms_of
+from calse.corpus.gate.checks import checks_for, glossary_check
+from calse.corpus.ingest import ingest
+from calse.corpus.raw import RawVideo, write_index
+from calse.corpus.synthesise import record, recordings
+from calse.data.clips import choose
+from calse.data.manifests import write_manifest
+from calse.data.paths import Layout
+from calse.data.splits import read_split, split
+from calse.evaluation.measures import summary
+from calse.faceswap.autoencoder.augmentation import MARGIN
+from calse.faceswap.autoencoder.training import SwapTraining
+from calse.faceswap.autoencoder.training_faces import aligned_crops
+from calse.faceswap.convert import swap_frames
+from calse.faceswap.quality.quality import failures
+from calse.landmarks.following import load_networks, track_and_count
+from calse.recognition.training.fit import Training
+from calse.recognition.training.jobs import jobs_of, runs_of, steps_of
+from calse.report.page.pictures import Pictures
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from cartoons import PEOPLE, any_network, cartoon, openings
+from faces import filmed, with_models
+from signers.signers import SOURCES
+from toys import make_repository, toy_tree
+from videos import write_clip
+
+# Other values than the study's; without one a number is halved, a yes becomes a no, a list loses its first entry.
+OTHER = {
+    "name": "mine", "kind": "interpreter", "INTERPRETER.kind": "public", "licence": "CC0", "consent": "in writing",
+    "clips_per_gloss": 2, "on_bad_clip": "fail", "fps": 12.5, "detect_every": 1, "min_presence": 1.0, "min_width": 0.9,
+    "signers": "OTHER", "swap-train.size": 64, "precision": "bf16", "donor": "DONOR-2", "smoothing": 5.0,
+    "min_moved": 0.9, "min_kept": 0.9, "Baseline": ["AF1"], "sets": ["DF-1"], "seeds": [3], "model": "s3d",
+    "pretrained": "nowhere.pt", "input": "rgb", "channel_order": "bgr", "frames": 10, "train.size": 33,
+    "sampling": "consecutive", "micro_batch": 2, "loss": "bce-localisation", "optimiser": "adam",
+    "schedule": "constant", "topk": [2],
+}  # fmt: skip
+# What by design changes no result.
+NO_RESULT = {
+    "ingest.seconds_per_clip": "how long a file may take before it is refused",
+    "swap-train.preview_every": "how often a state is kept and a picture drawn",
+    "swap-train.threads": "speed; sums may depend on it, results need not",
+    "train.threads": "speed; sums may depend on it, results need not",
+    "train.recompute": "less memory for the same bits",
+}
+ELSEWHERE = ("affine", "augment")  # options of a set are tried beside its kind
+SMALL = {"size": 32, "channels": 4, "code": 8, "iterations": 3, "batch": 2, "precision": "fp32", "threads": 1}
+FADES = (0, 0, 0, 0.8, 0.93)  # of a picture to grey: faces that are hard to be sure of
+MATRICES = [stage.get("matrix", {}) for stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].values()]
+
+
+def study():
+    """The toy study with a value that is read for every parameter."""
+    tree = toy_tree(flip=0.5, dropout=0.2, label_smoothing=0.1)
+    tree["corpus"]["sources"]["OTHER"] = {"kind": "public", "clips_per_gloss": None}
+    for source in tree["corpus"]["sources"].values():
+        source |= {"licence": "", "consent": "", "share": True}
+    tree["ingest"] |= {"on_bad_clip": "drop", "short_side": 64}
+    tree["swap-train"] |= SMALL
+    tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": 1}}
+    tree["recipes"]["Even"] = {"sets": ["AF1"], "equal_steps": True, "seeds": [1]}
+    return tree
+
+
+def leaves(node, path=""):
+    """The dotted name of every parameter."""
+    if not (isinstance(node, dict) and node):
+        return [path]
+    return [leaf for name, inner in node.items() for leaf in leaves(inner, f"{path}.{name}" if path else name)]
+
+
+LEAVES = [leaf for leaf in leaves(study()) if not leaf.startswith(ELSEWHERE)]
+
+
+def changed(leaf):
+    """The study with one parameter changed."""
+    tree = study()
+    *parents, last = leaf.split(".")
+    node = tree
+    for name in parents:
+        node = node[name]
+    old = node[last]
+    known = [OTHER[name] for name in (".".join([*parents[-1:], last]), last) if name in OTHER]
+    usual = not old if isinstance(old, bool) else old[1:] if isinstance(old, list) else None
+    new = known[0] if known else usual if usual is not None else type(old)(old / 2)
+    assert new != old, "OTHER needs another value"
+    node[last] = new
+    return tree
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """A repository with clips, a raw source of one good and one damaged video, and the models that find faces."""
+    with pytest.MonkeyPatch.context() as patch:
+        layout = with_models(tmp_path_factory.mktemp("toy"))
+        patch.setenv("DVC_ROOT", str(layout.root))
+        patch.setenv("CALSE_WORKERS", "1")
+        patch.chdir(layout.root)
+        torch.set_num_threads(1)
+        make_repository(layout.root)
+        raw = Layout(layout.root / "raw").raw("synthetic") / "SACU"
+        raw.mkdir(parents=True)
+        write_clip(raw / "NO.mp4")
+        (raw / "SUR.mp4").write_bytes(b"no video")
+        write_index(raw, [RawVideo(f"{n}.mp4", n, "ANN", 1, sha256_of(raw / f"{n}.mp4")) for n in ("NO", "SUR")])
+        yield layout
+
+
+def corpus(params, layout):
+    sources = params.corpus.sources.values()
+    gate = [str(check) for source in sources for check in checks_for(source, params.validate, ["NO"])]
+    terms = [terms_of(source) for source in sources]
+    kinds = [params.sources_of(kind) for kind in ("public", "interpreter", "donor")]  # whose clips a set copies
+    return layout.raw(params.corpus.name), glossary_check(params.corpus.glosses), gate, terms, params.withheld, kinds
+
+
+def synthesised(params, layout):
+    todo = list(recordings(params.synthesise["synthetic"], layout.root / "signers"))
+    (todo[0].folder / "truth").mkdir(parents=True, exist_ok=True)
+    small = replace(todo[0], short_side=todo[0].short_side // 4)
+    return [one.clip for one in todo], record(small)["sha256"]
+
+
+def ingested(params, layout):
+    there = Layout(layout.root / "raw")
+    ingest(params, there, "SACU")
+    return there.source_manifest("SACU").read_text()
+
+
+def faces(params, layout):
+    studio = SOURCES["SACU"][0]
+    twins = np.concatenate([filmed(studio, studio, "NO")[0][:5]] * 2, axis=2)
+    faded = [(frame * (1 - fade) + 128 * fade).astype(np.uint8) for frame, fade in zip(twins, FADES, strict=True)]
+    track, crowded = track_and_count(np.stack(faded), load_networks(layout), params.faces)
+    return track.landmarks.tobytes(), crowded
+
+
+class Crops:
+    """Crops in memory, as FaceSet gives them."""
+
+    def __init__(self, crops):
+        self.crops = crops
+
+    def __len__(self):
+        return len(self.crops)
+
+    def take(self, numbers):
+        return self.crops[numbers]
+
+
+def swap_model(params, layout):
+    settings = params.swap_train
+    sides = (cartoon(colour, openings(6, seed)) for seed, colour in enumerate(PEOPLE.values()))
+    crops = (Crops(aligned_crops(*side, round(settings.size * MARGIN), MARGIN, settings)) for side in sides)
+    training = SwapTraining(settings, *crops)
+    while training.done < settings.iterations:
+        training.step()
+    return layout.faces(settings.signers), weights(training.network)
+
+
+def swapped(params, layout):
+    settings = params.swap["DF-1"]
+    clips = read_split(layout.split("Baseline")).clips
+    chosen = [clip.clip for clip in choose(clips, settings.clips_per_gloss, settings.seed)]
+    frames = swap_frames(*cartoon(PEOPLE["INTERPRETER"], openings(6, 1)), any_network(), settings)[0].tobytes()
+    return (
+        layout.swap_model(settings.donor),
+        chosen,
+        frames,
+        failures({"identity": {"moved": 0.6}, "kept": 0.5}, settings),
+    )
+
+
+def recipes(params, layout):
+    there, clips = Layout(layout.root / "splits"), read_split(layout.split("Baseline")).clips
+    for source in params.corpus.sources:
+        write_manifest(there.source_manifest(source), [clip for clip in clips if clip.source == source])
+    for name in params.sets:
+        copies = [replace(clip, clip=f"{name}-{clip.clip}", set=name, parent=clip.clip) for clip in clips]
+        write_manifest(there.set_manifest(name), copies)
+    for recipe, settings in params.recipes.items():
+        split(params, there, recipe)
+        made = read_split(there.split(recipe))
+        yield there.split(recipe).read_text(), runs_of(params, recipe)
+        yield steps_of(params.train, made.clips, settings.equal_steps)
+
+
+def recogniser(params, layout):
+    jobs = jobs_of(params, layout, read_split(layout.split("Baseline")), "Baseline", Path("models"), Path("curves"))
+    training = Training(jobs[0])
+    while not training.done:
+        training.run_epoch(len(training.history) + 1)
+    return weights(training.model)
+
+
+def weights(network):
+    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values())).hexdigest()
+
+
+def scores(params, layout):
+    return summary([{"rank": 1, "gloss": "NO", "gloss_1": "NO"}], params.evaluate.topk)
+
+
+def page(params, layout):
+    clip = read_split(layout.split("Baseline")).clips[0]
+    return Pictures(layout.root, params.report.show_faces, params.withheld).strip(clip)
+
+
+MAKES = {
+    "corpus": corpus, "synthesise": synthesised, "ingest": ingested, "validate": corpus, "faces": faces,
+    "swap-train": swap_model, "swap": swapped, "recipes": recipes, "test_sources": recipes, "train": recogniser,
+    "evaluate": scores, "report": page,
+}  # fmt: skip
+
+
+def made(section, params, layout):
+    result = MAKES[section](params, layout)
+    return list(result) if section in ("recipes", "test_sources") else result
+
+
+@pytest.fixture(scope="module")
+def before(toy):
+    """What every section's stage makes of the study as it is."""
+    params = check_params(study())
+    return {section: made(section, params, toy) for section in MAKES}
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf not in NO_RESULT])
+def test_another_value_changes_an_output_or_is_refused(leaf, toy, before):
+    section = leaf.split(".")[0]
+    try:
+        params = check_params(changed(leaf))
+        names_stages = any(f"${{{leaf}}}" in matrix.values() for matrix in MATRICES)
+        after = None if names_stages else made(section, params, toy)
+    except CalseError:
+        return
+    assert names_stages or after != before[section]
+
+
+def test_what_changes_no_result_is_a_parameter_still():
+    assert set(NO_RESULT) <= set(LEAVES)
+    assert {leaf.split(".")[0] for leaf in LEAVES} - set(MAKES) == {"face-models", "omit", "donors"}
