@@ -60,7 +60,7 @@ NO_RESULT = {
     "train.threads": "speed; sums may depend on it, results need not",
     "train.recompute": "less memory for the same bits",
 }
-ELSEWHERE = ("affine", "augment")  # options of a set are tried beside its kind
+ELSEWHERE = "augment"  # options of a set are tried beside its kind
 SMALL = {"size": 32, "channels": 4, "code": 8, "iterations": 3, "batch": 2, "precision": "fp32", "threads": 1}
 FADES = (0, 0, 0, 0.8, 0.93)  # of a picture to grey: faces that are hard to be sure of
 MATRICES = [stage.get("matrix", {}) for stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].values()]
