@@ -1,4 +1,4 @@
-"""The command line: one command a stage; tools.py has what a person needs around them. Imports live inside commands."""
+"""The command line: a command for each stage; commands.py has those around them. Imports live inside commands."""
 
 import os
 import signal

@@ -86,14 +86,18 @@ def import_folder(
         _store(target, source, named, others)
         if source not in donors:
             write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in glosses))
-    pairs = [(offer, one) for offer, one in zip(offers, named, strict=True) if not one.refusal]
-    spellings = {offer.gloss: one.gloss for offer, one in pairs if offer.gloss != one.gloss}
-    signers = {offer.signer: one.signer for offer, one in pairs if offer.signer not in ("", one.signer)}
+    spellings, signers = (_respelled(offers, named, what) for what in ("gloss", "signer"))
     signed = {spelled.get(video.gloss, video.gloss) for name in studied for video in others[name]}
     theirs = sorted({o.gloss for o in taken if o.gloss in known} - signed) if source in donors and studied else []
     return ImportReport(
         corpus, source, target, standing, len(glosses), named, spellings, signers, source in donors, theirs
     )
+
+
+def _respelled(offers: list[Offer], named: list[Offer], what: str) -> dict[str, str]:
+    """Return which glosses, or signers, of the taken files go by a spelling that came before theirs."""
+    pairs = ((getattr(offer, what), one) for offer, one in zip(offers, named, strict=True) if not one.refusal)
+    return {written: getattr(one, what) for written, one in pairs if written not in ("", getattr(one, what))}
 
 
 def _one_person(signers: Iterable[str]) -> dict[str, str]:

@@ -86,6 +86,7 @@ def _located(folder: Path, name: str, listing: Callable[[Path], dict[str, str]])
     """Return the path of a table's file, however its accents are composed and whichever way its slashes lean."""
 
     def step(where: Path, part: str) -> Path:
+        """Go one folder down, to the name as the disk composes it."""
         if os.path.lexists(where / part):
             return where / part
         return where / listing(where).get(unicodedata.normalize("NFC", part), part)

@@ -78,8 +78,8 @@ def synthesise(params: Params, layout: Layout, corpus: str) -> None:
     """Write the raw folder of a synthetic corpus in one step.
 
     It holds `glossary.csv`; per source a folder of clips with its index `clips.csv` (file, gloss, signer, take,
-    sha256) and `truth/<clip>.npz` (see truth.Truth); and the same per donor. Equal settings give
-    equal bytes on one machine. Raises CalseError when params have no settings for this corpus.
+    sha256) and `truth/<clip>.npz` (see signers.truth.Truth); and the same per donor. Equal settings give
+    equal bytes. Raises CalseError when params have no settings for this corpus.
     """
     settings = params.synthesise.get(corpus)
     if settings is None:
