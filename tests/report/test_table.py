@@ -8,6 +8,7 @@ import pytest
 from calse.config.params import read_params
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
+from calse.report.measures import measure_table
 from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
 from calse.report.report import headline, read_predictions, report, show
 from calse.report.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
@@ -272,3 +273,9 @@ def test_missing_predictions_name_the_command_that_makes_them(repository):
     (repository.metrics("evaluate") / "AF2" / "predictions.csv").unlink()
     with pytest.raises(CalseError, match="dvc repro evaluate@AF2"):
         report(PARAMS, repository)
+
+
+def test_measures_stand_in_the_order_of_their_numbers():
+    figures = {"clips": 4, "top10_per_class": 1.0, "mrr": 0.5, "top5_per_class": 0.75, "top1_per_class": 0.25}
+    table = measure_table({"AF1": {"filmed": {"STS": figures}, "mean": {"filmed": figures}}}, ["STS"])
+    assert list(table["measure"][:4]) == ["mrr", "top1_per_class", "top5_per_class", "top10_per_class"]

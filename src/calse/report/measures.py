@@ -20,9 +20,15 @@ def measure_table(scores: dict[str, dict[str, Any]], test_sources: Iterable[str]
         columns = {source: figures["filmed"][source] for source in test_sources} | {MEAN: figures["mean"]["filmed"]}
         columns |= {OMITTED: figures["mean"]["omitted"]} if "omitted" in figures["mean"] else {}
         for source, measures in columns.items():
-            names = sorted(name for name in measures if not NOT_SHOWN_HERE.fullmatch(name))
+            shown = (name for name in measures if not NOT_SHOWN_HERE.fullmatch(name))
+            names = sorted(shown, key=_with_numbers)
             rows += [(recipe, source, name, measures[name]) for name in names]
     return pd.DataFrame(rows, columns=["recipe", "test_source", "measure", "value"])
+
+
+def _with_numbers(name: str) -> list[str | int]:
+    """Return what sorts a name's numbers as numbers: top5 before top10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def mean_measures(table: pd.DataFrame) -> list[list[str]]:
