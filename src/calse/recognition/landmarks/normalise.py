@@ -125,7 +125,7 @@ def resampled(signing: Signing, first: int, last: int) -> Signing:
 
     def at_places(values: Floats) -> Floats:
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
-        return values[before] * (1 - weight) + values[after] * weight
+        return np.asarray(values[before] * (1 - weight) + values[after] * weight, np.float32)
 
     parts = [at_places(part) for part in (signing.hands, signing.world, signing.nose, signing.elbows)]
     mask = (at_places(signing.mask) >= 0.5).astype(np.float32)
