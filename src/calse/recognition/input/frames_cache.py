@@ -18,11 +18,12 @@ from typing import IO
 import numpy as np
 
 from calse.data.clips import Clip
+from calse.data.manifests import verify
 from calse.data.paths import Layout
 from calse.recognition.input.frames import CODE, PACKAGES, short_side, shrunk_frames
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel, worker_count
-from calse.runtime.files import sha256_of, written_aside
+from calse.runtime.files import written_aside
 from calse.runtime.memo import PACKAGE, code
 from calse.runtime.repository import scratch
 
@@ -34,16 +35,15 @@ def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
     """Decode clips, shrink them to room for crops of `size` pixels, and return their files in the clips' order.
 
     Each file opens with `open_frames`; one that is damaged is made anew. Raises CalseError naming the clip when its
-    video is missing, has changed since the split was made, or does not decode.
+    video is missing, has changed since it was made, or does not decode.
     """
     made_by = code((PACKAGE / file for file in CODE), PACKAGES)[:16]
     folder = _kept_for_us(scratch() / "frames" / made_by) / str(short_side(size))
     paths = [folder / f"{clip.sha256}.npy" for clip in clips]
-    for clip in clips:
-        check_unchanged(clip, layout)
+    videos = [verify(clip, layout.root) for clip in clips]
     with ThreadPoolExecutor(worker_count()) as threads:
         whole = list(threads.map(is_whole, paths))
-    jobs = {path: layout.root / clip.path for clip, path, kept in zip(clips, paths, whole, strict=True) if not kept}
+    jobs = {path: video for video, path, kept in zip(videos, paths, whole, strict=True) if not kept}
     if jobs:
         map_parallel(_decode_one, [(video, path, short_side(size)) for path, video in jobs.items()], "decode clips")
     return paths
@@ -74,15 +74,6 @@ def _mark(folder: Path) -> IO[str]:
             if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 return file
         file.close()
-
-
-def check_unchanged(clip: Clip, layout: Layout) -> None:
-    """Raise CalseError unless a clip's file is the one that the split lists."""
-    path = layout.root / clip.path
-    if not path.is_file():
-        raise CalseError(f"clip {clip.clip}: {path} is missing; `dvc checkout` or `dvc repro` brings it back")
-    if sha256_of(path) != clip.sha256:
-        raise CalseError(f"clip {clip.clip}: {path} is not the file that the split lists; rerun the split stage")
 
 
 def is_whole(path: Path) -> bool:
