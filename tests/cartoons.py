@@ -1,5 +1,7 @@
 """Cartoon faces for the tests of swapping: two people of one colour each, who open and close their mouths."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -7,7 +9,7 @@ from calse.config.params import SwapTrain
 from calse.faceswap.align import MEAN_FACE, MOUTH
 from calse.faceswap.autoencoder.network import SwapNetwork
 from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, OVAL, fill
-from calse.landmarks.track import FaceTrack
+from calse.landmarks.record import no_landmarks
 
 TRAIN = SwapTrain(
     signers="INTERPRETER",
@@ -27,7 +29,7 @@ TRAIN = SwapTrain(
 )
 PEOPLE = {"INTERPRETER": (200, 90, 80), "DONOR-1": (80, 100, 200)}
 SIDE, CENTRE, WIDTH = 64, np.array([31.0, 35.0]), 44.0
-NO_HANDS = np.full((2, 21, 2), np.nan, np.float32)
+NO_HANDS = np.full((2, 21, 3), np.nan, np.float32)
 
 
 def ellipse(count, across, down):
@@ -55,8 +57,9 @@ def cartoon(colour, openings):
     for frame, points in zip(frames, landmarks, strict=True):
         frame[fill([points[list(OVAL)]], SIDE, SIDE) > 0] = colour
         frame[fill([points[list(ring)] for ring in (*EYES_WITH_BROWS, LIPS)], SIDE, SIDE) > 0] = 20
-    hands = np.repeat(NO_HANDS[None], len(openings), axis=0)
-    return frames, FaceTrack(landmarks, np.ones(len(openings), np.float32), hands)
+    return frames, replace(
+        no_landmarks(len(openings)), face=landmarks, face_presence=np.ones(len(openings), np.float32)
+    )
 
 
 def openings(count, seed):
@@ -64,9 +67,9 @@ def openings(count, seed):
 
 
 def flat_hand(x, y):
-    """A hand that points up from its wrist at (x, y), 21 x 2."""
+    """A hand that points up from its wrist at (x, y), 21 x 3."""
     fingers = [(x + 3 * finger, y - 6 - 4 * joint) for finger in range(-2, 3) for joint in range(4)]
-    return np.array([(x, y), *fingers], np.float32)
+    return np.pad(np.array([(x, y), *fingers], np.float32), ((0, 0), (0, 1)))
 
 
 def any_network():

@@ -11,7 +11,7 @@ from calse.data.clips import Clip
 from calse.data.paths import Layout
 from calse.landmarks.following import load_networks, track_faces
 from calse.landmarks.models import fetch_models
-from calse.landmarks.track import HAND_POINTS, FaceTrack, write_track
+from calse.landmarks.record import Landmarks, no_landmarks, write_landmarks
 from calse.runtime.files import sha256_of
 from calse.video.ours.encode import write_video
 from signers.film import film
@@ -59,14 +59,14 @@ def write_clip(layout: Layout, path: Path, frames: np.ndarray, source: str, **ch
     return replace(clip, **changes)
 
 
-def track_of(layout: Layout, clip: Clip, frames: np.ndarray) -> FaceTrack:
+def track_of(layout: Layout, clip: Clip, frames: np.ndarray) -> Landmarks:
     """Follow the face in a clip's frames and write what the stage `faces` would."""
     track = track_faces(frames, load_networks(layout), FACES)
-    write_track(layout.faces(clip.source) / f"{clip.clip}.face", track)
+    write_landmarks(layout.faces(clip.source) / f"{clip.clip}.face", track)
     return track
 
 
-def drawn_track(count: int, centre: tuple[float, float] = (32, 32), width: float = 24) -> FaceTrack:
+def drawn_track(count: int, centre: tuple[float, float] = (32, 32), width: float = 24) -> Landmarks:
     """A track whose face is a still ellipse, `width` pixels wide and a third higher, without hands."""
     from calse.faceswap.align import MEAN_FACE, MOUTH, MOUTH_CORNERS
     from calse.faceswap.mask import OVAL
@@ -80,4 +80,4 @@ def drawn_track(count: int, centre: tuple[float, float] = (32, 32), width: float
     points[list(OVAL), 1] = width * 2 / 3 * np.sin(turn)
     points[:, :2] += centre
     landmarks = np.repeat(points[None], count, axis=0)
-    return FaceTrack(landmarks, np.ones(count, np.float32), np.full((count, 2, HAND_POINTS, 2), np.nan, np.float32))
+    return replace(no_landmarks(count), face=landmarks, face_presence=np.ones(count, np.float32))

@@ -149,7 +149,7 @@ def faces(params, layout):
     twins = np.concatenate([filmed(studio, studio, "NO")[0][:5]] * 2, axis=2)
     faded = [(frame * (1 - fade) + 128 * fade).astype(np.uint8) for frame, fade in zip(twins, FADES, strict=True)]
     track, crowded = track_and_count(np.stack(faded), load_networks(layout), params.faces)
-    return track.landmarks.tobytes(), crowded
+    return track.face.tobytes(), crowded
 
 
 class Crops:

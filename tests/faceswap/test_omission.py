@@ -21,8 +21,8 @@ NOISE = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8
 
 def test_the_whole_face_goes_and_nothing_beyond_the_margin():
     track = drawn_track(3)
-    blurred, width = without_faces(NOISE, track), face_width(track.landmarks[0])
-    region = face_region(track.landmarks[0], 64, 64)
+    blurred, width = without_faces(NOISE, track), face_width(track.face[0])
+    region = face_region(track.face[0], 64, 64)
     assert (blurred[:, region == 0] == NOISE[:, region == 0]).all()
     assert blurred[:, region == 1].std() < NOISE[:, region == 1].std() / 8
     y, x = np.mgrid[:64, :64] - 32.0
@@ -43,8 +43,7 @@ def test_the_blur_is_gaussian_though_drawn_small(deviation):
 
 def test_a_hand_in_front_of_the_face_stays_sharp():
     track = drawn_track(3)
-    hand = np.full((21, 2), 32.0) + np.random.default_rng(1).uniform(-6, 6, (21, 2))
-    track.hands[1, 0] = hand
+    track.hands[1, 0] = 32 + np.random.default_rng(1).uniform(-6, 6, (21, 3))
     blurred, covered = without_faces(NOISE, track), hand_mask(track.hands[1], 64, 64) == 1
     assert covered.sum() > 50
     assert (blurred[1][covered] == NOISE[1][covered]).all()
@@ -53,7 +52,7 @@ def test_a_hand_in_front_of_the_face_stays_sharp():
 
 def test_a_frame_without_a_face_stays_as_it_is():
     track = drawn_track(3)
-    track.landmarks[1] = np.nan
+    track.face[1] = np.nan
     blurred = without_faces(NOISE, track)
     assert (blurred[1] == NOISE[1]).all()
     assert (blurred[2] != NOISE[2]).any()

@@ -19,7 +19,7 @@ from calse.faceswap.quality.pictures import detail, flicker, grey_faces, outside
 from calse.faceswap.quality.quality import assess_set, failures
 from calse.faceswap.quality.sheet import SIDE, write_sheet
 from calse.landmarks.following import load_networks
-from calse.landmarks.track import LANDMARKS, read_track
+from calse.landmarks.record import FACE_POINTS, read_landmarks
 from faces import drawn_track, filmed, track_of, with_models, write_clip
 from signers.signers import DONORS, SOURCES
 
@@ -70,7 +70,7 @@ def test_outside_difference_sees_every_change_outside_the_face_and_none_inside()
     outside[:, :, :8] += 9
     share = 64 * 8 / (64 * 64 - np.pi * 12 * 16)
     assert outside_difference(frames, outside, track) == pytest.approx(9 * share, rel=0.02)
-    gone = replace(track, landmarks=np.full_like(track.landmarks, np.nan))
+    gone = replace(track, face=np.full_like(track.face, np.nan))
     assert outside_difference(frames, inside, gone) > 0  # without a face nothing may change
 
 
@@ -179,7 +179,7 @@ def test_a_perfect_swap_passes(world):
 def test_what_is_measured_in_a_face_follows_what_the_signer_truly_does(world):
     """Of synthetic signers it is known how far the jaw is open and the brows are raised; of people it is not."""
     layout, clip, frames, swapped, truth = world
-    track = read_track(layout.faces(clip.source) / f"{clip.clip}.face")
+    track = read_landmarks(layout.faces(clip.source) / f"{clip.clip}.face")
     found = compare(frames, swapped, track, load_networks(layout), params().faces)
     jaw = truth["mouth"][:, list(truth["mouth_names"]).index("jawOpen")]
     raised, lowered = (
@@ -197,7 +197,7 @@ def test_a_worker_sends_figures_back_and_no_landmarks(world):
     layout, clip, frames = world[:3]
     job = quality.Job(swap_of(world, "small", frames), clip, layout, params().faces, 1, 3)
     sent = pickle.dumps(quality.assess_clip(job))
-    assert len(sent) < len(frames) * LANDMARKS * 4 / 4, "a quarter of one of the three coordinates"
+    assert len(sent) < len(frames) * FACE_POINTS * 4 / 4, "a quarter of one of the three coordinates"
 
 
 def test_a_copy_keeps_everything_but_the_identity_stays(world):
@@ -222,7 +222,7 @@ def test_a_set_without_a_face_fails_by_name(world):
     noise = np.repeat(NOISE[None], 4, axis=0)
     parent = write_clip(layout, Path("data/clips/STS/NOISE.mp4"), noise, "STS")
     write_manifest(layout.source_manifest("STS"), [parent])
-    assert not track_of(layout, parent, noise).found.any()
+    assert not track_of(layout, parent, noise).has_face.any()
     swapped = replace(parent, clip="DF-1-NOISE-1", set="DF-1", parent="NOISE")
     assert assess_set(params(), layout, "DF-1", [swapped])["failed"] == [
         "no clip of the set has a face that can be measured"

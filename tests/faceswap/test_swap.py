@@ -20,7 +20,7 @@ from calse.faceswap.autoencoder.train_swap import swap_train
 from calse.faceswap.blend import match_colours
 from calse.faceswap.convert import FACE, swap, swap_frames
 from calse.faceswap.mask import OVAL, fill, hand_mask
-from calse.landmarks.track import FaceTrack, write_track
+from calse.landmarks.record import no_landmarks, write_landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from calse.video.ours.encode import write_video
@@ -35,9 +35,9 @@ def test_nothing_moves_outside_the_face_and_a_hand_in_front_survives():
     frames, track = cartoon((200, 90, 80), openings(4, 0))
     hands = track.hands.copy()
     hands[1, 0] = flat_hand(31, 60)
-    landmarks = track.landmarks.copy()
+    landmarks = track.face.copy()
     landmarks[2] = np.nan
-    track = replace(track, landmarks=landmarks, hands=hands)
+    track = replace(track, face=landmarks, hands=hands)
     swapped, report = swap_frames(frames, track, any_network(), SET)
     assert (report.frames, report.swapped, report.without_face, report.hand_over_face) == (4, 3, 1, 1)
     assert np.array_equal(swapped[2], frames[2])
@@ -54,7 +54,7 @@ def test_a_short_clip_and_one_without_a_face_pass(count):
     frames, track = cartoon((200, 90, 80), openings(count, 0))
     settings = replace(SET, smoothing=2.0)
     assert swap_frames(frames, track, any_network(), settings)[1].swapped == count
-    nobody = replace(track, landmarks=np.full_like(track.landmarks, np.nan))
+    nobody = replace(track, face=np.full_like(track.face, np.nan))
     same, report = swap_frames(frames, nobody, any_network(), settings)
     assert np.array_equal(same, frames)
     assert report.without_face == count
@@ -62,8 +62,8 @@ def test_a_short_clip_and_one_without_a_face_pass(count):
 
 def test_a_face_half_outside_the_frame_is_swapped_as_far_as_it_is_there():
     frames, track = cartoon((200, 90, 80), openings(2, 0))
-    landmarks = track.landmarks - np.array([30, 0, 0], np.float32)
-    swapped, report = swap_frames(frames, replace(track, landmarks=landmarks), any_network(), SET)
+    landmarks = track.face - np.array([30, 0, 0], np.float32)
+    swapped, report = swap_frames(frames, replace(track, face=landmarks), any_network(), SET)
     assert report.swapped == 2
     assert (swapped != frames).any()
 
@@ -118,7 +118,7 @@ def film(layout, source, colour, take):
     name = clip_id(source, "NO", take)
     path = Path("data/clips") / source / f"{name}.mp4"
     write_video(layout.root / path, frames, 25)
-    write_track(layout.faces(source) / f"{name}.face", track)
+    write_landmarks(layout.faces(source) / f"{name}.face", track)
     sha256 = sha256_of(layout.root / path)
     return Clip(name, "NO", source, f"{source} X", take, "", "", str(path), sha256, "", SIDE, SIDE, 25.0, 6, "{}")
 
@@ -199,7 +199,7 @@ def test_a_set_whose_measuring_broke_off_takes_its_clips_unless_a_track_has_chan
         swap(params, repository, "DF-1")
     first = made_files()
     assert len(first) == 2
-    write_track(repository.faces("INTERPRETER") / "INTERPRETER-NO-1.face", cartoon((0, 0, 0), openings(6, 3))[1])
+    write_landmarks(repository.faces("INTERPRETER") / "INTERPRETER-NO-1.face", cartoon((0, 0, 0), openings(6, 3))[1])
     monkeypatch.setattr(convert, "assess_set", lambda *_: {"passed": True})
     swap(params, repository, "DF-1")
     assert video.stat().st_ino not in first
@@ -215,14 +215,10 @@ def test_only_a_donor_lends_a_face(repository):
 def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repository):
     path = repository.faces("DONOR-1") / "DONOR-1-NO-1.face"
     _, track = cartoon((0, 0, 0), [0.0])
-    write_track(path, track)
+    write_landmarks(path, track)
     with pytest.raises(CalseError, match=r"DONOR-1-NO-1.face is of 1 frames, clip DONOR-1-NO-1 has 6"):
         swap_train(toy_params(), repository, "DONOR-1")
-    nobody = np.full((6, 468, 3), np.nan, np.float32)
     for take in (1, 2):
-        write_track(
-            path.with_stem(f"DONOR-1-NO-{take}"),
-            FaceTrack(nobody, np.zeros(6, np.float32), np.full((6, 2, 21, 2), np.nan, np.float32)),
-        )
+        write_landmarks(path.with_stem(f"DONOR-1-NO-{take}"), no_landmarks(6))
     with pytest.raises(CalseError, match="DONOR-1: no frame shows a face"):
         swap_train(toy_params(), repository, "DONOR-1")

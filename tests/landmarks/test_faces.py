@@ -20,8 +20,8 @@ from calse.landmarks.extract import faces
 from calse.landmarks.following import load_networks, track_and_count, track_faces
 from calse.landmarks.hands import HandFollower, hands_in_front
 from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
+from calse.landmarks.record import FACE_POINTS, no_landmarks, read_landmarks
 from calse.landmarks.tflite import sigmoid
-from calse.landmarks.track import LANDMARKS, FaceTrack, read_track
 from calse.runtime.errors import CalseError
 from faces import FACES, filmed, with_models, write_clip
 from signers.signers import DONORS, SOURCES
@@ -118,10 +118,10 @@ def test_a_square_around_tilted_points_is_as_large_as_they_are():
 
 def test_landmarks_lie_on_the_true_face_in_every_frame(signer, track):
     _, truth = signer
-    assert track.found.all()
-    assert track.presence.min() > 0.9
+    assert track.has_face.all()
+    assert track.face_presence.min() > 0.9
     names = list(truth["point_names"])
-    for number, landmarks in enumerate(track.landmarks):
+    for number, landmarks in enumerate(track.face):
         assert overlap(box_of(landmarks), truth["face_box"][number]) > 0.75
         for name, point in SAME_POINTS.items():
             away = np.linalg.norm(landmarks[point, :2] - truth["points"][number, names.index(name)])
@@ -130,7 +130,7 @@ def test_landmarks_lie_on_the_true_face_in_every_frame(signer, track):
 
 def test_tracking_finds_what_detecting_every_frame_finds(signer, track, networks):
     every = track_faces(signer[0], networks, replace(FACES, detect_every=1))
-    assert np.abs(track.landmarks - every.landmarks)[..., :2].mean() < 0.5
+    assert np.abs(track.face - every.face)[..., :2].mean() < 0.5
 
 
 def test_a_hand_in_front_of_the_face_is_found_near_its_wrist(signer, track):
@@ -138,7 +138,7 @@ def test_a_hand_in_front_of_the_face_is_found_near_its_wrist(signer, track):
     near = ~np.isnan(track.hands[:, :, 0, 0])
     assert near.sum() >= 5
     for frame, number in np.argwhere(near):
-        away = np.linalg.norm(truth["wrists"][frame] - track.hands[frame, number, 0], axis=1).min()
+        away = np.linalg.norm(truth["wrists"][frame] - track.hands[frame, number, 0, :2], axis=1).min()
         assert away < 25
     assert hands_in_front(track).any()
 
@@ -150,10 +150,10 @@ def test_a_hand_is_there_from_its_first_frame_though_palms_are_not_sought_in_eac
         sought.append(picture.shape)
         return networks.palms(picture)
 
-    followed = HandFollower(palms, networks.hand)(signer[0], track.landmarks)
+    followed = HandFollower(palms, networks.hand)(signer[0], track.face)
     assert 0 < len(sought) <= len(signer[0]) // 3 + 1
     afresh = np.concatenate(
-        [HandFollower(networks.palms, networks.hand)(signer[0][[k]], track.landmarks[[k]]) for k in range(24)]
+        [HandFollower(networks.palms, networks.hand)(signer[0][[k]], track.face[[k]]) for k in range(24)]
     )
     wanted, there = (hands_in_front(replace(track, hands=hands)) for hands in (afresh, followed))
     assert wanted.sum() >= 5
@@ -175,7 +175,9 @@ class Hands:
     def mesh(self, picture, square):
         self.hands += 1
         nearest = min(self.places, key=lambda place: math.hypot(*(place - square[:2])))
-        return nearest + np.column_stack([np.tile([-5, 0, 5], 7), np.linspace(10, -10, 21)]), 1.0
+        return np.column_stack(
+            [nearest[0] + np.tile([-5, 0, 5], 7), nearest[1] + np.linspace(10, -10, 21), np.zeros(21)]
+        ), 1.0
 
     def follow(self, frames, landmarks):
         return HandFollower(self.palms, self.mesh)(frames, landmarks)
@@ -185,7 +187,7 @@ def test_palms_are_sought_once_while_a_head_only_moves(signer, track):
     """And again when something else changes."""
     moves = [np.array([3 * k, 2 * k]) for k in range(9)]
     frames = np.stack([np.roll(signer[0][0], move[::-1], axis=(0, 1)) for move in moves])
-    landmarks = np.stack([track.landmarks[0] + [*move, 0] for move in moves]).astype(np.float32)
+    landmarks = np.stack([track.face[0] + [*move, 0] for move in moves]).astype(np.float32)
     nothing = Hands()
     nothing.follow(frames, landmarks)
     assert nothing.looks == 1
@@ -197,7 +199,7 @@ def test_palms_are_sought_once_while_a_head_only_moves(signer, track):
 
 def test_no_palms_are_sought_while_both_hands_are_followed_and_far_ones_are_left_alone(signer, track):
     noise = np.random.default_rng(1).integers(0, 256, (7, 256, 342, 3), np.uint8)
-    landmarks = np.repeat(track.landmarks[:1], 7, axis=0)
+    landmarks = np.repeat(track.face[:1], 7, axis=0)
     low, high = (limit(landmarks[0, :, :2], axis=0) for limit in (np.min, np.max))
     corner = np.maximum((low + high) / 2 - 1.5 * (high - low).max(), 0)  # of where palms are sought
     two, one, far = (Hands(*places, corner=corner) for places in ([low, high], [low], [low - [70, 0]]))
@@ -215,26 +217,26 @@ def test_a_profile_has_its_nose_at_the_cheek_or_no_landmarks(networks, yaw):
     turned = replace(studio, camera=replace(studio.camera, yaw=yaw))
     frames, _ = filmed(turned, turned, "NO")
     found = track_faces(frames[:3], networks, FACES)
-    for face in found.landmarks[found.found]:
+    for face in found.face[found.has_face]:
         left, _, right, _ = box_of(face)
         share = (face[4, 0] - left) / (right - left)
         assert share < 0.25 or share > 0.75  # the tip of the nose: at the side to which the face looks
 
 
 def test_only_hand_points_inside_the_outline_are_in_front():
-    angle = np.linspace(0, 2 * math.pi, LANDMARKS)
+    angle = np.linspace(0, 2 * math.pi, FACE_POINTS)
     oval = np.column_stack([50 + 20 * np.cos(angle), 50 + 30 * np.sin(angle), 0 * angle])
-    hands = np.full((3, 2, 21, 2), np.nan, np.float32)
+    hands = np.full((3, 2, 21, 3), np.nan, np.float32)
     hands[0, 0], hands[1, 1] = 90, 50
-    found = FaceTrack(np.stack([oval, oval, oval]).astype(np.float32), np.ones(3, np.float32), hands)
+    found = replace(no_landmarks(3), face=np.stack([oval, oval, oval]).astype(np.float32), hands=hands)
     assert hands_in_front(found).tolist() == [False, True, False]
 
 
 def test_no_face_is_nan_and_nothing_breaks(networks):
     noise = np.random.default_rng(0).integers(0, 255, (3, 96, 128, 3), dtype=np.uint8)
     found, several = track_and_count(noise, networks, FACES)
-    assert not found.found.any()
-    assert not found.presence.any()
+    assert not found.has_face.any()
+    assert not found.face_presence.any()
     assert np.isnan(found.hands).all()
     assert several == 0
 
@@ -242,7 +244,7 @@ def test_no_face_is_nan_and_nothing_breaks(networks):
 def test_a_face_that_leaves_and_returns_is_found_again(signer, networks):
     frames = signer[0][:6].copy()
     frames[2:4] = 90
-    assert track_faces(frames, networks, FACES).found.tolist() == [True, True, False, False, True, True]
+    assert track_faces(frames, networks, FACES).has_face.tolist() == [True, True, False, False, True, True]
 
 
 def test_of_two_faces_the_same_one_is_followed(signer, networks):
@@ -251,7 +253,7 @@ def test_of_two_faces_the_same_one_is_followed(signer, networks):
     both[0, :, 240:] = 90  # the second face comes later
     found, several = track_and_count(both, networks, replace(FACES, detect_every=1))
     assert several == 4
-    assert (found.landmarks[:, 1, 0] < 240).all()
+    assert (found.face[:, 1, 0] < 240).all()
 
 
 def test_of_two_faces_the_larger_one_is_followed(signer, networks):
@@ -260,30 +262,30 @@ def test_of_two_faces_the_larger_one_is_followed(signer, networks):
     both[:, 64:192, 60:180] = large[:, ::2, ::2]
     found, several = track_and_count(both, networks, FACES)
     assert several == 1
-    assert found.landmarks[0, 1, 0] > 240
+    assert found.face[0, 1, 0] > 240
 
 
 def test_a_small_face_is_left_alone(signer, networks):
     frame = signer[0][:2]
-    share = np.ptp(track_faces(frame, networks, FACES).landmarks[0, :, 0]) / frame.shape[2]
-    assert not track_faces(frame, networks, replace(FACES, min_width=share * 1.1)).found.any()
-    assert track_faces(frame, networks, replace(FACES, min_width=share * 0.9)).found.all()
+    share = np.ptp(track_faces(frame, networks, FACES).face[0, :, 0]) / frame.shape[2]
+    assert not track_faces(frame, networks, replace(FACES, min_width=share * 1.1)).has_face.any()
+    assert track_faces(frame, networks, replace(FACES, min_width=share * 0.9)).has_face.all()
 
 
 def test_a_face_at_the_edge_keeps_its_place(signer, networks):
     frames, truth = signer
     left = int(truth["face_box"][0, 0]) - 2
     found = track_faces(np.ascontiguousarray(frames[:2, :, left:]), networks, FACES)
-    assert found.found.all()
-    assert found.landmarks[0, 1, 0] + left == pytest.approx(truth["points"][0, 2, 0], abs=4)
+    assert found.has_face.all()
+    assert found.face[0, 1, 0] + left == pytest.approx(truth["points"][0, 2, 0], abs=4)
 
 
 def test_the_embedding_tells_one_signer_from_another(layout, networks, signer, track):
     frames, _ = signer
     studio = next(iter(DONORS.values()))
     other = filmed(studio, studio, "NO")[0][:1]
-    one, again = (embed(layout, frames[number], track.landmarks[number]) for number in (0, 20))
-    another = embed(layout, other[0], track_faces(other, networks, FACES).landmarks[0])
+    one, again = (embed(layout, frames[number], track.face[number]) for number in (0, 20))
+    another = embed(layout, other[0], track_faces(other, networks, FACES).face[0])
     assert one.shape == (128,)
     assert np.linalg.norm(one - again) < SAME_PERSON
     assert np.linalg.norm(one - another) > np.linalg.norm(one - again)
@@ -304,8 +306,8 @@ def test_the_stage_reports_frames_and_clips_without_a_face(layout, signer, track
     assert report["face_width_median"] == pytest.approx(62, abs=4)
     tracks = {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()}
     assert set(tracks) == set(parts)
-    again = read_track(layout.faces("SACU") / "SACU-A-1.face")
-    assert np.abs(again.landmarks - track.landmarks[:4]).max() < 3  # but for the codec
+    again = read_landmarks(layout.faces("SACU") / "SACU-A-1.face")
+    assert np.abs(again.face - track.face[:4]).max() < 3  # but for the codec
     faces(PARAMS, layout, "SACU")
     assert {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()} == tracks
 

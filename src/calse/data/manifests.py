@@ -77,5 +77,7 @@ def verify(clip: Clip, root: Path) -> Path:
     if not path.is_file():
         raise CalseError(f"clip {clip.clip}: {clip.path} is missing; `dvc checkout` or `dvc repro` brings it back")
     if sha256_of(path) != clip.sha256:
-        raise CalseError(f"clip {clip.clip}: {clip.path} has changed since it was made; `dvc checkout` or `dvc repro` mends it")
+        raise CalseError(
+            f"clip {clip.clip}: {clip.path} has changed since it was made; `dvc checkout` or `dvc repro` mends it"
+        )
     return path

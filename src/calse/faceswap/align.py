@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.landmarks.track import FaceTrack
+from calse.landmarks.record import Landmarks
 
 Matrix = NDArray[np.float64]
 Image = NDArray[np.uint8] | NDArray[np.float32]
@@ -28,15 +28,15 @@ MOUTH_CORNERS = (61, 291)
 STRETCH = (0.7, 1.4)  # limits: no face is longer or shorter, a landmarker that is lost may say so
 
 
-def alignment(track: FaceTrack, size: int, half_life: float = 0, margin: float = 1) -> Matrix:
+def alignment(track: Landmarks, size: int, half_life: float = 0, margin: float = 1) -> Matrix:
     """Return the maps `T x 2 x 3` from the clip's pixels to a crop of `size` pixels; NaN in frames without a face.
 
     Least-squares similarities onto the mean face, smoothed over time with a half-life in frames (0: not at all), and
     then one vertical stretch for the whole clip. A crop with a margin of 1.25 shows a quarter more on every side of
     length.
     """
-    found = track.found
-    points = track.landmarks[:, list(MEAN_FACE), :2].astype(np.float64)
+    found = track.has_face
+    points = track.face[:, list(MEAN_FACE), :2].astype(np.float64)
     back = np.full((len(points), 2), np.nan, complex)
     back[found] = np.stack(_from_crop(points[found]), axis=1)
     turned_width, centre = smooth(back, half_life)[found].T
@@ -47,14 +47,14 @@ def alignment(track: FaceTrack, size: int, half_life: float = 0, margin: float =
     return stretched(matrices, track, size, margin) if found.any() else matrices
 
 
-def stretched(matrices: Matrix, track: FaceTrack, size: int, margin: float) -> Matrix:
+def stretched(matrices: Matrix, track: Landmarks, size: int, margin: float) -> Matrix:
     """Return the maps with heights stretched about the eyes until the clip's median mouth is where the mean face's is.
 
     Faces are of different lengths: without it a long-faced donor's mouth is drawn on a signer's chin, where it is cut
     off. One factor a clip leaves every movement of the mouth as it is.
     """
-    corners = track.landmarks[track.found][:, list(MOUTH_CORNERS), :2].mean(axis=1)
-    heights = (matrices[track.found, 1, :2] * corners).sum(axis=1) + matrices[track.found, 1, 2]
+    corners = track.face[track.has_face][:, list(MOUTH_CORNERS), :2].mean(axis=1)
+    heights = (matrices[track.has_face, 1, :2] * corners).sum(axis=1) + matrices[track.has_face, 1, 2]
     eyes, mouth = (size * (0.5 + (share - 0.5) / margin) - 0.5 for share in (EYES, MOUTH))
     factor = np.clip((mouth - eyes) / max(float(np.median(heights)) - eyes, 1e-6), *STRETCH)
     fitted = matrices.copy()

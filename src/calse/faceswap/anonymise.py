@@ -15,7 +15,7 @@ from calse.faceswap.convert import FACE, swap_frames
 from calse.faceswap.quality.compare import compare
 from calse.faceswap.quality.exposure import exposures, identity, lost_faces
 from calse.landmarks.following import load_networks, track_faces
-from calse.landmarks.track import HAND_POINTS
+from calse.landmarks.record import HAND_POINTS
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import progress_bar
 from calse.runtime.files import folder_for_now
@@ -25,7 +25,7 @@ from calse.video.ours.read import read_frames
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
 from calse.video.untrusted.sandbox import Refused
 
-NO_HANDS = np.empty((0, HAND_POINTS, 2), np.float32)
+NO_HANDS = np.empty((0, HAND_POINTS, 3), np.float32)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Swapper:
         original = read_frames(job.copy)
         job.copy.unlink()
         track = track_faces(original, self._networks, self._faces)
-        if not track.found.any():
+        if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._faces.min_width:.0%} of the frame")
         swapped, report = swap_frames(original, track, self._network, self._settings)
         figures = compare(original, swapped, track, self._networks, self._faces)

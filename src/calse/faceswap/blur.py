@@ -17,7 +17,7 @@ from calse.faceswap.mask import OVAL, distance, face_width, fill, hand_mask
 from calse.faceswap.quality.identity import SAME_PERSON
 from calse.faceswap.quality.likeness import DIGITS, embed_frames, quartiles, quotas, sample, share
 from calse.faceswap.quality.pictures import Pictures
-from calse.landmarks.track import FaceTrack, Floats, read_track, track_hash
+from calse.landmarks.record import Floats, Landmarks, landmarks_hash, read_landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
 from calse.runtime.memo import resumable
@@ -66,7 +66,7 @@ def omit(params: Params, layout: Layout, source: str) -> None:
     counts = quotas([clip.clip for clip in clips], FRAMES, SEED)
     with resumable(omit_clip, f"omit-{source}") as make:
         with folder_written_aside(layout.omitted(source)) as folder:
-            tracks = [track_hash(layout.faces(source) / f"{clip.clip}.face") for clip in clips]
+            tracks = [landmarks_hash(layout.faces(source) / f"{clip.clip}.face") for clip in clips]
             jobs = [
                 Job(clip, track, folder, layout, count)
                 for clip, track, count in zip(clips, tracks, counts, strict=True)
@@ -80,23 +80,23 @@ def omit_clip(job: Job) -> Omitted:
     """Blur one clip into a file and return its record: the parent's, with what changed."""
     cv2.setNumThreads(1)
     parent = job.parent
-    track = read_track(job.layout.faces(parent.source) / f"{parent.clip}.face")
+    track = read_landmarks(job.layout.faces(parent.source) / f"{parent.clip}.face")
     frames = read_frames(verify(parent, job.layout.root))
     path = job.folder / f"{job.name}.mp4"
     blurred = without_faces(frames, track)
     made = {"by": "omit", "blur": BLUR, "margin": MARGIN, "face": "blurred"}
     write_video(path, blurred, parent.fps, provenance(parent.clip, made))
     clip = parent.child(path, f"OMIT-{parent.source}", made)
-    numbers = sample(track.found, job.checked, parent.clip, SEED)
-    before, after = (embed_frames(job.layout, video, track.landmarks, numbers) for video in (frames, blurred))
-    return Omitted(clip, int(track.found.sum()), np.linalg.norm(before - after, axis=1).tolist())
+    numbers = sample(track.has_face, job.checked, parent.clip, SEED)
+    before, after = (embed_frames(job.layout, video, track.face, numbers) for video in (frames, blurred))
+    return Omitted(clip, int(track.has_face.sum()), np.linalg.norm(before - after, axis=1).tolist())
 
 
-def without_faces(frames: Pictures, track: FaceTrack) -> Pictures:
+def without_faces(frames: Pictures, track: Landmarks) -> Pictures:
     """Return frames `T x H x W x 3` with the face blurred beyond recognition; hands in front of it stay sharp."""
     return np.stack(
         [
-            blur_face(frame, track.landmarks[number], track.hands[number]) if track.found[number] else frame
+            blur_face(frame, track.face[number], track.hands[number]) if track.has_face[number] else frame
             for number, frame in enumerate(frames)
         ]
     )

@@ -20,7 +20,7 @@ from calse.faceswap.blend import Pictures, blend, match_colours, predict
 from calse.faceswap.mask import Floats, face_mask, hand_share
 from calse.faceswap.quality.quality import assess_set
 from calse.faceswap.quality.sheet import write_sheet
-from calse.landmarks.track import FaceTrack, track_hash
+from calse.landmarks.record import Landmarks, landmarks_hash
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
@@ -77,7 +77,7 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
     with resumable(swap_clip, f"swap-{set_name}") as make:
         with folder_written_aside(layout.augmented(set_name)) as folder:
-            tracks = [track_hash(layout.faces(parent.source) / f"{parent.clip}.face") for parent in parents]
+            tracks = [landmarks_hash(layout.faces(parent.source) / f"{parent.clip}.face") for parent in parents]
             jobs = [
                 Swap(parent, track, set_name, settings, model, folder, layout)
                 for parent, track in zip(parents, tracks, strict=True)
@@ -124,7 +124,7 @@ def totals(reports: list[SwapReport]) -> dict[str, int]:
 
 
 def swap_frames(
-    frames: Pictures, track: FaceTrack, network: "SwapNetwork", settings: SwapSet
+    frames: Pictures, track: Landmarks, network: "SwapNetwork", settings: SwapSet
 ) -> tuple[Pictures, SwapReport]:
     """Return frames `T x H x W x 3` with the donor's face where the track has a face, and a report.
 
@@ -132,7 +132,7 @@ def swap_frames(
     returned as they are. Only the alignment is smoothed over time, the expression is each frame's own.
     """
     height, width = frames.shape[1:3]
-    numbers = np.flatnonzero(track.found).tolist()
+    numbers = np.flatnonzero(track.has_face).tolist()
     matrices = alignment(track, network.size, settings.smoothing)
     swapped = frames.copy()
     if numbers:
@@ -141,11 +141,9 @@ def swap_frames(
         inside = np.stack([_crop_mask(track, number, matrices[number], network.size) for number in numbers])
         faces = match_colours(faces, originals, inside * masks)
         for number, face, mask in zip(numbers, faces, masks, strict=True):
-            place = face_mask(
-                track.landmarks[number], track.hands[number], height, width, settings.erode, settings.feather
-            )
+            place = face_mask(track.face[number], track.hands[number], height, width, settings.erode, settings.feather)
             swapped[number] = blend(frames[number], place, face, mask, matrices[number])
-    hidden = [hand_share(track.landmarks[number], track.hands[number], height, width) >= HIDDEN for number in numbers]
+    hidden = [hand_share(track.face[number], track.hands[number], height, width) >= HIDDEN for number in numbers]
     return swapped, SwapReport(len(frames), len(numbers), len(frames) - len(numbers), sum(hidden))
 
 
@@ -154,6 +152,6 @@ def _crop(frame: Pictures, matrix: Matrix, size: int) -> Floats:
     return np.clip(warp(frame, matrix, size, size), 0, 255).astype(np.float32) / np.float32(255)
 
 
-def _crop_mask(track: FaceTrack, number: int, matrix: Matrix, size: int) -> Floats:
-    landmarks, hands = (move(points[number], matrix) for points in (track.landmarks, track.hands))
+def _crop_mask(track: Landmarks, number: int, matrix: Matrix, size: int) -> Floats:
+    landmarks, hands = (move(points[number], matrix) for points in (track.face, track.hands))
     return face_mask(landmarks, hands, size, size)

@@ -26,8 +26,9 @@ def face_mask(
 ) -> Floats:
     """Return the face without the hands in front of it, `H x W`.
 
-    `landmarks` are `468 x 2 or 3`, `hands` `2 x 21 x 2` (NaN: no hand), in the picture's pixels. `erode` and `feather`
-    are shares of the face's width; both go inwards, so that what is outside the face or on a hand is exactly 0.
+    `landmarks` are `468 x 2 or 3`, `hands` `2 x 21 x 2 or 3` (NaN: no hand), in the picture's pixels. `erode` and
+    `feather` are shares of the face's width; both go inwards, so that what is outside the face or on a hand is
+    exactly 0.
     """
     inside = np.where(hand_mask(hands, height, width), np.uint8(0), fill([landmarks[list(OVAL)]], height, width))
     if erode == 0 and feather == 0:
@@ -64,8 +65,8 @@ def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:
 
 def palm_width(hand: Points) -> float:
     """Return the width of a palm in pixels, also of one that is seen from its edge."""
-    across, along = np.linalg.norm(hand[5] - hand[17]), np.linalg.norm(hand[0] - hand[9])
-    return float(max(across, 0.6 * along))
+    across, along = (float(np.linalg.norm(hand[one, :2] - hand[other, :2])) for one, other in ((5, 17), (0, 9)))
+    return max(across, 0.6 * along)
 
 
 def hand_share(landmarks: Points, hands: Points, height: int, width: int) -> float:

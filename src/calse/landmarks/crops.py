@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.landmarks.track import Floats
+from calse.landmarks.record import Floats
 
 
 class Square(NamedTuple):

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calse.landmarks.record import Floats
 from calse.landmarks.tflite import Network, sigmoid
-from calse.landmarks.track import Floats
 
 MIN_SCORE = 0.5
 MIN_OVERLAP = 0.3

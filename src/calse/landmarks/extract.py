@@ -13,7 +13,7 @@ from calse.data.paths import Layout
 from calse.landmarks.following import load_networks, track_and_count
 from calse.landmarks.hands import hands_in_front
 from calse.landmarks.models import FACE_DETECTOR, model_path
-from calse.landmarks.track import FaceTrack, write_track
+from calse.landmarks.record import Landmarks, write_landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
 from calse.runtime.memo import resumable
@@ -60,7 +60,7 @@ def follow(job: Job) -> Seen:
     """Follow the face in one clip and write its track."""
     frames = read_frames(verify(job.clip, job.layout.root))
     track, several = track_and_count(frames, load_networks(job.layout), job.settings)
-    write_track(job.folder / f"{job.clip.clip}.face", track)
+    write_landmarks(job.folder / f"{job.clip.clip}.face", track)
     return Seen(job.clip.clip, len(frames), several, int(hands_in_front(track).sum()), _widths(track))
 
 
@@ -80,5 +80,5 @@ def summary(seen: list[Seen]) -> dict[str, Any]:
     }
 
 
-def _widths(track: FaceTrack) -> tuple[float, ...]:
-    return tuple(np.ptp(track.landmarks[track.found, :, 0], axis=1).tolist())
+def _widths(track: Landmarks) -> tuple[float, ...]:
+    return tuple(np.ptp(track.face[track.has_face, :, 0], axis=1).tolist())

@@ -13,8 +13,8 @@ from calse.landmarks.detector import FACES, PALMS, Detection, Detector
 from calse.landmarks.hands import HandFollower, HandMesh
 from calse.landmarks.mesh import FaceMesh, square_of_detection, square_of_landmarks
 from calse.landmarks.models import FACE_DETECTOR, FACE_MESH, HAND_MESH, PALM_DETECTOR, model_path
+from calse.landmarks.record import Floats, Landmarks, no_landmarks
 from calse.landmarks.tflite import Network
-from calse.landmarks.track import LANDMARKS, FaceTrack, Floats
 
 Pictures = NDArray[np.uint8]
 
@@ -38,7 +38,7 @@ def load_networks(layout: Layout) -> FaceNetworks:
     )
 
 
-def track_faces(frames: Pictures, networks: FaceNetworks, settings: Faces) -> FaceTrack:
+def track_faces(frames: Pictures, networks: FaceNetworks, settings: Faces) -> Landmarks:
     """Follow one face, and the hands near it, through frames `T x H x W x 3` RGB.
 
     Of several faces it is the largest and most central that is followed, and after a gap the one nearest to where it
@@ -47,18 +47,16 @@ def track_faces(frames: Pictures, networks: FaceNetworks, settings: Faces) -> Fa
     return track_and_count(frames, networks, settings)[0]
 
 
-def track_and_count(frames: Pictures, networks: FaceNetworks, settings: Faces) -> tuple[FaceTrack, int]:
+def track_and_count(frames: Pictures, networks: FaceNetworks, settings: Faces) -> tuple[Landmarks, int]:
     """Return the track as `track_faces` does, and in how many of the frames looked at afresh there were more faces."""
     follower = FaceFollower(networks, settings)
-    count = len(frames)
-    landmarks = np.full((count, LANDMARKS, 3), np.nan, np.float32)
-    presence = np.zeros(count, np.float32)
+    landmarks = no_landmarks(len(frames))
     for number, frame in enumerate(frames):
         found = follower(frame)
         if found is not None:
-            landmarks[number], presence[number] = found
-    hands = HandFollower(networks.palms, networks.hand)(frames, landmarks)
-    return FaceTrack(landmarks, presence, hands), follower.crowded
+            landmarks.face[number], landmarks.face_presence[number] = found
+    landmarks.hands[:] = HandFollower(networks.palms, networks.hand)(frames, landmarks.face)
+    return landmarks, follower.crowded
 
 
 class FaceFollower:

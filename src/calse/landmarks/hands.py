@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection, Detector
 from calse.landmarks.mesh import square_of_landmarks
+from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.landmarks.tflite import Network
-from calse.landmarks.track import HAND_POINTS, FaceTrack, Floats
 
 MOST = 2
 _MIN_PRESENCE = 0.5
@@ -31,10 +31,10 @@ class HandMesh:
         self._network = network
 
     def __call__(self, picture: NDArray[np.uint8], square: Square) -> tuple[Floats, float]:
-        """Return points `21 x 2` in pixels of the picture and the presence 0..1 of a hand in the square."""
+        """Return points `21 x 3` in pixels of the picture and the presence 0..1 of a hand in the square."""
         size = self._network.size
         points, presence = self._network(cut(picture, square, size))[:2]
-        return into_picture(points.reshape(HAND_POINTS, 3), square, size)[:, :2], float(presence[0])
+        return into_picture(points.reshape(HAND_POINTS, 3), square, size), float(presence[0])
 
 
 class HandFollower:
@@ -50,11 +50,11 @@ class HandFollower:
         self._wait = 0
 
     def __call__(self, frames: NDArray[np.uint8], landmarks: Floats) -> Floats:
-        """Return the hands near the face, `T x 2 x 21 x 2`, NaN where there is none.
+        """Return the hands near the face, `T x 2 x 21 x 3`, NaN where there is none.
 
         Frames are `T x H x W x 3`, landmarks `T x 468 x 3`, NaN without a face: no hands are sought there.
         """
-        hands = np.full((len(frames), MOST, HAND_POINTS, 2), np.nan, np.float32)
+        hands = np.full((len(frames), MOST, HAND_POINTS, 3), np.nan, np.float32)
         for number in np.flatnonzero(~np.isnan(landmarks[:, 0, 0])).tolist():
             self._wait -= 1
             if number:
@@ -93,7 +93,7 @@ class HandFollower:
             self._hand(frame, face, _square_of_hand(hand), hands)
 
     def _hand(self, frame: NDArray[np.uint8], face: Floats, square: Square, hands: Floats) -> Floats | None:
-        """Fill a hand in a square into the frame's `2 x 21 x 2` and return it, unless it is known, far, or none."""
+        """Fill a hand in a square into the frame's `2 x 21 x 3` and return it, unless it is known, far, or none."""
         free = np.flatnonzero(np.isnan(hands[:, 0, 0]))
         if len(free) == 0 or np.isnan(face[0, 0]) or any(_is_inside(square, known) for known in hands):
             return None
@@ -104,12 +104,12 @@ class HandFollower:
         return hand
 
 
-def hands_in_front(track: FaceTrack) -> NDArray[np.bool_]:
+def hands_in_front(track: Landmarks) -> NDArray[np.bool_]:
     """Return in which frames a point of a hand lies inside the face's outline, `T`."""
-    covered = np.zeros(len(track.presence), bool)
-    for number in np.flatnonzero(track.found):
-        outline = cv2.convexHull(np.ascontiguousarray(track.landmarks[number, :, :2]))
-        points = track.hands[number].reshape(-1, 2)
+    covered = np.zeros(len(track.face), bool)
+    for number in np.flatnonzero(track.has_face):
+        outline = cv2.convexHull(np.ascontiguousarray(track.face[number, :, :2]))
+        points = track.hands[number, :, :, :2].reshape(-1, 2)
         points = points[~np.isnan(points[:, 0])].tolist()
         covered[number] = any(cv2.pointPolygonTest(outline, point, False) >= 0 for point in points)
     return covered
@@ -144,7 +144,7 @@ def _square_of_palm(palm: Detection, corner: Floats) -> Square:
 
 def _square_of_hand(hand: Floats) -> Square:
     """Return where to look for a hand again."""
-    square = square_around(hand[_STEADY], _upwards(hand[_WRIST], hand[_MIDDLE]), 1)
+    square = square_around(hand[_STEADY, :2], _upwards(hand[_WRIST, :2], hand[_MIDDLE, :2]), 1)
     return square.moved_up(0.1)._replace(side=square.side * _HAND_SQUARE)
 
 
@@ -162,12 +162,12 @@ def _upwards(wrist: Floats, knuckle: Floats) -> float:
 
 def _is_inside(square: Square, hand: Floats) -> bool:
     """Tell whether a square is about a hand that is known already."""
-    middle = hand[_STEADY].mean(axis=0)
-    return math.hypot(square.x - middle[0], square.y - middle[1]) < float(np.ptp(hand, axis=0).max()) / 2
+    middle = hand[_STEADY, :2].mean(axis=0)
+    return math.hypot(square.x - middle[0], square.y - middle[1]) < float(np.ptp(hand[:, :2], axis=0).max()) / 2
 
 
 def _is_near(hand: Floats, landmarks: Floats) -> bool:
     """Tell whether the boxes of a hand and a face come within a quarter of the face's width of each other."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     margin = (high[0] - low[0]) / 4
-    return bool((hand.max(axis=0) > low - margin).all() and (hand.min(axis=0) < high + margin).all())
+    return bool((hand[:, :2].max(axis=0) > low - margin).all() and (hand[:, :2].min(axis=0) < high + margin).all())

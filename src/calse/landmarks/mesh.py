@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection
+from calse.landmarks.record import FACE_POINTS, Floats
 from calse.landmarks.tflite import Network, sigmoid
-from calse.landmarks.track import LANDMARKS, Floats
 
 # Outer corners of the eyes, left and right in the picture.
 EYES = (33, 263)
@@ -28,7 +28,7 @@ class FaceMesh:
         """
         size = self._network.size
         points, presence = self._network(cut(picture, square, size))
-        return into_picture(points.reshape(LANDMARKS, 3), square, size), float(sigmoid(presence)[0])
+        return into_picture(points.reshape(FACE_POINTS, 3), square, size), float(sigmoid(presence)[0])
 
 
 def square_of_detection(face: Detection) -> Square:

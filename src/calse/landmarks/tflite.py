@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calse.landmarks.track import Floats
+from calse.landmarks.record import Floats
 
 
 class Network:

@@ -15,7 +15,7 @@ from calse.data.manifests import verify
 from calse.data.paths import Layout
 from calse.faceswap.align import alignment, move, warp
 from calse.faceswap.mask import detail_weights, face_mask
-from calse.landmarks.track import FaceTrack, read_track
+from calse.landmarks.record import Landmarks, read_landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import written_aside
@@ -86,12 +86,12 @@ def cut_faces(
     return [FaceSet([cutting.clip for cutting in side], [cutting.path for cutting in side]) for side in cuttings]
 
 
-def track_of(clip: Clip, layout: Layout, frames: NDArray[np.uint8]) -> FaceTrack:
+def track_of(clip: Clip, layout: Layout, frames: NDArray[np.uint8]) -> Landmarks:
     """Return where the face is in a clip. Raises CalseError when the track is missing or of another clip."""
     path = layout.faces(clip.source) / f"{clip.clip}.face"
-    track = read_track(path)
-    if len(track.presence) != len(frames):
-        raise CalseError(f"{path} is of {len(track.presence)} frames, clip {clip.clip} has {len(frames)}; rerun faces")
+    track = read_landmarks(path)
+    if len(track.face) != len(frames):
+        raise CalseError(f"{path} is of {len(track.face)} frames, clip {clip.clip} has {len(frames)}; rerun faces")
     return track
 
 
@@ -104,17 +104,17 @@ def _cut_clip(cutting: Cutting) -> None:
         np.save(aside, crops)
 
 
-def aligned_crops(frames: Crops, track: FaceTrack, side: int, margin: float, settings: SwapTrain) -> Crops:
+def aligned_crops(frames: Crops, track: Landmarks, side: int, margin: float, settings: SwapTrain) -> Crops:
     """Return the faces of frames `T x H x W x 3` that have one: `N x side x side x 5`.
 
     After RGB come the mask, 255 on the face and 0 on hands before it, and each pixel's weight, 255 for the largest.
     """
     matrices = alignment(track, side, margin=margin)
     largest = max(1.0, settings.eyes_weight, settings.mouth_weight)
-    crops = np.empty((int(track.found.sum()), side, side, CHANNELS), np.uint8)
-    for crop, number in zip(crops, np.flatnonzero(track.found), strict=True):
+    crops = np.empty((int(track.has_face.sum()), side, side, CHANNELS), np.uint8)
+    for crop, number in zip(crops, np.flatnonzero(track.has_face), strict=True):
         matrix = matrices[number]
-        landmarks, hands = move(track.landmarks[number], matrix), move(track.hands[number], matrix)
+        landmarks, hands = move(track.face[number], matrix), move(track.hands[number], matrix)
         crop[..., :3] = np.clip(warp(frames[number], matrix, side, side), 0, 255)
         crop[..., 3] = 255 * face_mask(landmarks, hands, side, side)
         weights = detail_weights(landmarks, side, side, settings.eyes_weight, settings.mouth_weight)

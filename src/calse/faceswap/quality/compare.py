@@ -19,7 +19,7 @@ from calse.faceswap.quality.pictures import (
     ssim,
 )
 from calse.landmarks.following import FaceFollower, FaceNetworks
-from calse.landmarks.track import LANDMARKS, FaceTrack, Floats
+from calse.landmarks.record import FACE_POINTS, Floats, Landmarks
 
 READABLE = 0.7  # correlation that a poor copy must keep for a feature to be read at a clip's size
 
@@ -70,11 +70,11 @@ class Comparison(Figures):
 
 
 def compare(
-    original: Pictures, swapped: Pictures, track: FaceTrack, networks: FaceNetworks, settings: Faces
+    original: Pictures, swapped: Pictures, track: Landmarks, networks: FaceNetworks, settings: Faces
 ) -> Comparison:
     """Measure a swapped clip against its original, both `T x H x W x 3`; `track` is the original's, with a face."""
     landmarks = follow(swapped, networks, settings)
-    before, after = features(track.landmarks), features(landmarks)
+    before, after = features(track.face), features(landmarks)
     copy = features(follow(map(degraded, original), networks, settings))
     faces, others = grey_faces(original, track), grey_faces(swapped, track)
     seen = ~np.isnan(faces).all(axis=(1, 2))
@@ -89,14 +89,14 @@ def compare(
         outside=outside_difference(original, swapped, track),
         psnr=float(np.mean([psnr(*pair) for pair in pairs])) if pairs else 100.0,
         ssim=float(np.mean([ssim(*pair) for pair in pairs])) if pairs else 1.0,
-        again=float((~np.isnan(after[:, 0]))[track.found].mean()),
+        again=float((~np.isnan(after[:, 0]))[track.has_face].mean()),
     )
 
 
 def follow(frames: Iterable[Pictures], networks: FaceNetworks, settings: Faces) -> Floats:
     """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
     follower = FaceFollower(networks, settings)
-    nothing = np.full((LANDMARKS, 3), np.nan, np.float32)
+    nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)
     found = [follower(frame) for frame in frames]
     return np.stack([nothing if one is None else one[0] for one in found])
 

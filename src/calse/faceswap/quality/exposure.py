@@ -15,7 +15,7 @@ from calse.faceswap.quality.likeness import distances, embed_frames, sample
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.following import FaceNetworks
 from calse.landmarks.mesh import square_of_detection
-from calse.landmarks.track import FaceTrack, Floats
+from calse.landmarks.record import Floats, Landmarks
 
 SAMPLED, SEED = 8, 1974  # frames in which it is checked whose face it is: so many, in long videos one a second
 SUSPECTS = 4  # and besides those in which the face changed least
@@ -39,16 +39,16 @@ class Identity:
 
 
 def identity(
-    layout: Layout, original: Pictures, swapped: Pictures, track: FaceTrack, after: Floats, seconds: float
+    layout: Layout, original: Pictures, swapped: Pictures, track: Landmarks, after: Floats, seconds: float
 ) -> Identity:
     """Compare the face of sampled frames before and after the swap; `after` are the landmarks found in the swapped."""
-    both = track.found & ~np.isnan(after[:, 0, 0])
-    changes = [_change(original[k], swapped[k], track.landmarks[k]) if both[k] else np.inf for k in range(len(both))]
+    both = track.has_face & ~np.isnan(after[:, 0, 0])
+    changes = [_change(original[k], swapped[k], track.face[k]) if both[k] else np.inf for k in range(len(both))]
     suspects = np.argsort(changes, kind="stable")[: min(SUSPECTS, int(both.sum()))].tolist()
     numbers = sorted({*sample(both, max(SAMPLED, round(seconds)), "", SEED), *suspects})
     if not numbers:
         return Identity([], [])
-    before = embed_frames(layout, original, track.landmarks, numbers)
+    before = embed_frames(layout, original, track.face, numbers)
     apart = distances(embed_frames(layout, swapped, after, numbers), before)
     return Identity(numbers, [number for number, far in zip(numbers, apart, strict=True) if far <= SAME_PERSON])
 
@@ -59,20 +59,20 @@ def _change(one: Pictures, other: Pictures, landmarks: Floats) -> float:
     return float(np.mean(cv2.mean(cv2.absdiff(one, other), face)[:3]))
 
 
-def lost_faces(track: FaceTrack, times: Sequence[float]) -> dict[int, Floats]:
+def lost_faces(track: Landmarks, times: Sequence[float]) -> dict[int, Floats]:
     """Return landmarks for frames without a face that lie, for up to GAP, between two with one: on the way."""
     between = {}
-    for last, back in itertools.pairwise(np.flatnonzero(track.found).tolist()):
+    for last, back in itertools.pairwise(np.flatnonzero(track.has_face).tolist()):
         if times[back] - times[last + 1] <= GAP:
             for number in range(last + 1, back):
                 share = np.float32((number - last) / (back - last))
-                between[number] = (1 - share) * track.landmarks[last] + share * track.landmarks[back]
+                between[number] = (1 - share) * track.face[last] + share * track.face[back]
     return between
 
 
 def exposures(
     swapped: Pictures,
-    track: FaceTrack,
+    track: Landmarks,
     lost: Mapping[int, Floats],
     after: Floats,
     who: Identity,
@@ -85,11 +85,11 @@ def exposures(
     `lost` are the faces that were blurred, `after` the landmarks found in the swapped video, NaN without a face.
     """
     count, measured = len(swapped), len(who.measured)
-    treated = track.landmarks.copy()
+    treated = track.face.copy()
     for number, landmarks in lost.items():
         treated[number] = landmarks
     bare = np.flatnonzero(np.isnan(treated[:, 0, 0])).tolist()
-    unfound = np.flatnonzero(track.found & np.isnan(after[:, 0, 0])).tolist()
+    unfound = np.flatnonzero(track.has_face & np.isnan(after[:, 0, 0])).tolist()
     others, small = _left_faces(swapped, treated, networks, settings)
     cut = _cut_faces(track, *swapped.shape[1:3])
     dangers = [
@@ -148,13 +148,13 @@ def _is_at(place: Floats, landmarks: Floats) -> bool:
     return bool((place >= low - beside).all() and (place <= high + beside).all())
 
 
-def _cut_faces(track: FaceTrack, height: int, width: int) -> list[int]:
+def _cut_faces(track: Landmarks, height: int, width: int) -> list[int]:
     """Return the frames whose edge cuts the face."""
     cut = []
-    for number in np.flatnonzero(track.found).tolist():
-        oval = track.landmarks[number, list(OVAL), :2]
+    for number in np.flatnonzero(track.has_face).tolist():
+        oval = track.face[number, list(OVAL), :2]
         over = max(-oval.min(), (oval - np.array([width, height])).max())
-        if over > CUT * face_width(track.landmarks[number]):
+        if over > CUT * face_width(track.face[number]):
             cut.append(number)
     return cut
 

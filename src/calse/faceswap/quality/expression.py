@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.landmarks.track import Floats
+from calse.landmarks.record import Floats
 
 Series = NDArray[np.float64]
 

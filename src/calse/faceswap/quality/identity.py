@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from calse.data.paths import Layout
 from calse.landmarks.models import FACE_IDENTITY, model_path
-from calse.landmarks.track import Floats
+from calse.landmarks.record import Floats
 
 SAME_PERSON = 0.6  # distances under this are one person's, by the model's authors
 # The five points the model was trained on, as mesh points: image-right eye (outer, inner), left eye, under the nose.

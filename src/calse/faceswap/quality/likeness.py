@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from calse.data.paths import Layout
 from calse.faceswap.quality.identity import SAME_PERSON, embed
 from calse.faceswap.quality.pictures import Pictures
-from calse.landmarks.track import Floats
+from calse.landmarks.record import Floats
 
 DIGITS = 4  # of every figure written
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from calse.faceswap.align import alignment, warp
 from calse.faceswap.mask import OVAL, face_mask, fill
-from calse.landmarks.track import FaceTrack
+from calse.landmarks.record import Landmarks
 
 Pictures = NDArray[np.uint8]
 Greys = NDArray[np.float64]
@@ -24,16 +24,16 @@ def degraded(frame: Pictures) -> Pictures:
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", dull, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1], 1), np.uint8)
 
 
-def grey_faces(frames: Pictures, track: FaceTrack) -> Greys:
+def grey_faces(frames: Pictures, track: Landmarks) -> Greys:
     """Return the face of every frame with one, upright and in grey, `N x CROP x CROP`; NaN outside it and on hands."""
     matrices = alignment(track, CROP, _STEADY)
-    found = np.flatnonzero(track.found).tolist()
+    found = np.flatnonzero(track.has_face).tolist()
     faces = [_grey_face(frames[number], matrices[number], track, number) for number in found]
     return np.array(faces, np.float64).reshape(-1, CROP, CROP)
 
 
-def _grey_face(frame: Pictures, matrix: Greys, track: FaceTrack, number: int) -> Greys:
-    mask = face_mask(track.landmarks[number], track.hands[number], *frame.shape[:2])
+def _grey_face(frame: Pictures, matrix: Greys, track: Landmarks, number: int) -> Greys:
+    mask = face_mask(track.face[number], track.hands[number], *frame.shape[:2])
     grey = cv2.cvtColor(np.asarray(warp(frame, matrix, CROP, CROP), np.uint8), cv2.COLOR_RGB2GRAY)
     return np.where(warp(mask, matrix, CROP, CROP, cv2.BORDER_CONSTANT) > 0.5, grey, np.nan)
 
@@ -55,13 +55,13 @@ def detail(faces: Greys) -> float:
     return float(np.nanmean(curved)) if np.isfinite(curved).any() else 0.0
 
 
-def outside_difference(original: Pictures, other: Pictures, track: FaceTrack) -> float:
+def outside_difference(original: Pictures, other: Pictures, track: Landmarks) -> float:
     """Return the mean absolute difference outside the face, in grey levels: what only the codec may have changed."""
     means, pixels = [], []
     for number, (one, two) in enumerate(zip(original, other, strict=True)):
         outside = np.ones(one.shape[:2], np.uint8)
-        if track.found[number]:
-            outside -= fill([track.landmarks[number, list(OVAL)]], *one.shape[:2])
+        if track.has_face[number]:
+            outside -= fill([track.face[number, list(OVAL)]], *one.shape[:2])
         means.append(np.mean(cv2.mean(cv2.absdiff(one, two), outside)[:3]))
         pixels.append(int(outside.sum()))
     return float(np.dot(means, pixels) / max(1, sum(pixels)))

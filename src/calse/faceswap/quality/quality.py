@@ -13,7 +13,7 @@ from calse.faceswap.quality.compare import FeatureKept, Figures, compare, mean_k
 from calse.faceswap.quality.expression import FEATURES
 from calse.faceswap.quality.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
 from calse.landmarks.following import load_networks
-from calse.landmarks.track import Floats, read_track
+from calse.landmarks.record import Floats, read_landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.video.ours.read import read_frames
@@ -94,13 +94,13 @@ def measure(job: Job | DonorJob) -> Assessed | Floats | None:
 
 def assess_clip(job: Job) -> Assessed | None:
     """Measure one clip; nothing when its parent has no face or the swap lost it everywhere."""
-    track = read_track(job.layout.faces(job.parent.source) / f"{job.parent.clip}.face")
+    track = read_landmarks(job.layout.faces(job.parent.source) / f"{job.parent.clip}.face")
     original = read_frames(verify(job.parent, job.layout.root))
     swapped = read_frames(verify(job.clip, job.layout.root))
-    if not track.found.any():
+    if not track.has_face.any():
         return None
     found = compare(original, swapped, track, load_networks(job.layout), job.settings)
-    both = track.found & ~np.isnan(found.swapped[:, 0])
+    both = track.has_face & ~np.isnan(found.swapped[:, 0])
     if not both.any():
         return None
     numbers = sample(both, job.sampled, job.clip.clip, job.seed)
@@ -108,17 +108,17 @@ def assess_clip(job: Job) -> Assessed | None:
         clip=job.clip.clip,
         signer=job.parent.signer,
         figures=found.figures(),
-        before=embed_frames(job.layout, original, track.landmarks, numbers),
+        before=embed_frames(job.layout, original, track.face, numbers),
         after=embed_frames(job.layout, swapped, found.landmarks, numbers),
     )
 
 
 def donor_faces(job: DonorJob) -> Floats:
     """Return embeddings of sampled frames of a donor's clip, `M x 128`."""
-    track = read_track(job.layout.faces(job.clip.source) / f"{job.clip.clip}.face")
-    numbers = sample(track.found, job.sampled, job.clip.clip, job.seed)
+    track = read_landmarks(job.layout.faces(job.clip.source) / f"{job.clip.clip}.face")
+    numbers = sample(track.has_face, job.sampled, job.clip.clip, job.seed)
     frames = read_frames(verify(job.clip, job.layout.root))
-    return embed_frames(job.layout, frames, track.landmarks, numbers)
+    return embed_frames(job.layout, frames, track.face, numbers)
 
 
 def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from calse.data.paths import Layout
 from calse.faceswap.align import Matrix, alignment, warp
 from calse.faceswap.quality.likeness import quotas
 from calse.faceswap.quality.pictures import Pictures
-from calse.landmarks.track import FaceTrack, read_track
+from calse.landmarks.record import Landmarks, read_landmarks
 from calse.runtime.files import written_aside
 from calse.video.ours.read import read_frames
 
@@ -46,11 +46,11 @@ def _pair(layout: Layout, clip: Clip) -> tuple[Pictures, Pictures]:
     return strip(original, track), strip(read_frames(verify(clip, layout.root)), track)
 
 
-def _read(layout: Layout, clip: Clip) -> tuple[Pictures, FaceTrack]:
-    return read_frames(verify(clip, layout.root)), read_track(layout.faces(clip.source) / f"{clip.clip}.face")
+def _read(layout: Layout, clip: Clip) -> tuple[Pictures, Landmarks]:
+    return read_frames(verify(clip, layout.root)), read_landmarks(layout.faces(clip.source) / f"{clip.clip}.face")
 
 
-def strip(frames: Pictures, track: FaceTrack) -> Pictures:
+def strip(frames: Pictures, track: Landmarks) -> Pictures:
     """Return frames `T x H x W x 3` at TIMES times, each with its face enlarged: `SIDE x ... x 3`."""
     numbers = np.linspace(0, len(frames) - 1, TIMES + 2).round().astype(int)[1:-1].tolist()
     matrices = alignment(track, SIDE, margin=MARGIN)
