@@ -11,7 +11,7 @@ from calse.config.params import read_params
 from calse.runtime.errors import CalseError
 from torture.licences import licence_table
 
-FILES = sorted([*Path("src").rglob("*.py"), *Path("torture").rglob("*.py")])
+FILES = sorted([*Path("src").rglob("*.py"), *Path("tools").rglob("*.py")])
 FORBIDDEN = {
     "eval",
     "exec",

@@ -30,7 +30,6 @@ def licence_of(name: str) -> str:
         stated = metadata(name)
     except PackageNotFoundError:
         return "unknown"
-    classes = [text.rpartition(" :: ")[2] for text in stated.get_all("Classifier") or [] if "License ::" in text]
-    lines = (stated.get("License") or "").strip().splitlines()
-    first = lines[0].strip()[:60] if lines else ""
-    return stated.get("License-Expression") or ", ".join(sorted(classes)) or first or "unknown"
+    classes = [text.rpartition(" :: ")[2] for text in stated.get_all("Classifier", []) if "License ::" in text]
+    first = "".join(stated.get_all("License", [])).strip().split("\n")[0].strip()[:60]
+    return "".join(stated.get_all("License-Expression", [])) or ", ".join(sorted(classes)) or first or "unknown"

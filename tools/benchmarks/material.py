@@ -21,7 +21,7 @@ from signers.glosses import glosses
 from signers.signers import SOURCES
 from signers.take import rng_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLASSES = 100
 FOREVER = 10**9  # steps: no benchmark comes to the end of a schedule
 

@@ -19,8 +19,8 @@ from calse.corpus.raw import RawVideo, write_index
 from calse.data.paths import Layout
 from calse.runtime.files import sha256_of
 from torture.hostile import encode, write_hostile
+from torture.toy import ROOT
 
-ROOT = Path(__file__).parents[1]
 SECONDS = 3  # what one clip may take
 YAML_SAFE = YAML(typ="safe", pure=True)
 COLUMNS = ("files", "taken", "refused", "unnamed", "crashes", "hangs", "escapes", "seconds")
@@ -66,7 +66,7 @@ class Outcome:
 class Ground:
     """A folder with hostile videos in `in`, a secret beside them, and a repository that they must not leave."""
 
-    def __init__(self, root: Path, **how_many: int) -> None:
+    def __init__(self, root: Path, **how_many: Any) -> None:
         self.root, self.offered, self.layout = root, root / "in", Layout(root / "repository")
         self.offered.mkdir()
         encode(root / "private.mp4", "mp4", frames=7)
@@ -149,7 +149,7 @@ def _params() -> dict[str, Any]:
     sources = {name: {"kind": "public", "clips_per_gloss": 1} for name in ("OFFERED", "LISTED", "RAW")}
     ingest = {"short_side": 32, "fps": 25, "on_bad_clip": "drop", "seconds_per_clip": SECONDS}
     faces = tree["faces"] | {"sources": []}
-    without = {"synthesise": {}, "augment": {}, "face-models": [], "omit": [], "donors": [], "swap": {}}
+    without: dict[str, Any] = {"synthesise": {}, "augment": {}, "face-models": [], "omit": [], "donors": [], "swap": {}}
     corpus = {"name": "garbage", "glosses": 1, "sources": sources}
     chosen = {"corpus": corpus, "ingest": ingest, "faces": faces, "test_sources": ["RAW"], "recipes": {"Baseline": []}}
     return tree | without | chosen
@@ -219,7 +219,7 @@ def _noted(outcome: Outcome, output: str) -> Outcome:
     return outcome
 
 
-def garbage(**how_many: int) -> list[Outcome]:
+def garbage(**how_many: Any) -> list[Outcome]:
     """Send everything through every command and return what became of it."""
     with tempfile.TemporaryDirectory() as temporary:
         ground = Ground(Path(temporary), **how_many)

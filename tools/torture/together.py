@@ -71,11 +71,9 @@ def together() -> Iterator[Case]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         whole = make_toy(folder / "whole")
-        git = ("git", "-c", "user.name=toy", "-c", "user.email=toy@example.org")
-        for command in (("git", "init", "-q"), ("dvc", "repro", "-q")):
-            subprocess.run(command, cwd=whole, env=environment(), check=True, capture_output=True)
-        for command in ((*git, "add", "-A"), (*git, "commit", "-qm", "study")):
-            subprocess.run(command, cwd=whole, check=True)
+        git = "git -c user.name=toy -c user.email=toy@example.org"
+        for command in ("git init -q", "dvc repro -q", f"{git} add -A", f"{git} commit -qm study"):
+            subprocess.run(command.split(), cwd=whole, env=environment(), check=True, capture_output=True)
         alone = Study(whole, folder / "alone").change("train", lr=0.01)
         alone.run("dvc", "repro")
         expected = digests(alone.root)

@@ -156,7 +156,7 @@ def _many_tracks(data: bytes, count: int) -> bytes:
 
 def _made(folder: Path) -> Iterator[str]:
     """Encode whole videos whose shape, length or rate is the attack; yield their names."""
-    for name, codec, sides, frames, rate in [
+    videos: list[tuple[str, str, tuple[int, int], int, Fraction | int]] = [
         ("bomb.mov", "png", (8000, 8000), 4, 25),
         ("big.mov", "png", (4000, 4000), 8, 25),
         ("ribbon.mov", "png", (2, 16000), 4, 25),
@@ -165,7 +165,8 @@ def _made(folder: Path) -> Iterator[str]:
         ("fast.mkv", "libx264", (48, 64), 10, 60000),
         ("long.mkv", "libx264", (16, 16), 20000, 25),
         ("still.mp4", "libx264", (48, 64), 1, 25),
-    ]:
+    ]
+    for name, codec, sides, frames, rate in videos:
         encode(folder / f"giant-{name}", codec, sides, frames, rate)
         yield f"giant-{name}"
 
@@ -177,7 +178,7 @@ def _special(folder: Path, data: bytes) -> Iterator[tuple[str, str]]:
     (folder / "endless-sparse.mp4").write_bytes(data)
     os.truncate(folder / "endless-sparse.mp4", 2**43)
     for name, target in [
-        ("link-out.mp4", folder.parent / "private.mp4"),
+        ("link-out.mp4", "../private.mp4"),
         ("link-passwd.mp4", "/etc/passwd"),
         ("link-zero.mp4", "/dev/zero"),
         ("link-loop.mp4", "link-loop.mp4"),

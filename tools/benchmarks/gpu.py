@@ -1,5 +1,7 @@
 """What one accelerator does, all of it in one command: `python -m benchmarks.gpu`.
 
+On a machine with torch where this project is not installed: `PYTHONPATH=src:tools python -m benchmarks.gpu`.
+
 Under ten minutes, without network: clips are noise, networks untrained. What does not fit into memory or time is left
 out with its reason. `--device cpu --tiny` runs the same code anywhere.
 """

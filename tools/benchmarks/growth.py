@@ -125,8 +125,8 @@ def least_usage_of(command: list[str], root: Path, runs: int) -> Usage:
 def usage_of(command: list[str], root: Path) -> Usage:
     """Run a stage's command in a repository, with one worker."""
     python = [sys.executable, "-S", "-c", MEASURE, *counter(), sys.executable, "-m", "calse", *command]
-    environment = {"PYTHONPATH": str(ROOT / "src")} | os.environ
-    environment |= {"CALSE_WORKERS": "1", "DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "CALSE_WORKERS": "1"}
+    environment |= {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
     done = subprocess.run(python, cwd=root, env=environment, capture_output=True, text=True)
     status, seconds, kilobytes = json.loads(done.stdout or "[1, 0, 0]")
     if status:

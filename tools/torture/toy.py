@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KEPT = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep")
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
 COMPARED = ("data/clips", "data/manifests", "data/augmented", "data/faces", "data/splits", "metrics", "models")
@@ -79,7 +79,7 @@ def leftovers(root: Path) -> list[str]:
 
 def processes_in(root: Path) -> dict[int, str]:
     """Return the processes at work in a folder, by their id; Linux only."""
-    found = {}
+    found: dict[int, str] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if (entry / "cwd").readlink().is_relative_to(root) and entry.name != str(os.getpid()):

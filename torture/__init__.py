@@ -1,1 +1,0 @@
-"""The harness behind `make torture`: garbage in, killed anywhere, two at once, starved. It ships with no package."""
