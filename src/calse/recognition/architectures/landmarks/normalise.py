@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from calse.recognition.landmarks.signing import FRAMES, WRIST, Floats, Signing, mirrored
+from calse.recognition.architectures.landmarks.signing import FRAMES, WRIST, Floats, Signing, mirrored
 from calse.runtime.errors import CalseError
 
 # Points of the body; each pair is (right, left) of the signer, as slots 0 and 1 are before the leading hand is known.
