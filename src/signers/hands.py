@@ -34,7 +34,14 @@ ORIENTATIONS: dict[str, tuple[Vector, Vector]] = {  # where the fingers point, w
     "rest": ((-0.9, -0.35, -0.15), (0, 0.5, -1)),
 }
 
-_OPEN, _CLOSED = (0, -12, -4), (82, 88, 60)
+BENDS: dict[str, Vector] = {  # degrees of a finger's three joints
+    "open": (0, -12, -4),
+    "closed": (82, 88, 60),
+    "half": (40, 45, 30),
+    "flat": (75, 0, 0),
+    "slight": (20, 15, 10),
+}
+_OPEN, _CLOSED = BENDS["open"], BENDS["closed"]
 
 
 def _shape(thumb: Vector, fingers: list[Vector], spread: float) -> np.ndarray:
