@@ -20,24 +20,24 @@ from signers.scene import Studio
 from signers.take import rng_of
 from signers.truth import stacked
 
-CACHE = Path(__file__).parents[1] / ".scratch/face-models"
-FACES = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml").faces
+CACHE = Path(__file__).parents[1] / ".scratch/landmark-models"
+FACES = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml").landmarks
 
 
 def fetched_models() -> Path:
-    """The folder of the face models, downloaded once for all tests."""
+    """The folder of the landmark models, downloaded once for all tests."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         fetch_models(Layout(CACHE))
-    return Layout(CACHE).face_models()
+    return Layout(CACHE).landmark_models()
 
 
 def with_models(root: Path) -> Layout:
-    """A repository that has the face models."""
+    """A repository that has the landmark models."""
     layout = Layout(root)
-    layout.face_models().parent.mkdir(parents=True)
-    layout.face_models().symlink_to(fetched_models())
+    layout.landmark_models().parent.mkdir(parents=True)
+    layout.landmark_models().symlink_to(fetched_models())
     return layout
 
 
@@ -62,7 +62,7 @@ def write_clip(layout: Layout, path: Path, frames: np.ndarray, source: str, **ch
 def track_of(layout: Layout, clip: Clip, frames: np.ndarray) -> Landmarks:
     """Follow the face in a clip's frames and write what the stage `faces` would."""
     track = track_faces(frames, load_networks(layout), FACES)
-    write_landmarks(layout.faces(clip.source) / f"{clip.clip}.face", track)
+    write_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz", track)
     return track
 
 

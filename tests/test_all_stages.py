@@ -31,7 +31,7 @@ SMALL = {
     "test_sources": ["SACU"],
     "omit": ["SACU"],
     "donors": ["DONOR-1"],
-    "faces": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
+    "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
     "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 3},
     "swap": {"DF-2": None, "DF-3": None},
     "augment": {"AF1": None},
@@ -145,7 +145,7 @@ def repository(tmp_path_factory):
     toy.change(SMALL)
     (root / "src/sitecustomize.py").write_text(NOTE_OPENED)
     toy.run("git", "init", "-q")
-    shutil.copytree(fetched_models(), Layout(root).face_models())
+    shutil.copytree(fetched_models(), Layout(root).landmark_models())
     toy.run(*CALSE, "withhold")
     return toy
 
@@ -235,7 +235,7 @@ def test_no_frame_of_a_video_is_left_for_git(repository):
             file.unlink()
     untracked = repository.run("git", "ls-files", "--others", "--exclude-standard")[1].splitlines()
     assert len(untracked) > 50
-    assert not [name for name in untracked if name.endswith((".mp4", ".face", ".safetensors", ".npy", ".tflite"))]
+    assert not [name for name in untracked if name.endswith((".mp4", ".npz", ".safetensors", ".npy", ".tflite"))]
     pictures = {name for name in untracked if name.endswith(".png")}
     assert sorted(pictures) == ["metrics/report/curves.png", "metrics/report/table.png"]
 
@@ -296,8 +296,8 @@ def test_an_imported_source_that_is_not_to_be_shared_stays_here(repository, tmp_
     assert code == 0, output
     pushed = {path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     people = [path for folder in ("data", "models/faceswap") for path in (repository.root / folder).rglob("*.*")]
-    people = [path for path in people if path.suffix in (".mp4", ".face", ".png", ".safetensors")]
-    assert {path.suffix for path in people} == {".mp4", ".face", ".png", ".safetensors"}
+    people = [path for path in people if path.suffix in (".mp4", ".npz", ".png", ".safetensors")]
+    assert {path.suffix for path in people} == {".mp4", ".npz", ".png", ".safetensors"}
     assert not [path for path in people if path.read_bytes() in pushed]
     weights = list((repository.root / "models/i3d").rglob("*.safetensors"))
     assert weights

@@ -144,11 +144,11 @@ def ingested(params, layout):
     return there.source_manifest("SACU").read_text()
 
 
-def faces(params, layout):
+def landmarks(params, layout):
     studio = SOURCES["SACU"][0]
     twins = np.concatenate([filmed(studio, studio, "NO")[0][:5]] * 2, axis=2)
     faded = [(frame * (1 - fade) + 128 * fade).astype(np.uint8) for frame, fade in zip(twins, FADES, strict=True)]
-    track, crowded = track_and_count(np.stack(faded), load_networks(layout), params.faces)
+    track, crowded = track_and_count(np.stack(faded), load_networks(layout), params.landmarks)
     return track.face.tobytes(), crowded
 
 
@@ -172,7 +172,7 @@ def swap_model(params, layout):
     training = SwapTraining(settings, *crops)
     while training.done < settings.iterations:
         training.step()
-    return layout.faces(settings.signers), weights(training.network)
+    return layout.landmarks(settings.signers), weights(training.network)
 
 
 def swapped(params, layout):
@@ -224,7 +224,7 @@ def page(params, layout):
 
 
 MAKES = {
-    "corpus": corpus, "synthesise": synthesised, "ingest": ingested, "validate": corpus, "faces": faces,
+    "corpus": corpus, "synthesise": synthesised, "ingest": ingested, "validate": corpus, "landmarks": landmarks,
     "swap-train": swap_model, "swap": swapped, "recipes": recipes, "test_sources": recipes, "train": recogniser,
     "evaluate": scores, "report": page,
 }  # fmt: skip
@@ -256,4 +256,4 @@ def test_another_value_changes_an_output_or_is_refused(leaf, toy, before):
 
 def test_what_changes_no_result_is_a_parameter_still():
     assert set(NO_RESULT) <= set(LEAVES)
-    assert {leaf.split(".")[0] for leaf in LEAVES} - set(MAKES) == {"face-models", "omit", "donors"}
+    assert {leaf.split(".")[0] for leaf in LEAVES} - set(MAKES) == {"omit", "donors"}

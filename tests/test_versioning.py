@@ -94,7 +94,7 @@ def made(tmp_path_factory, films):
     sources = {name: {"kind": kind, "clips_per_gloss": None} for name, kind in KINDS.items()}
     tree |= {"synthesise": {}, "corpus": {"name": "mine", "glosses": 2, "sources": sources}}
     tree |= {"donors": [], "swap": {}, "omit": [], "augment": {}, "recipes": {"Baseline": []}, "test_sources": ["SACU"]}
-    tree["faces"]["sources"] = []
+    tree["landmarks"]["sources"] = []
     tree["ingest"]["short_side"] = 32
     yaml.dump(tree, study.root / "params.yaml")
     study.run("git", "init", "-q")

@@ -54,6 +54,16 @@ def test_the_study_preset_holds_the_published_settings():
         ("augment.AF1.mode", "legacy", "augment.AF1.rotation: mode legacy does not read this, so it must be 0"),
         ("augment.Old", AFFINE | LEGACY | {"reflection": 0.5}, "augment.Old.reflection: mode legacy does not read"),
         ("affine", {"AF1": AFFINE}, "affine: this section is called augment now"),
+        ("faces", {"sources": []}, "faces: this section is called landmarks now"),
+        ("face-models", ["published"], "face-models: delete it; the models are fetched when landmarks.sources names"),
+        ("landmarks", False, "landmarks: DVC needs a list; `sources: []` in this section does without them"),
+        ("landmarks", "off", "landmarks: DVC needs a list; `sources: []` in this section does without them"),
+        (
+            "landmarks.sources",
+            [],
+            "landmarks.sources: without landmarks no face is blurred or swapped; either name sources here, or write "
+            "`omit: []`, `donors: []`, `swap: {}`, recipes without DF1, DF2, DF1-AF1, DF1-AF2",
+        ),
         ("corpus.name", "../elsewhere", "corpus.name"),
         ("corpus.sources.SACU.share", "no", "corpus.sources.SACU.share"),
         ("corpus.sources.SACU.licence", "two\nlines", "corpus.sources.SACU.licence"),

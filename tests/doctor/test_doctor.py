@@ -117,13 +117,13 @@ def test_missing_raw_videos_are_named():
 
 def test_damaged_face_models_are_named():
     layout = Layout()
-    assert study.face_models(PARAMS, layout).level == "warn"
-    layout.face_models().mkdir(parents=True)
-    (layout.face_models() / MODELS[0].name).write_bytes(b"damaged")
-    finding = study.face_models(PARAMS, layout)
+    assert study.landmark_models(PARAMS, layout).level == "warn"
+    layout.landmark_models().mkdir(parents=True)
+    (layout.landmark_models() / MODELS[0].name).write_bytes(b"damaged")
+    finding = study.landmark_models(PARAMS, layout)
     assert finding.level == "wrong"
     assert MODELS[0].name in finding.what
-    assert study.face_models(replace(PARAMS, face_models=()), layout).level == "ok"
+    assert study.landmark_models(replace(PARAMS, landmarks=replace(PARAMS.landmarks, sources=())), layout).level == "ok"
 
 
 def test_a_store_that_is_locked_damaged_or_away_is_seen(monkeypatch: pytest.MonkeyPatch):

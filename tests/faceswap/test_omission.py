@@ -106,10 +106,10 @@ def test_equal_clips_give_equal_bytes(repository):
 
 
 def test_a_damaged_track_stops_the_stage_and_leaves_what_was_there(repository):
-    track = repository.faces("SACU") / "SACU-ROOM-1.face"
+    track = repository.landmarks("SACU") / "SACU-ROOM-1.npz"
     sound, clips = track.read_bytes(), sorted(repository.omitted("SACU").iterdir())
     track.write_bytes(sound[:100])
-    with pytest.raises(CalseError, match=r"SACU-ROOM-1\.face"):
+    with pytest.raises(CalseError, match=r"SACU-ROOM-1\.npz"):
         omit(PARAMS, repository, "SACU")
     assert sorted(repository.omitted("SACU").iterdir()) == clips
     track.write_bytes(sound)

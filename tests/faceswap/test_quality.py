@@ -179,8 +179,8 @@ def test_a_perfect_swap_passes(world):
 def test_what_is_measured_in_a_face_follows_what_the_signer_truly_does(world):
     """Of synthetic signers it is known how far the jaw is open and the brows are raised; of people it is not."""
     layout, clip, frames, swapped, truth = world
-    track = read_landmarks(layout.faces(clip.source) / f"{clip.clip}.face")
-    found = compare(frames, swapped, track, load_networks(layout), params().faces)
+    track = read_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz")
+    found = compare(frames, swapped, track, load_networks(layout), params().landmarks)
     jaw = truth["mouth"][:, list(truth["mouth_names"]).index("jawOpen")]
     raised, lowered = (
         truth["brows"][:, list(truth["brow_names"]).index(name)] for name in ("browInnerUp", "browDownLeft")
@@ -195,7 +195,7 @@ def test_what_is_measured_in_a_face_follows_what_the_signer_truly_does(world):
 
 def test_a_worker_sends_figures_back_and_no_landmarks(world):
     layout, clip, frames = world[:3]
-    job = quality.Job(swap_of(world, "small", frames), clip, layout, params().faces, 1, 3)
+    job = quality.Job(swap_of(world, "small", frames), clip, layout, params().landmarks, 1, 3)
     sent = pickle.dumps(quality.assess_clip(job))
     assert len(sent) < len(frames) * FACE_POINTS * 4 / 4, "a quarter of one of the three coordinates"
 

@@ -118,7 +118,7 @@ def film(layout, source, colour, take):
     name = clip_id(source, "NO", take)
     path = Path("data/clips") / source / f"{name}.mp4"
     write_video(layout.root / path, frames, 25)
-    write_landmarks(layout.faces(source) / f"{name}.face", track)
+    write_landmarks(layout.landmarks(source) / f"{name}.npz", track)
     sha256 = sha256_of(layout.root / path)
     return Clip(name, "NO", source, f"{source} X", take, "", "", str(path), sha256, "", SIDE, SIDE, 25.0, 6, "{}")
 
@@ -199,7 +199,7 @@ def test_a_set_whose_measuring_broke_off_takes_its_clips_unless_a_track_has_chan
         swap(params, repository, "DF-1")
     first = made_files()
     assert len(first) == 2
-    write_landmarks(repository.faces("INTERPRETER") / "INTERPRETER-NO-1.face", cartoon((0, 0, 0), openings(6, 3))[1])
+    write_landmarks(repository.landmarks("INTERPRETER") / "INTERPRETER-NO-1.npz", cartoon((0, 0, 0), openings(6, 3))[1])
     monkeypatch.setattr(convert, "assess_set", lambda *_: {"passed": True})
     swap(params, repository, "DF-1")
     assert video.stat().st_ino not in first
@@ -213,10 +213,10 @@ def test_only_a_donor_lends_a_face(repository):
 
 
 def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repository):
-    path = repository.faces("DONOR-1") / "DONOR-1-NO-1.face"
+    path = repository.landmarks("DONOR-1") / "DONOR-1-NO-1.npz"
     _, track = cartoon((0, 0, 0), [0.0])
     write_landmarks(path, track)
-    with pytest.raises(CalseError, match=r"DONOR-1-NO-1.face is of 1 frames, clip DONOR-1-NO-1 has 6"):
+    with pytest.raises(CalseError, match=r"DONOR-1-NO-1.npz is of 1 frames, clip DONOR-1-NO-1 has 6"):
         swap_train(toy_params(), repository, "DONOR-1")
     for take in (1, 2):
         write_landmarks(path.with_stem(f"DONOR-1-NO-{take}"), no_landmarks(6))

@@ -197,7 +197,7 @@ def test_a_clip_that_changed_since_is_not_shown_as_if_it_were_the_same(layout):
 
 
 def test_what_a_study_lacks_leaves_its_section_out(tmp_path):
-    params = study_params({"Baseline": []}, omit=[], donors=[], swap={}, augment={}, **{"face-models": []})
+    params = study_params({"Baseline": []}, omit=[], donors=[], swap={}, augment={})
     outline = Outline(made(make_repository(tmp_path, takes=1), params))
     assert outline.headings[0] == "Nothing to compare yet"
     assert outline.sections == ["results", "learning", "glosses", "record"]

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from benchmarks.machine import describe_machine
-from benchmarks.material import ROOT, filmed, with_face_models, write_clip
+from benchmarks.material import ROOT, filmed, with_landmark_models, write_clip
 from benchmarks.picture import draw_growth
 from calse.config.params import Params, as_dict, check_params
 from calse.data.clips import Clip
@@ -39,7 +39,7 @@ SIZES = 3
 STAGES = {  # command, and the first of the sizes that it is measured at
     "ingest": (["ingest", RAW], 1),
     "augment": (["augment", "AF1"], 1),
-    "faces": (["faces", "INTERPRETER"], 0),
+    "landmarks": (["landmarks", "INTERPRETER"], 0),
     "swap": (["swap", "DF-1"], 0),
     "train (4 epochs)": (["train", "Baseline"], 1),
     "evaluate": (["evaluate", "Baseline"], 1),
@@ -151,13 +151,13 @@ def prepare(root: Path, count: int, tiny: bool) -> None:
     tree, params = parameters(tiny)
     write_json(root / "params.yaml", tree)  # JSON is YAML
     (root / "dvc.yaml").write_text("stages: {}\n")
-    layout, frames = with_face_models(root), filmed(9 if tiny else 24, 96 if tiny else 128)
+    layout, frames = with_landmark_models(root), filmed(9 if tiny else 24, 96 if tiny else 128)
     clips = {source: clips_of(layout, source, count, frames) for source in ("SACU", "INTERPRETER")}
     clips["DONOR-1"] = clips_of(layout, "DONOR-1", 1, frames)
     for source, made in clips.items():
         write_manifest(layout.source_manifest(source), made)
     write_raw(layout, clips["SACU"])
-    usage_of(["faces", "DONOR-1"], root)
+    usage_of(["landmarks", "DONOR-1"], root)
     size = params.swap_train
     network = SwapNetwork(size.size, size.channels, size.code)
     save_model(layout.swap_model("DONOR-1"), network, {"donor": "DONOR-1", "params": as_dict(size)})
@@ -169,7 +169,7 @@ def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
     tree = YAML(typ="safe", pure=True).load((ROOT / "presets/synthetic.yaml").read_text(encoding="utf-8"))
     kept = ("SACU", "INTERPRETER", "DONOR-1", RAW)
     tree["corpus"]["sources"] = {name: tree["corpus"]["sources"][name] for name in kept}
-    tree["faces"]["sources"] = kept
+    tree["landmarks"]["sources"] = kept
     tree["augment"] = {"AF1": tree["augment"]["AF1"] | {"clips_per_gloss": None}}
     tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": None}}
     tree |= {"donors": ["DONOR-1"], "omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}

@@ -1,4 +1,4 @@
-"""What the works work on: synthetic signers as frames and clips, random clips to train on, the face models."""
+"""What the works work on: synthetic signers as frames and clips, random clips to train on, the landmark models."""
 
 import fcntl
 from dataclasses import replace
@@ -71,19 +71,19 @@ def training_on(folder: Path, params: Params, clips: int, classes: int = CLASSES
     return Training(job)
 
 
-def with_face_models(root: Path) -> Layout:
-    """Return a repository at `root` that has the face models: this one's, or fetched once into the scratch folder."""
+def with_landmark_models(root: Path) -> Layout:
+    """Return a repository at `root` that has the landmark models: this one's, or those fetched once into .scratch."""
     from calse.landmarks.models import fetch_models
 
-    here, kept = Layout(ROOT), Layout(ROOT / ".scratch/face-models")
-    if not here.face_models().is_dir():
+    here, kept = Layout(ROOT), Layout(ROOT / ".scratch/landmark-models")
+    if not here.landmark_models().is_dir():
         kept.root.mkdir(parents=True, exist_ok=True)
         with open(kept.root / ".lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             fetch_models(kept)
         here = kept
     layout = Layout(root)
-    if not layout.face_models().exists():
-        layout.face_models().parent.mkdir(parents=True, exist_ok=True)
-        layout.face_models().symlink_to(here.face_models().resolve())
+    if not layout.landmark_models().exists():
+        layout.landmark_models().parent.mkdir(parents=True, exist_ok=True)
+        layout.landmark_models().symlink_to(here.landmark_models().resolve())
     return layout

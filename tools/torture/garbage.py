@@ -148,10 +148,16 @@ def _params() -> dict[str, Any]:
     tree: dict[str, Any] = YAML_SAFE.load(ROOT / "presets/synthetic.yaml")
     sources = {name: {"kind": "public", "clips_per_gloss": 1} for name in ("OFFERED", "LISTED", "RAW")}
     ingest = {"short_side": 32, "fps": 25, "on_bad_clip": "drop", "seconds_per_clip": SECONDS}
-    faces = tree["faces"] | {"sources": []}
-    without: dict[str, Any] = {"synthesise": {}, "augment": {}, "face-models": [], "omit": [], "donors": [], "swap": {}}
+    landmarks = tree["landmarks"] | {"sources": []}
+    without: dict[str, Any] = {"synthesise": {}, "augment": {}, "omit": [], "donors": [], "swap": {}}
     corpus = {"name": "garbage", "glosses": 1, "sources": sources}
-    chosen = {"corpus": corpus, "ingest": ingest, "faces": faces, "test_sources": ["RAW"], "recipes": {"Baseline": []}}
+    chosen = {
+        "corpus": corpus,
+        "ingest": ingest,
+        "landmarks": landmarks,
+        "test_sources": ["RAW"],
+        "recipes": {"Baseline": []},
+    }
     return tree | without | chosen
 
 

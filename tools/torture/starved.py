@@ -49,7 +49,7 @@ LACKS = (
     Lack("data read-only", ("ingest", "SACU"), "read-only", mounted(READ_ONLY)),
     Lack("no permission to write", ("augment", "AF2"), "permission denied", closed="data/augmented", mode=0o500),
     Lack("no permission to keep models", ("train", "Baseline"), "permission denied", closed="models/i3d", mode=0o500),
-    Lack("no permission to read clips", ("faces", "SACU"), "permission denied", closed="data/clips/SACU"),
+    Lack("no permission to read clips", ("landmarks", "SACU"), "permission denied", closed="data/clips/SACU"),
     Lack("no permission to read params", ("split", "Baseline"), "permission denied", closed="params.yaml"),
     Lack("2.5 GB of memory", ("swap", "DF-1"), "memory", memory(2500)),
     Lack("2.5 GB of memory", ("train", "Baseline"), "memory", memory(2500)),

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 KEPT = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep")
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
-COMPARED = ("data/clips", "data/manifests", "data/augmented", "data/faces", "data/splits", "metrics", "models")
+COMPARED = ("data/clips", "data/manifests", "data/augmented", "data/landmarks", "data/splits", "metrics", "models")
 SMALL = {
     "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
     "corpus": {"glosses": 2, "sources": {"DILSE": None, "DONOR-2": None, "DONOR-3": None}},
@@ -22,7 +22,7 @@ SMALL = {
     "test_sources": ["SACU"],
     "omit": ["SACU"],
     "donors": ["DONOR-1"],
-    "faces": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
+    "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
     "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 6, "preview_every": 2},
     "swap": {"DF-2": None, "DF-3": None},
     "augment": {"AF1": None},
@@ -40,9 +40,9 @@ def make_toy(root: Path) -> Path:
     params = yaml.load(ROOT / "presets/synthetic.yaml")
     shrink(params, SMALL)
     yaml.dump(params, root / "params.yaml")
-    fetched = ROOT / ".scratch/face-models/models/face"
+    fetched = ROOT / ".scratch/landmark-models/models/landmarks"
     if fetched.is_dir():
-        shutil.copytree(fetched, root / "models/face")
+        shutil.copytree(fetched, root / "models/landmarks")
     return root
 
 

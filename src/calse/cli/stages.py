@@ -69,20 +69,21 @@ def augment(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def face_models() -> None:
-    """Fetch the published models of faces and hands, once."""
-    from calse.landmarks.models import fetch_models
+def landmark_models() -> None:
+    """Fetch the published models of faces, hands and bodies, once."""
+    from calse.config.params import read_params
+    from calse.landmarks.models import landmark_models
 
-    fetch_models(Layout())
+    landmark_models(read_params(), Layout())
 
 
 @app.command(rich_help_panel=STAGES)
-def faces(source: str) -> None:
-    """Find the face and the hands in front of it in every frame of a source."""
+def landmarks(source: str) -> None:
+    """Find face, hands and upper body in every frame of a source."""
     from calse.config.params import read_params
-    from calse.landmarks.extract import faces
+    from calse.landmarks.extract import landmarks
 
-    faces(read_params(), Layout(), source)
+    landmarks(read_params(), Layout(), source)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -55,18 +55,22 @@ def check_names(params: "Params", path: Path) -> None:
     publics, donors = params.sources_of("public"), params.sources_of("donor")
     for name in params.test_sources:
         _known(f"{path}: test_sources", name, publics, "a public source")
-    for name in params.faces.sources:
-        _known(f"{path}: faces.sources", name, list(params.corpus.sources), "a source")
+    for name in params.landmarks.sources:
+        _known(f"{path}: landmarks.sources", name, list(params.corpus.sources), "a source")
+    check_without_landmarks(params, path)
     for name in params.omit:
         _known(
             f"{path}: omit",
             name,
-            [s for s in params.test_sources if s in params.faces.sources],
-            "a test source of faces",
+            [s for s in params.test_sources if s in params.landmarks.sources],
+            "a test source in landmarks.sources",
         )
     for name in params.donors:
         _known(
-            f"{path}: donors", name, [s for s in donors if s in params.faces.sources], "a source of kind donor in faces"
+            f"{path}: donors",
+            name,
+            [s for s in donors if s in params.landmarks.sources],
+            "a donor in landmarks.sources",
         )
     if params.donors:
         _known(
@@ -81,11 +85,28 @@ def check_names(params: "Params", path: Path) -> None:
             _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")
 
 
+def check_without_landmarks(params: "Params", path: Path) -> None:
+    """Refuse what needs landmarks when none are found, all of it in one line."""
+    swapped = [name for name, recipe in params.recipes.items() if set(recipe.sets) & set(params.swap)]
+    wanted = {
+        "`omit: []`": params.omit,
+        "`donors: []`": params.donors,
+        "`swap: {}`": params.swap,
+        f"recipes without {', '.join(swapped)}": swapped,
+    }
+    missing = [change for change, needs in wanted.items() if needs]
+    if missing and not params.landmarks.sources:
+        raise CalseError(
+            f"{path}: landmarks.sources: without landmarks no face is blurred or swapped; either name sources here, "
+            f"or write {', '.join(missing)}"
+        )
+
+
 def check_lists(params: "Params", path: Path) -> None:
     """Refuse a list that names something twice, and limits the wrong way round."""
     lists: dict[str, tuple[object, ...]] = {
         "test_sources": params.test_sources,
-        "faces.sources": params.faces.sources,
+        "landmarks.sources": params.landmarks.sources,
         "omit": params.omit,
         "donors": params.donors,
         "train.seeds": params.train.seeds,

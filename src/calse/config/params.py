@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -16,8 +16,8 @@ from calse.config.sections import (
     STRICT,
     Corpus,
     Evaluate,
-    Faces,
     Ingest,
+    LandmarkSettings,
     Name,
     Recipe,
     RecipeOrSets,
@@ -32,11 +32,17 @@ from calse.config.sections import (
 from calse.recognition.registry import check_recogniser
 from calse.runtime.errors import CalseError
 
+RENAMED = {
+    "affine": "this section is called augment now, and each set there has `kind: affine`",
+    "faces": "this section is called landmarks now",
+    "face-models": "delete it; the models are fetched when landmarks.sources names a source",
+}
+
 __all__ = [
     "AugmentationSet",
     "Corpus",
-    "Faces",
     "Ingest",
+    "LandmarkSettings",
     "Params",
     "Recipe",
     "Report",
@@ -61,8 +67,7 @@ class Params:
     ingest: Ingest
     validate: Validate
     augment: dict[Name, AnySet]
-    face_models: Annotated[tuple[Literal["published"], ...], Field(alias="face-models")]
-    faces: Faces
+    landmarks: LandmarkSettings
     omit: tuple[Name, ...]
     donors: tuple[Name, ...]
     swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
@@ -110,8 +115,11 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
 
 def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     """Turn a parsed tree into Params. Raises CalseError naming the parameter and what is wrong with it."""
-    if isinstance(tree, dict) and "affine" in tree:
-        raise CalseError(f"{path}: affine: this section is called augment now, and each set there has `kind: affine`")
+    if isinstance(tree, dict) and tree.get("landmarks") in (False, "off"):
+        raise CalseError(f"{path}: landmarks: DVC needs a list; `sources: []` in this section does without them")
+    for name, now in RENAMED.items():
+        if isinstance(tree, dict) and name in tree:
+            raise CalseError(f"{path}: {name}: {now}")
     try:
         params = TypeAdapter(Params).validate_json(json.dumps(tree))
     except ValidationError as error:

@@ -75,9 +75,9 @@ class Validate:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Faces:
-    """In which sources faces are followed, and how: detected afresh every so many frames, and when presence falls
-    under its limit. A face narrower than `min_width` (share of the frame's width) is left alone.
+class LandmarkSettings:
+    """In which sources landmarks are found, and how: faces are detected afresh every so many frames, and when presence
+    falls under its limit. A face narrower than `min_width` (share of the frame's width) is left alone.
     """
 
     sources: tuple[Name, ...]

@@ -16,7 +16,7 @@ from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
 
-SHOWING_PEOPLE = ("data/raw/", "data/clips/", "data/faces/", "data/augmented/", "data/report/", "models/faceswap/")
+SHOWING_PEOPLE = ("data/raw/", "data/clips/", "data/landmarks/", "data/augmented/", "data/report/", "models/faceswap/")
 
 
 def terms_of(source: Source) -> str:

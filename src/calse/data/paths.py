@@ -45,13 +45,13 @@ class Layout:
         """One row a clip with the face blurred; apart from the sets, so that no recipe can train on it."""
         return self.root / "data/manifests/omitted" / f"{source}.csv"
 
-    def face_models(self) -> Path:
-        """Published models of faces and hands."""
-        return self.root / "models/face"
+    def landmark_models(self) -> Path:
+        """Published models of faces, hands and bodies."""
+        return self.root / "models/landmarks"
 
-    def faces(self, source: str) -> Path:
-        """Where the face is in every clip of a source: `<clip id>.face`."""
-        return self.root / "data/faces" / source
+    def landmarks(self, source: str) -> Path:
+        """Where face, hands and upper body are in every clip of a source: `<clip id>.npz`."""
+        return self.root / "data/landmarks" / source
 
     def swap_model(self, donor: str) -> Path:
         """The model that puts a donor's face on others: `model.safetensors` beside `model.json`."""

@@ -42,7 +42,7 @@ def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
         "disk": machine.disk,
         "data": lambda: study.data(params, Layout()),
         "stages": lambda: study.stages(params, Layout()),
-        "face models": lambda: study.face_models(params, Layout()),
+        "landmark models": lambda: study.landmark_models(params, Layout()),
         "MLflow store": study.store,
         "remote": study.remote,
         "sharing": lambda: study.sharing(params, Layout()),

@@ -1,4 +1,4 @@
-"""Checks of the study in this folder: raw videos, stages, face models, MLflow's store, DVC's remote."""
+"""Checks of the study in this folder: raw videos, stages, landmark models, MLflow's store, DVC's remote."""
 
 import json
 import sqlite3
@@ -77,19 +77,19 @@ def stages(params: Params, layout: Layout) -> Finding:
     return Finding("warn", f"{len(changed)} to run or restore: {names}", mend)
 
 
-def face_models(params: Params, layout: Layout) -> Finding:
-    """Are the published face models here and whole?"""
+def landmark_models(params: Params, layout: Layout) -> Finding:
+    """Are the published landmark models here and whole?"""
     from calse.landmarks.models import MODELS, model_path
 
-    if not params.face_models:
-        return Finding("ok", "not used: params.face-models is empty")
-    if not layout.face_models().is_dir():
-        return Finding("warn", "not fetched yet (135 MB)", "dvc repro face-models")
+    if not params.landmarks.sources:
+        return Finding("ok", "not used: landmarks.sources is empty")
+    if not layout.landmark_models().is_dir():
+        return Finding("warn", "not fetched yet (135 MB)", "dvc repro landmark-models")
     try:
         for model in MODELS:
             model_path(layout, model)
     except CalseError as error:
-        return Finding("wrong", str(error).partition(";")[0], "dvc repro -f face-models")
+        return Finding("wrong", str(error).partition(";")[0], "dvc repro -f landmark-models")
     return Finding("ok", f"{len(MODELS)} files, as published")
 
 

@@ -79,7 +79,7 @@ class Swapper:
     """A donor's model with all that it needs to change videos."""
 
     def __init__(self, params: Params, layout: Layout, donor: str) -> None:
-        self._layout, self._faces = layout, params.faces
+        self._layout, self._landmarks = layout, params.landmarks
         self._settings = settings_of(params, donor)
         self._network = load_model(layout.swap_model(donor))[0]
         self._networks = load_networks(layout)
@@ -100,16 +100,18 @@ class Swapper:
         """Put the donor's face on one video, measure what came out and write it."""
         original = read_frames(job.copy)
         job.copy.unlink()
-        track = track_faces(original, self._networks, self._faces)
+        track = track_faces(original, self._networks, self._landmarks)
         if not track.has_face.any():
-            raise CalseError(f"shows no face, or none as wide as {self._faces.min_width:.0%} of the frame")
+            raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
         swapped, report = swap_frames(original, track, self._network, self._settings)
-        figures = compare(original, swapped, track, self._networks, self._faces)
+        figures = compare(original, swapped, track, self._networks, self._landmarks)
         who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds[-1])
         lost = lost_faces(track, times.seconds)
         for number, landmarks in lost.items():
             swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
-        exposed = exposures(swapped, track, lost, figures.landmarks, who, times.seconds, self._networks, self._faces)
+        exposed = exposures(
+            swapped, track, lost, figures.landmarks, who, times.seconds, self._networks, self._landmarks
+        )
         write_video(target, swapped, times.fps, self._provenance, times=None if times.constant else times.seconds)
         return Result(
             job.video, target, "", len(original), report.swapped, moved=who.moved, kept=figures.kept, exposed=exposed

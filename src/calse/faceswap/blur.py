@@ -66,7 +66,7 @@ def omit(params: Params, layout: Layout, source: str) -> None:
     counts = quotas([clip.clip for clip in clips], FRAMES, SEED)
     with resumable(omit_clip, f"omit-{source}") as make:
         with folder_written_aside(layout.omitted(source)) as folder:
-            tracks = [landmarks_hash(layout.faces(source) / f"{clip.clip}.face") for clip in clips]
+            tracks = [landmarks_hash(layout.landmarks(source) / f"{clip.clip}.npz") for clip in clips]
             jobs = [
                 Job(clip, track, folder, layout, count)
                 for clip, track, count in zip(clips, tracks, counts, strict=True)
@@ -80,7 +80,7 @@ def omit_clip(job: Job) -> Omitted:
     """Blur one clip into a file and return its record: the parent's, with what changed."""
     cv2.setNumThreads(1)
     parent = job.parent
-    track = read_landmarks(job.layout.faces(parent.source) / f"{parent.clip}.face")
+    track = read_landmarks(job.layout.landmarks(parent.source) / f"{parent.clip}.npz")
     frames = read_frames(verify(parent, job.layout.root))
     path = job.folder / f"{job.name}.mp4"
     blurred = without_faces(frames, track)

@@ -77,7 +77,7 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
     with resumable(swap_clip, f"swap-{set_name}") as make:
         with folder_written_aside(layout.augmented(set_name)) as folder:
-            tracks = [landmarks_hash(layout.faces(parent.source) / f"{parent.clip}.face") for parent in parents]
+            tracks = [landmarks_hash(layout.landmarks(parent.source) / f"{parent.clip}.npz") for parent in parents]
             jobs = [
                 Swap(parent, track, set_name, settings, model, folder, layout)
                 for parent, track in zip(parents, tracks, strict=True)

@@ -1,4 +1,4 @@
-"""The stage `faces`: where the face is in every frame of a source's clips."""
+"""The stage `landmarks`: where face, hands and upper body are in every frame of a source's clips."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from calse.config.params import Faces, Params
+from calse.config.params import LandmarkSettings, Params
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
@@ -27,7 +27,7 @@ class Job:
     layout: Layout
     clip: Clip
     folder: Path
-    settings: Faces
+    settings: LandmarkSettings
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,26 @@ class Seen:
     widths: tuple[float, ...]
 
 
-def faces(params: Params, layout: Layout, source: str) -> None:
-    """Write `<clip id>.face` for every clip of a source, and what was found to metrics/faces.
+def landmarks(params: Params, layout: Layout, source: str) -> None:
+    """Write `<clip id>.npz` for every clip of a source, and what was found to metrics/landmarks.
 
     A frame, or a whole clip, without a face is reported and is no error. Raises CalseError naming what is missing or
     changed: a clip, the manifest, a model.
     """
     clips = read_manifest(layout.source_manifest(source))
     model_path(layout, FACE_DETECTOR)  # better now than in every worker
-    with resumable(follow, f"faces-{source}") as follow_once:
-        with folder_written_aside(layout.faces(source)) as folder:
-            jobs = [Job(layout, clip, folder, params.faces) for clip in clips]
-            seen = map_parallel(follow_once, jobs, f"faces {source}")
-        write_json(layout.metrics("faces") / f"{source}.json", summary(seen))
+    with resumable(follow, f"landmarks-{source}") as follow_once:
+        with folder_written_aside(layout.landmarks(source)) as folder:
+            jobs = [Job(layout, clip, folder, params.landmarks) for clip in clips]
+            seen = map_parallel(follow_once, jobs, f"landmarks {source}")
+        write_json(layout.metrics("landmarks") / f"{source}.json", summary(seen))
 
 
 def follow(job: Job) -> Seen:
     """Follow the face in one clip and write its track."""
     frames = read_frames(verify(job.clip, job.layout.root))
     track, several = track_and_count(frames, load_networks(job.layout), job.settings)
-    write_landmarks(job.folder / f"{job.clip.clip}.face", track)
+    write_landmarks(job.folder / f"{job.clip.clip}.npz", track)
     return Seen(job.clip.clip, len(frames), several, int(hands_in_front(track).sum()), _widths(track))
 
 

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.config.params import Faces
+from calse.config.params import LandmarkSettings
 from calse.data.paths import Layout
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import FACES, PALMS, Detection, Detector
@@ -38,7 +38,7 @@ def load_networks(layout: Layout) -> FaceNetworks:
     )
 
 
-def track_faces(frames: Pictures, networks: FaceNetworks, settings: Faces) -> Landmarks:
+def track_faces(frames: Pictures, networks: FaceNetworks, settings: LandmarkSettings) -> Landmarks:
     """Follow one face, and the hands near it, through frames `T x H x W x 3` RGB.
 
     Of several faces it is the largest and most central that is followed, and after a gap the one nearest to where it
@@ -47,7 +47,7 @@ def track_faces(frames: Pictures, networks: FaceNetworks, settings: Faces) -> La
     return track_and_count(frames, networks, settings)[0]
 
 
-def track_and_count(frames: Pictures, networks: FaceNetworks, settings: Faces) -> tuple[Landmarks, int]:
+def track_and_count(frames: Pictures, networks: FaceNetworks, settings: LandmarkSettings) -> tuple[Landmarks, int]:
     """Return the track as `track_faces` does, and in how many of the frames looked at afresh there were more faces."""
     follower = FaceFollower(networks, settings)
     landmarks = no_landmarks(len(frames))
@@ -62,7 +62,7 @@ def track_and_count(frames: Pictures, networks: FaceNetworks, settings: Faces) -
 class FaceFollower:
     """Finds the same face in one frame after the other; `crowded` counts the detections with several faces."""
 
-    def __init__(self, networks: FaceNetworks, settings: Faces) -> None:
+    def __init__(self, networks: FaceNetworks, settings: LandmarkSettings) -> None:
         self._networks, self._settings = networks, settings
         self._square: Square | None = None  # where the face will be in the next frame
         self._last: Floats | None = None  # where its middle was when it was last seen

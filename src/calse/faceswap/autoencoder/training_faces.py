@@ -47,7 +47,7 @@ class FaceSet:
         self._ends = np.cumsum([len(self._open(path)) for path in paths])
         if not len(self):
             sources = ", ".join(sorted({clip.source for clip in clips})) or "no source"
-            raise CalseError(f"{sources}: no frame shows a face, so there is nothing to learn; see metrics/faces")
+            raise CalseError(f"{sources}: no frame shows a face, so there is nothing to learn; see metrics/landmarks")
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -88,7 +88,7 @@ def cut_faces(
 
 def track_of(clip: Clip, layout: Layout, frames: NDArray[np.uint8]) -> Landmarks:
     """Return where the face is in a clip. Raises CalseError when the track is missing or of another clip."""
-    path = layout.faces(clip.source) / f"{clip.clip}.face"
+    path = layout.landmarks(clip.source) / f"{clip.clip}.npz"
     track = read_landmarks(path)
     if len(track.face) != len(frames):
         raise CalseError(f"{path} is of {len(track.face)} frames, clip {clip.clip} has {len(frames)}; rerun faces")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from calse.config.params import Faces
+from calse.config.params import LandmarkSettings
 from calse.faceswap.quality.expression import EXPRESSION, Series, features, kept, rolled
 from calse.faceswap.quality.pictures import (
     Pictures,
@@ -70,7 +70,7 @@ class Comparison(Figures):
 
 
 def compare(
-    original: Pictures, swapped: Pictures, track: Landmarks, networks: FaceNetworks, settings: Faces
+    original: Pictures, swapped: Pictures, track: Landmarks, networks: FaceNetworks, settings: LandmarkSettings
 ) -> Comparison:
     """Measure a swapped clip against its original, both `T x H x W x 3`; `track` is the original's, with a face."""
     landmarks = follow(swapped, networks, settings)
@@ -93,7 +93,7 @@ def compare(
     )
 
 
-def follow(frames: Iterable[Pictures], networks: FaceNetworks, settings: Faces) -> Floats:
+def follow(frames: Iterable[Pictures], networks: FaceNetworks, settings: LandmarkSettings) -> Floats:
     """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
     follower = FaceFollower(networks, settings)
     nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)

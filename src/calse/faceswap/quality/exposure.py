@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from calse.config.params import Faces
+from calse.config.params import LandmarkSettings
 from calse.data.paths import Layout
 from calse.faceswap.mask import OVAL, face_width, fill
 from calse.faceswap.quality.identity import SAME_PERSON
@@ -78,7 +78,7 @@ def exposures(
     who: Identity,
     times: Sequence[float],
     networks: FaceNetworks,
-    settings: Faces,
+    settings: LandmarkSettings,
 ) -> tuple[str, ...]:
     """Name every way in which somebody in a swapped video may be recognised, with the times of the frames.
 
@@ -108,7 +108,7 @@ def exposures(
 
 
 def _left_faces(
-    swapped: Pictures, treated: Floats, networks: FaceNetworks, settings: Faces
+    swapped: Pictures, treated: Floats, networks: FaceNetworks, settings: LandmarkSettings
 ) -> tuple[list[int], list[int]]:
     """Return the frames that show a face elsewhere than where one was treated: a wide enough one, a smaller one.
 

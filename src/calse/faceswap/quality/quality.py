@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from calse.config.params import Faces, Params, SwapSet
+from calse.config.params import LandmarkSettings, Params, SwapSet
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
@@ -28,7 +28,7 @@ class Job:
     clip: Clip
     parent: Clip
     layout: Layout
-    settings: Faces
+    settings: LandmarkSettings
     sampled: int
     seed: int
 
@@ -67,7 +67,7 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
         return {"passed": False, "failed": ["no clip of the set has a face that can be measured"]}
     donor = [result for result in results if isinstance(result, np.ndarray) and len(result)]
     if not donor:
-        raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/faces/{swap.donor}.json")
+        raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/landmarks/{swap.donor}.json")
     figures = summarise(assessed, np.concatenate(donor))
     failed = failures(figures, swap)
     return figures | {"passed": not failed, "failed": failed}
@@ -76,7 +76,7 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
 def _jobs(params: Params, layout: Layout, swap: SwapSet, clips: list[Clip]) -> list[Job]:
     sources = sorted({clip.source for clip in clips})
     parents = {clip.clip: clip for source in sources for clip in read_manifest(layout.source_manifest(source))}
-    rest: dict[str, Any] = {"layout": layout, "settings": params.faces, "seed": swap.seed}
+    rest: dict[str, Any] = {"layout": layout, "settings": params.landmarks, "seed": swap.seed}
     counts = quotas([clip.clip for clip in clips], FRAMES, swap.seed)
     return [Job(clip, parents[clip.parent], sampled=count, **rest) for clip, count in zip(clips, counts, strict=True)]
 
@@ -94,7 +94,7 @@ def measure(job: Job | DonorJob) -> Assessed | Floats | None:
 
 def assess_clip(job: Job) -> Assessed | None:
     """Measure one clip; nothing when its parent has no face or the swap lost it everywhere."""
-    track = read_landmarks(job.layout.faces(job.parent.source) / f"{job.parent.clip}.face")
+    track = read_landmarks(job.layout.landmarks(job.parent.source) / f"{job.parent.clip}.npz")
     original = read_frames(verify(job.parent, job.layout.root))
     swapped = read_frames(verify(job.clip, job.layout.root))
     if not track.has_face.any():
@@ -115,7 +115,7 @@ def assess_clip(job: Job) -> Assessed | None:
 
 def donor_faces(job: DonorJob) -> Floats:
     """Return embeddings of sampled frames of a donor's clip, `M x 128`."""
-    track = read_landmarks(job.layout.faces(job.clip.source) / f"{job.clip.clip}.face")
+    track = read_landmarks(job.layout.landmarks(job.clip.source) / f"{job.clip.clip}.npz")
     numbers = sample(track.has_face, job.sampled, job.clip.clip, job.seed)
     frames = read_frames(verify(job.clip, job.layout.root))
     return embed_frames(job.layout, frames, track.face, numbers)

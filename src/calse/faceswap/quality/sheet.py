@@ -47,7 +47,7 @@ def _pair(layout: Layout, clip: Clip) -> tuple[Pictures, Pictures]:
 
 
 def _read(layout: Layout, clip: Clip) -> tuple[Pictures, Landmarks]:
-    return read_frames(verify(clip, layout.root)), read_landmarks(layout.faces(clip.source) / f"{clip.clip}.face")
+    return read_frames(verify(clip, layout.root)), read_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz")
 
 
 def strip(frames: Pictures, track: Landmarks) -> Pictures:

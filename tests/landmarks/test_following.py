@@ -16,7 +16,7 @@ from calse.faceswap.quality.identity import SAME_PERSON, embed
 from calse.landmarks import models
 from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
-from calse.landmarks.extract import faces
+from calse.landmarks.extract import landmarks as find_landmarks
 from calse.landmarks.following import load_networks, track_and_count, track_faces
 from calse.landmarks.hands import HandFollower, hands_in_front
 from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
@@ -298,18 +298,18 @@ def test_the_stage_reports_frames_and_clips_without_a_face(layout, signer, track
         for name, frames in parts.items()
     ]
     write_manifest(layout.source_manifest("SACU"), clips)
-    faces(PARAMS, layout, "SACU")
-    report = json.loads((layout.metrics("faces") / "SACU.json").read_text())
+    find_landmarks(PARAMS, layout, "SACU")
+    report = json.loads((layout.metrics("landmarks") / "SACU.json").read_text())
     assert report["clips_without_face"] == ["SACU-B-1"]
     assert (report["clips"], report["frames"], report["frames_with_face"]) == (3, 8, 5)
     assert report["frames_with_face_share"] == 0.625
     assert report["face_width_median"] == pytest.approx(62, abs=4)
-    tracks = {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()}
+    tracks = {path.stem: path.read_bytes() for path in layout.landmarks("SACU").iterdir()}
     assert set(tracks) == set(parts)
-    again = read_landmarks(layout.faces("SACU") / "SACU-A-1.face")
+    again = read_landmarks(layout.landmarks("SACU") / "SACU-A-1.npz")
     assert np.abs(again.face - track.face[:4]).max() < 3  # but for the codec
-    faces(PARAMS, layout, "SACU")
-    assert {path.stem: path.read_bytes() for path in layout.faces("SACU").iterdir()} == tracks
+    find_landmarks(PARAMS, layout, "SACU")
+    assert {path.stem: path.read_bytes() for path in layout.landmarks("SACU").iterdir()} == tracks
 
 
 def test_the_stage_names_a_clip_that_is_gone(layout):
@@ -318,17 +318,17 @@ def test_the_stage_names_a_clip_that_is_gone(layout):
     write_manifest(layout.source_manifest("STS"), [gone])
     (layout.root / gone.path).unlink()
     with pytest.raises(CalseError, match="STS-A-1"):
-        faces(PARAMS, layout, "STS")
-    assert not layout.faces("STS").exists()
+        find_landmarks(PARAMS, layout, "STS")
+    assert not layout.landmarks("STS").exists()
 
 
 def test_a_missing_or_damaged_model_names_the_mending_command(tmp_path):
     layout = Layout(tmp_path)
-    with pytest.raises(CalseError, match=r"face_landmark.tflite is missing; `dvc repro face-models`"):
+    with pytest.raises(CalseError, match=r"face_landmark.tflite is missing; `dvc repro landmark-models`"):
         model_path(layout, FACE_MESH)
-    layout.face_models().mkdir(parents=True)
-    (layout.face_models() / FACE_MESH.name).write_bytes(b"half a model")
-    with pytest.raises(CalseError, match=r"face_landmark.tflite is damaged; `dvc repro face-models`"):
+    layout.landmark_models().mkdir(parents=True)
+    (layout.landmark_models() / FACE_MESH.name).write_bytes(b"half a model")
+    with pytest.raises(CalseError, match=r"face_landmark.tflite is damaged; `dvc repro landmark-models`"):
         model_path(layout, FACE_MESH)
 
 
