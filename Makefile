@@ -9,10 +9,10 @@ JOBS ?= 2
 ROUNDS ?= 21
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test bench torture audit check ui lock
+.PHONY: help setup repro test test-fast bench torture audit check ui lock
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 11
 
 $(VENV)/bin/uv:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
@@ -35,6 +35,9 @@ repro: setup  ## rebuild the study: every stage, then the results table
 
 test: setup  ## run the tests
 	pytest -n $(JOBS) --dist loadfile
+
+test-fast: setup  ## run those that need no torch, MLflow, models or second process: under a minute
+	pytest --fast -n $(JOBS) --dist loadfile
 
 bench: setup  ## time every part against its peer and limit (about 10 minutes; 4 with ROUNDS=3)
 	python -m benchmarks compare --rounds $(ROUNDS)

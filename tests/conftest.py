@@ -1,11 +1,32 @@
-"""For every test: OpenMP threads that wait asleep, as the commands have them; spinning ones take half of the CPU."""
+"""For every test: OpenMP threads that wait asleep, the fast lane, and what several tests share."""
 
 import os
 import shutil
+import sys
+from multiprocessing.process import BaseProcess
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands have them; spinning threads take half of the CPU
+SLOW = {"ai_edge_litert", "dlib", "dvc", "great_expectations", "mlflow", "numba", "torch"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fast", action="store_true", help="skip tests that import torch and the like or start a process")
+
+
+def pytest_configure(config):
+    """Let a test of the fast lane skip itself as soon as it does what takes long."""
+    if config.getoption("fast"):
+        sys.addaudithook(skip_what_is_slow)
+        BaseProcess.__init__ = lambda *_, **__: pytest.skip("starts a process")
+
+
+def skip_what_is_slow(event, arguments):
+    if event == "import" and arguments[0].partition(".")[0] in SLOW:
+        pytest.skip(f"imports {arguments[0]}", allow_module_level=True)
+    if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:  # not the workers of pytest-xdist
+        pytest.skip("starts a process")
 
 
 @pytest.fixture(scope="session")
