@@ -10,7 +10,8 @@ from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.report.measures import measure_table
 from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
-from calse.report.report import headline, read_predictions, report, show
+from calse.report.read import read_predictions
+from calse.report.report import headline, report, show
 from calse.report.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
 from calse.report.verdicts import verdict_section
 from calse.runtime.errors import CalseError

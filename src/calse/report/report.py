@@ -1,16 +1,14 @@
 """The stage `report`: the study's table as CSV, Markdown and picture, beside the published figures on CALSE-100."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from calse.config.params import Params
 from calse.data.paths import Layout
-from calse.report.curves import draw_curves, read_curves
 from calse.report.measures import measure_section, measure_table
 from calse.report.published import published_comparisons, published_section, read_published
+from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
 from calse.report.swaps import swap_section
 from calse.report.table import MEAN, accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
 from calse.report.verdicts import verdict_section
@@ -27,11 +25,8 @@ def report(params: Params, layout: Layout) -> None:
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from calse.report.figure import draw_table
     from calse.report.page.page import write_page
+    from calse.report.plots import accuracy_picture, curve_picture
 
     predictions = pd.concat([read_predictions(layout, recipe) for recipe in params.recipes], ignore_index=True)
     scores = {recipe: read_scores(layout, recipe) for recipe in params.recipes}
@@ -53,9 +48,9 @@ def report(params: Params, layout: Layout) -> None:
         _write(comparisons, folder / "comparisons.csv")
         _write(measures, folder / "measures.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
-        draw_table(table, params.corpus.glosses, folder / "table.png")
+        accuracy_picture(table, params.corpus.glosses, folder / "table.png")
         if len(curves):
-            draw_curves(curves, folder / "curves.png")
+            curve_picture(curves, folder / "curves.png")
     confused = pd.concat([read_confusion(layout, recipe) for recipe in params.recipes], ignore_index=True)
     write_page(params, layout, predictions, table, comparisons, measures, confused, curves, published)
 
@@ -70,41 +65,6 @@ def headline(table: pd.DataFrame, k: int) -> dict[str, dict[str, float]]:
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
-
-
-def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
-    """Read a recipe's predictions, with the recipe as a column. Raises CalseError when there are none."""
-    path = _evaluated(layout, recipe, "predictions.csv")
-    # All is text but the ranks: a source named 1, or the glosses 1 to 9, must not become numbers.
-    table = pd.read_csv(path, keep_default_na=False, dtype=str)
-    return table.astype({"seed": int, "rank": int}).assign(recipe=recipe)
-
-
-def _evaluated(layout: Layout, recipe: str, name: str) -> Path:
-    path = layout.metrics("evaluate") / recipe / name
-    if not path.is_file():
-        raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recipe}")
-    return path
-
-
-def read_confusion(layout: Layout, recipe: str) -> pd.DataFrame:
-    """Read how often each gloss was taken for which. Raises CalseError when it was not counted."""
-    path = _evaluated(layout, recipe, "confusion.csv")
-    return pd.read_csv(path, keep_default_na=False, dtype=str).astype({"clips": int})
-
-
-def read_scores(layout: Layout, recipe: str) -> dict[str, Any]:
-    """Read a recipe's measures. Raises CalseError when they lack the means or the steps of its trainings."""
-    path = _evaluated(layout, recipe, "metrics.json")
-    scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if lacking := {"mean", "steps"} - scores.keys():
-        raise CalseError(f"{path} lacks {', '.join(sorted(lacking))}; run: dvc repro evaluate@{recipe}")
-    return scores
-
-
-def steps_of(scores: dict[str, dict[str, Any]]) -> dict[tuple[str, str], int]:
-    """Return the optimiser steps of a training, by recipe and test source."""
-    return {(recipe, source): count for recipe, one in scores.items() for source, count in one["steps"].items()}
 
 
 def show(params: Params, layout: Layout) -> None:

@@ -11,12 +11,12 @@ from calse.data.paths import Layout
 from calse.report.measures import mean_measures
 from calse.report.page import charts
 from calse.report.page.answers import glosses
-from calse.report.page.curves import curve_panels
 from calse.report.page.pictures import Pictures
-from calse.report.page.recipes import recipes
+from calse.report.page.recipes import curve_panels, recipes
 from calse.report.page.record import gate, hashes, manifests, parameters
 from calse.report.page.results import accuracies, answer, published
 from calse.report.page.sets import omitted, sets
+from calse.report.plots import PALETTE
 from calse.report.verdicts import footnote
 from calse.runtime.files import write_text
 
@@ -70,5 +70,5 @@ def render(context: dict[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"percent": charts.percent, "points": charts.points, "short": charts.short}
-    return environment.get_template("page.html.j2").render(context, Axis=charts.Axis)
+    environment.filters |= {"percent": charts.percent, "points": charts.points}
+    return environment.get_template("page.html.j2").render(context, Axis=charts.Axis, palette=PALETTE)

@@ -1,4 +1,4 @@
-"""What each recipe trains on, and for how long: more clips are also more steps unless they are held equal."""
+"""What each recipe trains on and how its trainings went: more clips are also more steps unless they are held equal."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +8,7 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.data.splits import read_split
+from calse.report.plots import curve_svg, source_colours
 
 
 def recipes(params: Params, layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -34,3 +35,22 @@ def _clips(params: Params, layout: Layout, recipe: str) -> list[int]:
 def _range(counts: Iterable[int]) -> str:
     found = sorted(set(counts))
     return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def curve_panels(curves: pd.DataFrame) -> dict[str, Any] | None:
+    """Return for every recipe its trainings' loss and accuracy as SVG, on axes that all share, and the means where they
+    end; None without any curves.
+    """
+    if curves.empty:
+        return None
+    colours, last_epoch = source_colours(curves), curves["epoch"].max()
+    panels = []
+    for recipe, rows in curves.groupby("recipe", sort=False):
+        last = rows.groupby(["test_source", "seed"]).last()
+        panel: dict[str, Any] = {"recipe": recipe, "loss": last["loss"].mean(), "accuracy": last["accuracy"].mean()}
+        panel["plots"] = [
+            curve_svg(f"{recipe}: {name} by epoch", rows, name, colours, (last_epoch, top))
+            for name, top in (("loss", curves["loss"].max()), ("accuracy", 1))
+        ]
+        panels.append(panel)
+    return {"panels": panels, "colours": colours}

@@ -1,16 +1,17 @@
 """The page's answer, its tables and its intervals."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from calse.report.page.charts import Axis, percent, points, spanning
+from calse.report.page.charts import percent, points
+from calse.report.plots import Interval, interval_svg
 from calse.report.table import BASELINE, BETTER, EVEN, MEAN, TRAININGS, WORSE, in_words
 
-PANEL, LEAST_LABEL, MOST_LABEL, LETTER = 340, 60, 150, 7  # SVG units
 WORDS = {BETTER: "helps", WORSE: "harms"}
+COLOURS = {BETTER: "good", WORSE: "bad", EVEN: "soft"}
 MOST_CLAUSES = 3
 
 
@@ -82,7 +83,7 @@ def accuracies(table: pd.DataFrame, comparisons: pd.DataFrame, glosses: int) -> 
     return [
         {"k": k, "chance": min(1, k / glosses)}
         | _rows(table[table["k"] == k], comparisons[comparisons["k"] == k])
-        | panels(comparisons[comparisons["k"] == k])
+        | {"panels": panels(comparisons[comparisons["k"] == k])}
         for k in sorted(set(table["k"]))
     ]
 
@@ -125,17 +126,25 @@ def mean_first(sources: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(sources), key=lambda name: name != MEAN)
 
 
-def panels(compared: pd.DataFrame) -> dict[str, Any]:
-    """Return the changes with their intervals, one panel a test source on a common axis in points."""
-    columns = mean_first(compared["test_source"])
-    shown = [{"name": name, "rows": compared[compared["test_source"] == name].to_dict("records")} for name in columns]
-    return {"panels": shown, "axis": _interval_axis(compared), "width": PANEL}
+def panels(compared: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the changes against Baseline with their intervals, one panel a test source on a common axis in points."""
+    low, high = 100 * min(0, compared["low"].min()), 100 * max(0, compared["high"].max())
+    margin = 0.05 * (high - low) or 1
+    shown = []
+    for name in mean_first(compared["test_source"]):
+        rows = [_interval(row) for row in compared[compared["test_source"] == name].to_dict("records")]
+        title = f"Changes against {BASELINE}, {name}, in points"
+        shown.append({"name": name, "svg": interval_svg(title, rows, (low - margin, high + margin))})
+    return shown
 
 
-def _interval_axis(compared: pd.DataFrame) -> Axis:
-    longest = max((len(name) for name in compared["recipe"]), default=0)
-    label = min(MOST_LABEL, max(LEAST_LABEL, LETTER * longest + 12))
-    return spanning([*(100 * compared["low"]), *(100 * compared["high"])], label, PANEL - 8)
+def _interval(row: dict[Hashable, Any]) -> Interval:
+    change, low, high = (100 * row[name] for name in ("delta", "low", "high"))
+    words = (
+        f"{row['recipe']}: {points(row['delta'])} points, 95 % interval {points(row['low'])} to {points(row['high'])}"
+    )
+    words += f", p {row['p_adjusted']:.3f} corrected: {row['verdict']}"
+    return Interval(row["recipe"], change, low, high, words, COLOURS[row["verdict"]])
 
 
 def published(changes: pd.DataFrame) -> list[dict[str, Any]]:
