@@ -3,9 +3,11 @@
 import ast
 import pickle
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from calse.config.params import read_params
 from calse.runtime.errors import CalseError
@@ -103,3 +105,11 @@ def test_the_ui_listens_on_this_machine_only(study, monkeypatch):
 def test_the_table_of_licences_is_what_the_packages_say():
     assert Path("docs/licences.md").read_text(encoding="utf-8") == licence_table(), "python -m torture licences"
     assert "unknown" not in licence_table()
+
+
+def test_the_citation_is_of_this_version_and_licence():
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = YAML(typ="safe", pure=True).load(Path("CITATION.cff"))
+    assert {name: citation[name] for name in ("version", "license")} == {
+        name: project[name] for name in ("version", "license")
+    }
