@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from calse.config.params import check_params
 from calse.corpus.consent import terms_of
-from calse.corpus.gate.checks import checks_for, glossary_check
+from calse.corpus.gate.suites import parameters_of
 from calse.corpus.ingest import ingest
 from calse.corpus.raw import RawVideo, write_index
 from calse.corpus.synthesise import record, recordings
@@ -125,10 +125,10 @@ def toy(tmp_path_factory):
 
 def corpus(params, layout):
     sources = params.corpus.sources.values()
-    gate = [str(check) for source in sources for check in checks_for(source, params.validate, ["NO"])]
+    gate = [parameters_of(source, params.validate, ["NO"]) for source in sources]
     terms = [terms_of(source) for source in sources]
     kinds = [params.sources_of(kind) for kind in ("public", "interpreter", "donor")]  # whose clips a set copies
-    return layout.raw(params.corpus.name), glossary_check(params.corpus.glosses), gate, terms, params.withheld, kinds
+    return layout.raw(params.corpus.name), params.corpus.glosses, gate, terms, params.withheld, kinds
 
 
 def synthesised(params, layout):

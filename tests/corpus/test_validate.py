@@ -5,7 +5,7 @@ import re
 import pytest
 
 from calse.config.params import Source
-from calse.corpus.gate import checks
+from calse.corpus.gate import suites
 from calse.corpus.gate.validate import validate
 from calse.data.clips import Clip, clip_id, compact_json
 from calse.data.manifests import read_manifest, write_manifest, write_rows
@@ -235,6 +235,48 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(layout):
 
 
 def test_a_check_that_breaks_is_no_verdict_on_the_data():
-    broken = checks.Check("is odd", "critical", "clips", "ColumnValuesToBeUnique", ("clip",), {"column": "none"})
+    broken = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "none"}, "description": "is odd"}
     with pytest.raises(CalseError, match="source STS: the check 'is odd' could not be made"):
-        checks.run_checks(checks.open_context(), "STS", {"clips": []}, [broken])
+        tried(broken)
+
+
+def tried(*suite, signers=("Ana", "Ana"), **parameters):
+    clips = [make_clip(Layout(), "STS", gloss) for gloss in ("NO", "SÍ")]
+    clips = [dataclasses.replace(clip, signer=signer) for clip, signer in zip(clips, signers, strict=True)]
+    table = suites.clip_table(clips, clips, {}, Layout().root)
+    return suites.run_suite(suites.open_context(), "STS", list(suite), table, parameters)
+
+
+def test_any_expectation_of_great_expectations_can_be_added_to_a_suite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = {
+        "type": "expect_column_values_to_match_regex",
+        "kwargs": {"column": "signer", "regex": {"$PARAMETER": "form"}},
+    }
+    named |= {"severity": "warning", "description": "signers are like {form}"}
+    [outcome] = tried(named, signers=("Ana", "7"), form="[A-Z]")
+    assert (outcome.text, outcome.severity, outcome.passed) == ("signers are like [A-Z]", "warning", False)
+    assert outcome.offenders == [{"signer": "7", "clip": "STS-SI-da81-1", "gloss": "SÍ"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"type": "expect_nothing"}, "expect_nothing"),
+        ({"kwargs": {}}, "column"),
+        (
+            {
+                "type": "expect_column_values_to_match_regex",
+                "kwargs": {"column": "clip", "regex": {"$PARAMETER": "form"}},
+            },
+            "form",
+        ),
+        ({"description": "is like {form}"}, "form"),
+    ],
+)
+def test_a_suite_that_was_written_wrong_is_named_in_one_line(tmp_path, monkeypatch, change, words):
+    monkeypatch.chdir(tmp_path)
+    good = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "clip"}, "description": "ids are unique"}
+    with pytest.raises(CalseError, match=rf"suites\.yaml cannot be put to STS: .*{words}") as error:
+        tried(good | change)
+    assert "\n" not in str(error.value)

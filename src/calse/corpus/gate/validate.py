@@ -10,7 +10,16 @@ from rich.console import Console
 
 from calse.config.params import Params, Source
 from calse.corpus.consent import check_withheld, terms_of
-from calse.corpus.gate.checks import Outcome, checks_for, glossary_check, open_context, run_checks, tables_of
+from calse.corpus.gate.suites import (
+    Outcome,
+    clip_table,
+    count_table,
+    glossary_table,
+    open_context,
+    parameters_of,
+    read_suites,
+    run_suite,
+)
 from calse.corpus.glossary import read_glossary
 from calse.data.clips import Clip
 from calse.data.donors import person, tested_on
@@ -21,7 +30,7 @@ from calse.runtime.files import folder_written_aside, write_json, write_text
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Result:
     """All outcomes for one source, or for the glossary."""
 
     name: str
@@ -40,40 +49,50 @@ def validate(params: Params, layout: Layout) -> None:
     `dvc push` would send what is not to be shared.
     """
     check_withheld(params, layout)
-    verdicts = _verdicts(params, layout)
+    results = _results(params, layout)
     folder = layout.metrics("validate")
     with folder_written_aside(folder) as aside:
-        for verdict in verdicts:
-            write_json(aside / f"{verdict.name}.json", asdict(verdict) | {"passed": not verdict.failed("critical")})
-        write_text(aside / "index.html", page(params.corpus.name, verdicts))
+        for result in results:
+            write_json(aside / f"{result.name}.json", asdict(result) | {"passed": not result.failed("critical")})
+        write_text(aside / "index.html", page(params.corpus.name, results))
     failures = [
-        _line(v.name, outcome, row) for v in verdicts for outcome in v.failed("critical") for row in _rows(outcome)
+        _line(result.name, outcome, row)
+        for result in results
+        for outcome in result.failed("critical")
+        for row in outcome.offenders or [{}]
     ]
     if failures:
         more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
         raise CalseError(f"{failures[0]}{more}; see {folder / 'index.html'}")
-    warnings = sum(len(outcome.offenders) for v in verdicts for outcome in v.failed("warning"))
+    warnings = sum(len(outcome.offenders) for result in results for outcome in result.failed("warning"))
     note = f", {warnings} warnings in {folder / 'index.html'}" if warnings else ""
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"corpus {params.corpus.name} is as it should be{note}")
 
 
-def _verdicts(params: Params, layout: Layout) -> list[Verdict]:
+def _results(params: Params, layout: Layout) -> list[Result]:
     glossary = read_glossary(layout.glossary(params.corpus.name))
     clips = {source: read_manifest(layout.source_manifest(source)) for source in params.corpus.sources}
     everywhere = [clip for listed in clips.values() for clip in listed]
     _check_ids(everywhere)
     tested = [clip for clip in everywhere if clip.source in params.test_sources]
-    context = open_context()
-    tables = {"glossary": [{"gloss": gloss} for gloss in glossary]}
-    outcomes = run_checks(context, "glossary", tables, [glossary_check(params.corpus.glosses)])
-    verdicts = [Verdict("glossary", f"{len(glossary)} glosses", outcomes)]
+    context, suites = open_context(), read_suites()
+    wanted = {"glosses": params.corpus.glosses}
+    outcomes = run_suite(context, "glossary", suites["glossary"], glossary_table(glossary), wanted)
+    results = [Result("glossary", f"{len(glossary)} glosses", outcomes)]
     for name, source in params.corpus.sources.items():
         dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
-        unfit = tested_on(clips[name], tested) if name in params.donors else {}
-        tables = tables_of(clips[name], everywhere, glossary, dropped, unfit, layout.root)
-        outcomes = run_checks(context, name, tables, list(checks_for(source, params.validate, glossary)))
-        verdicts.append(Verdict(name, _summary(source, clips[name], dropped), outcomes))
-    return verdicts
+        refused = tested_on(clips[name], tested) if name in params.donors else {}
+        table = clip_table(clips[name], everywhere, refused, layout.root)
+        values = parameters_of(source, params.validate, glossary)
+        if source.kind == "donor":
+            outcomes = run_suite(context, name, suites["donor"] + suites["clips"], table, values)
+        else:
+            counts = count_table(clips[name], glossary, dropped)
+            outcomes = run_suite(context, name, suites["vocabulary"], table, values)
+            outcomes += run_suite(context, name, suites["counts"], counts, values)
+            outcomes += run_suite(context, name, suites["clips"], table, values)
+        results.append(Result(name, _summary(source, clips[name], dropped), outcomes))
+    return results
 
 
 def _check_ids(clips: Sequence[Clip]) -> None:
@@ -100,12 +119,8 @@ def _summary(source: Source, clips: Sequence[Clip], dropped: Sequence[str]) -> s
     lost = f", {len(dropped)} dropped" if dropped else ""
     signers = len({person(clip.signer) for clip in clips})
     by = f" by {signers} signers" if signers > 1 else ""
-    told = f"{len(clips)} clips of {glosses} glosses{by}, {seconds:.0f} seconds{lost}"
-    return "; ".join(filter(None, [told, terms_of(source)]))
-
-
-def _rows(outcome: Outcome) -> list[dict[str, Any]]:
-    return outcome.offenders or [{}]
+    counted = f"{len(clips)} clips of {glosses} glosses{by}, {seconds:.0f} seconds{lost}"
+    return "; ".join(filter(None, [counted, terms_of(source)]))
 
 
 def _line(name: str, outcome: Outcome, row: dict[str, Any]) -> str:
@@ -116,10 +131,10 @@ def _line(name: str, outcome: Outcome, row: dict[str, Any]) -> str:
     return f"{', '.join([head, *where])}: fails {outcome.text!r}{f' ({found[0]})' if found else ''}"
 
 
-def page(corpus: str, verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts as one HTML page that needs nothing else."""
+def page(corpus: str, results: Sequence[Result]) -> str:
+    """Return the results as one HTML page that needs nothing else."""
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("page.html.j2").render(corpus=corpus, verdicts=verdicts)
+    return environment.get_template("page.html.j2").render(corpus=corpus, results=results)
