@@ -22,7 +22,7 @@ from calse.report.page.answers import confusion_matrix
 from calse.report.page.charts import Axis, points
 from calse.report.page.page import write_page
 from calse.report.page.results import answer
-from calse.report.published import published_comparisons
+from calse.report.published import published_comparisons, read_published
 from calse.report.read import read_curves
 from calse.report.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells, with_steps
 from calse.runtime.errors import CalseError
@@ -210,7 +210,7 @@ def test_without_a_baseline_the_accuracies_stand_alone(layout):
 
 
 def test_the_published_changes_stand_beside_what_they_can_be(layout):
-    outline = Outline(made(layout, changes=published_comparisons()))
+    outline = Outline(made(layout, changes=published_comparisons(read_published("calse-100"))))
     assert outline.sections[1] == "published"
     text = " ".join(layout.page().read_text().split())
     assert "<b>+11.7</b><br><small>could be noise</small>" in text
@@ -276,7 +276,7 @@ FRAME = """<script>onmessage = message => document.title = message.data</script>
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_real_browser_shows_it_all_within_the_width(layout, tmp_path, width):
-    text = made(layout, changes=published_comparisons())
+    text = made(layout, changes=published_comparisons(read_published("calse-100")))
     (tmp_path / "probed.html").write_text(re.sub(r"<meta http-equiv[^>]*>", "", text).replace("</body>", MEASURE))
     (tmp_path / "frame.html").write_text(FRAME.format(width=width))
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser"]

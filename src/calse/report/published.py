@@ -1,4 +1,4 @@
-"""The published figures, and what can be said of their changes when only accuracies on 100 clips are known."""
+"""Published figures of a corpus, and what can be said of their changes when only accuracies are known."""
 
 from importlib.resources import files
 from math import ceil
@@ -9,24 +9,27 @@ import pandas as pd
 from calse.report.statistics import holm, mcnemar
 from calse.report.table import BASELINE, MEAN, SIGNIFICANT, to_markdown
 
-CLIPS = 100  # a source
 NOISE, PERHAPS, HARDLY = "certainly within noise", "could be noise", "hardly noise"
-SECTION = f"""
-What the changes can be, each figure read as one training on the same {CLIPS} clips a source: neither pairs of answers
-nor the number of trainings nor their spread are published, and averages of many trainings could carry more. `p least`:
+SECTION = """
+What the changes can be, each figure read as one training on the same clips a source: neither pairs of predictions nor
+the number of trainings nor their spread are published, and averages of many trainings could carry more. `p least`:
 every clip that changed sides did so in favour of the change, the best case of any pairing. `p plausible`: half as many
 clips changed sides against it as between unrelated trainings. McNemar's exact test, Holm's correction over a top-K.
 """
 
 
-def read_published() -> pd.DataFrame:
-    """Return the study's own figures (its result tables): recipe, test_source, k, accuracy, delta.
+def read_published(corpus: str) -> pd.DataFrame | None:
+    """Return what published/<corpus>.csv says: recipe, test_source, k, accuracy, clips, delta; None without that file.
 
-    The test source `mean`, which the study does not print, is the plain mean over its three.
+    The test source `mean` is added: the plain mean over the sources, and all their clips.
     """
-    with files("calse.report").joinpath("published.csv").open() as file:
+    path = files("calse.report").joinpath("published", f"{corpus}.csv")
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8") as file:
         table: pd.DataFrame = pd.read_csv(file)
-    mean = table.groupby(["recipe", "k"], sort=False, as_index=False)["accuracy"].mean()
+    groups = table.groupby(["recipe", "k"], sort=False, as_index=False)
+    mean = groups.agg(accuracy=("accuracy", "mean"), clips=("clips", "sum"))
     table = pd.concat([table, mean.assign(test_source=MEAN)], ignore_index=True)
     baseline = table[table["recipe"] == BASELINE].set_index(["test_source", "k"])["accuracy"]
     wanted = pd.MultiIndex.from_frame(table[["test_source", "k"]])
@@ -34,15 +37,13 @@ def read_published() -> pd.DataFrame:
     return table
 
 
-def published_comparisons() -> pd.DataFrame:
+def published_comparisons(published: pd.DataFrame) -> pd.DataFrame:
     """Return what each published change can be: recipe, test_source, k, accuracy, delta, clips, p_least, p_plausible,
     both adjusted over the comparisons of the top-K, and a verdict.
 
     `certainly within noise`: not even p_least, adjusted, is below 0.05. `hardly noise`: p_plausible is as well.
     """
-    table = read_published()
-    table = table[table["recipe"] != BASELINE].reset_index(drop=True)
-    table["clips"] = np.where(table["test_source"] == MEAN, CLIPS * table["test_source"].nunique() - CLIPS, CLIPS)
+    table = published[published["recipe"] != BASELINE].reset_index(drop=True)
     changes = list(zip(table["accuracy"] - table["delta"], table["accuracy"], table["clips"], strict=True))
     for name, pairing in (("p_least", least_p), ("p_plausible", plausible_p)):
         table[name] = [pairing(*change) for change in changes]
@@ -68,9 +69,8 @@ def plausible_p(baseline: float, accuracy: float, clips: int) -> float:
     return mcnemar(against + changed_clips(baseline, accuracy, clips), against)
 
 
-def published_section(comparisons: pd.DataFrame) -> str:
+def published_section(published: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Return the published tables as Markdown, and a row a verdict with the changes that earn it."""
-    published = read_published()
     lines = ["## As published\n", *(to_markdown(published, k) for k in published["k"].unique()), SECTION]
     lines += ["| verdict | changes | which |", "|---|---|---|"]
     for verdict in (HARDLY, PERHAPS, NOISE):

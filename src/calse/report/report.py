@@ -15,13 +15,12 @@ from calse.report.verdicts import verdict_section
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, write_json, write_text
 
-STUDIED_CORPUS = "calse-100"
 CAPTION = "in %, in brackets the change in points\n"
 
 
 def report(params: Params, layout: Layout) -> None:
-    """Write metrics/report (`table.csv`, `comparisons.csv`, `measures.csv`, `table.md`, pictures; on CALSE-100
-    `published.csv` too) and the report page.
+    """Write metrics/report (`table.csv`, `comparisons.csv`, `measures.csv`, `table.md`, pictures; with published
+    figures of the corpus `published.csv` too) and the report page.
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
@@ -37,12 +36,13 @@ def report(params: Params, layout: Layout) -> None:
     sections += [to_markdown(table, k) for k in sorted(params.evaluate.topk)]
     sections += [verdict_section(table, comparisons), measure_section(measures), swap_section(params, layout)]
     curves = read_curves(params, layout)
-    published = published_comparisons() if params.corpus.name == STUDIED_CORPUS else None
+    published = read_published(params.corpus.name)
+    changes = None if published is None else published_comparisons(published)
     with folder_written_aside(layout.metrics("report")) as folder:
-        if published is not None:
-            sections.append(published_section(published))
-            table = table.merge(read_published(), "left", ["recipe", "test_source", "k"], suffixes=("", "_published"))
-            _write(published, folder / "published.csv")
+        if published is not None and changes is not None:
+            sections.append(published_section(published, changes))
+            table = table.merge(published, "left", ["recipe", "test_source", "k"], suffixes=("", "_published"))
+            _write(changes, folder / "published.csv")
         _write(table, folder / "table.csv")
         write_json(folder / "headline.json", headline(table, min(params.evaluate.topk)))
         _write(comparisons, folder / "comparisons.csv")
@@ -52,7 +52,7 @@ def report(params: Params, layout: Layout) -> None:
         if len(curves):
             curve_picture(curves, folder / "curves.png")
     confused = pd.concat([read_confusion(layout, recipe) for recipe in params.recipes], ignore_index=True)
-    write_page(params, layout, predictions, table, comparisons, measures, confused, curves, published)
+    write_page(params, layout, predictions, table, comparisons, measures, confused, curves, changes)
 
 
 def headline(table: pd.DataFrame, k: int) -> dict[str, dict[str, float]]:
