@@ -9,7 +9,7 @@ import numpy as np
 from calse.config.params import read_params
 from calse.data.clips import Clip
 from calse.data.paths import Layout
-from calse.landmarks.following import load_networks, track_faces
+from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.models import fetch_models
 from calse.landmarks.record import Landmarks, no_landmarks, write_landmarks
 from calse.runtime.files import sha256_of
@@ -61,7 +61,7 @@ def write_clip(layout: Layout, path: Path, frames: np.ndarray, source: str, **ch
 
 def track_of(layout: Layout, clip: Clip, frames: np.ndarray) -> Landmarks:
     """Follow the face in a clip's frames and write what the stage `faces` would."""
-    track = track_faces(frames, load_networks(layout), FACES)
+    track = landmarks_of_frames(frames, load_networks(layout), FACES)
     write_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz", track)
     return track
 

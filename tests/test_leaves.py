@@ -30,7 +30,7 @@ from calse.faceswap.autoencoder.training import SwapTraining
 from calse.faceswap.autoencoder.training_faces import aligned_crops
 from calse.faceswap.convert import swap_frames
 from calse.faceswap.quality.quality import failures
-from calse.landmarks.following import load_networks, track_and_count
+from calse.landmarks.following import follow, load_networks
 from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import jobs_of, runs_of, steps_of
 from calse.report.page.pictures import Pictures
@@ -148,8 +148,8 @@ def landmarks(params, layout):
     studio = SOURCES["SACU"][0]
     twins = np.concatenate([filmed(studio, studio, "NO")[0][:5]] * 2, axis=2)
     faded = [(frame * (1 - fade) + 128 * fade).astype(np.uint8) for frame, fade in zip(twins, FADES, strict=True)]
-    track, crowded = track_and_count(np.stack(faded), load_networks(layout), params.landmarks)
-    return track.face.tobytes(), crowded
+    followed = follow(np.stack(faded), load_networks(layout), params.landmarks)
+    return followed.landmarks.face.tobytes(), followed.several_faces
 
 
 class Crops:

@@ -18,7 +18,7 @@ from calse.faceswap.autoencoder.checkpoint import save_model
 from calse.faceswap.autoencoder.network import SwapNetwork
 from calse.faceswap.quality.compare import follow
 from calse.faceswap.quality.exposure import exposures, frames_at, identity
-from calse.landmarks.following import load_networks, track_faces
+from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -157,7 +157,7 @@ def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world,
     assert f"FACE LOST IN 2 OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN (0.24-0.32 s)" in line
     end = f"{(count - 2) / 12.5:.2f}-{(count - 1) / 12.5:.2f} s"
     assert f"NO FACE FOUND IN 2 OF {count} FRAMES, LEFT AS THEY WERE ({end})" in line
-    x, y = track_faces(frames[:1], load_networks(layout), FACES).face[0, :, :2].mean(axis=0).astype(int)
+    x, y = landmarks_of_frames(frames[:1], load_networks(layout), FACES).face[0, :, :2].mean(axis=0).astype(int)
     noise = read_frames(result.target)[:, y - 8 : y + 8, x - 8 : x + 8].std(axis=(1, 2, 3))
     assert noise[[3, 4]].max() < 20 < 40 < noise[[-2, -1]].min()
 
@@ -165,7 +165,7 @@ def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world,
 def exposed(world, swapped, after=None, original=None):
     """What is said of frames that were swapped in any way."""
     networks, original = load_networks(world[0]), world[2] if original is None else original
-    track, times = track_faces(original, networks, FACES), np.arange(len(original) + 1) / 12.5
+    track, times = landmarks_of_frames(original, networks, FACES), np.arange(len(original) + 1) / 12.5
     after = follow(swapped, networks, FACES) if after is None else after
     who = identity(world[0], original, swapped, track, after, times[-1])
     return exposures(swapped, track, {}, after, who, times, networks, FACES)
@@ -199,7 +199,7 @@ def test_faces_that_are_found_no_more_are_not_taken_for_moved(world, perfect):
 @pytest.mark.parametrize(("share", "danger"), [(0.12, "OTHER FACES LEFT"), (0.04, "FACES UNDER 5% OF THE WIDTH LEFT")])
 def test_a_second_person_is_named_however_small(world, perfect, share, danger):
     swapped, networks = perfect.copy(), load_networks(world[0])
-    points = track_faces(perfect[:1], networks, FACES).face[0, :, :2]
+    points = landmarks_of_frames(perfect[:1], networks, FACES).face[0, :, :2]
     low, high = points.min(axis=0), points.max(axis=0)
     (left, top), (right, bottom) = (low - 0.5 * (high - low)).astype(int), (high + 0.5 * (high - low)).astype(int)
     scale = share * perfect.shape[2] / (high - low)[0]
@@ -212,7 +212,7 @@ def test_a_second_person_is_named_however_small(world, perfect, share, danger):
 
 def test_a_face_at_the_edge_is_named(world, tmp_path):
     layout, _, frames = world
-    points = track_faces(frames[:1], load_networks(layout), FACES).face[0, :, :2]
+    points = landmarks_of_frames(frames[:1], load_networks(layout), FACES).face[0, :, :2]
     middle = int(points[:, 0].min() + 0.2 * np.ptp(points[:, 0])) // 2 * 2
     write_video(tmp_path / "edge.mp4", frames[:9, :, middle:], 12.5)
     [result] = anonymise(PARAMS, layout, [tmp_path / "edge.mp4"], "DONOR-1", tmp_path / "out")

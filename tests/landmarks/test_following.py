@@ -17,8 +17,8 @@ from calse.landmarks import models
 from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
 from calse.landmarks.extract import landmarks as find_landmarks
-from calse.landmarks.following import load_networks, track_and_count, track_faces
-from calse.landmarks.hands import HandFollower, hands_in_front
+from calse.landmarks.following import follow, landmarks_of_frames, load_networks
+from calse.landmarks.hands import hands_in_front
 from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
 from calse.landmarks.record import FACE_POINTS, no_landmarks, read_landmarks
 from calse.landmarks.tflite import sigmoid
@@ -56,7 +56,7 @@ def signer():
 
 @pytest.fixture(scope="module")
 def track(signer, networks):
-    return track_faces(signer[0], networks, FACES)
+    return landmarks_of_frames(signer[0], networks, FACES)
 
 
 def box_of(landmarks):
@@ -129,86 +129,8 @@ def test_landmarks_lie_on_the_true_face_in_every_frame(signer, track):
 
 
 def test_tracking_finds_what_detecting_every_frame_finds(signer, track, networks):
-    every = track_faces(signer[0], networks, replace(FACES, detect_every=1))
+    every = landmarks_of_frames(signer[0], networks, replace(FACES, detect_every=1))
     assert np.abs(track.face - every.face)[..., :2].mean() < 0.5
-
-
-def test_a_hand_in_front_of_the_face_is_found_near_its_wrist(signer, track):
-    _, truth = signer
-    near = ~np.isnan(track.hands[:, :, 0, 0])
-    assert near.sum() >= 5
-    for frame, number in np.argwhere(near):
-        away = np.linalg.norm(truth["wrists"][frame] - track.hands[frame, number, 0, :2], axis=1).min()
-        assert away < 25
-    assert hands_in_front(track).any()
-
-
-def test_a_hand_is_there_from_its_first_frame_though_palms_are_not_sought_in_each(signer, networks, track):
-    sought = []
-
-    def palms(picture):
-        sought.append(picture.shape)
-        return networks.palms(picture)
-
-    followed = HandFollower(palms, networks.hand)(signer[0], track.face)
-    assert 0 < len(sought) <= len(signer[0]) // 3 + 1
-    afresh = np.concatenate(
-        [HandFollower(networks.palms, networks.hand)(signer[0][[k]], track.face[[k]]) for k in range(24)]
-    )
-    wanted, there = (hands_in_front(replace(track, hands=hands)) for hands in (afresh, followed))
-    assert wanted.sum() >= 5
-    assert there[wanted].all()
-
-
-class Hands:
-    """Palms and hands as a test wants them: small, upright, at `places` (x, y), palms counted from a corner."""
-
-    def __init__(self, *places, corner=(0, 0)):
-        self.places, self.corner = np.array(places, np.float32).reshape(-1, 2), np.array(corner)
-        self.looks = self.hands = 0
-
-    def palms(self, picture):
-        self.looks += 1
-        points = np.array([[0, 20], [0, 0], [0, -20]] * 2 + [[0, 0]], np.float32)
-        return [Detection(0.9, np.concatenate([place - 5, place + 5]), points) for place in self.places - self.corner]
-
-    def mesh(self, picture, square):
-        self.hands += 1
-        nearest = min(self.places, key=lambda place: math.hypot(*(place - square[:2])))
-        return np.column_stack(
-            [nearest[0] + np.tile([-5, 0, 5], 7), nearest[1] + np.linspace(10, -10, 21), np.zeros(21)]
-        ), 1.0
-
-    def follow(self, frames, landmarks):
-        return HandFollower(self.palms, self.mesh)(frames, landmarks)
-
-
-def test_palms_are_sought_once_while_a_head_only_moves(signer, track):
-    """And again when something else changes."""
-    moves = [np.array([3 * k, 2 * k]) for k in range(9)]
-    frames = np.stack([np.roll(signer[0][0], move[::-1], axis=(0, 1)) for move in moves])
-    landmarks = np.stack([track.face[0] + [*move, 0] for move in moves]).astype(np.float32)
-    nothing = Hands()
-    nothing.follow(frames, landmarks)
-    assert nothing.looks == 1
-    x, y = landmarks[-1, 13, :2].astype(int)
-    frames[-1, y - 15 : y + 15, x - 15 : x + 15] //= 4
-    nothing.follow(frames, landmarks)
-    assert nothing.looks == 1 + 2
-
-
-def test_no_palms_are_sought_while_both_hands_are_followed_and_far_ones_are_left_alone(signer, track):
-    noise = np.random.default_rng(1).integers(0, 256, (7, 256, 342, 3), np.uint8)
-    landmarks = np.repeat(track.face[:1], 7, axis=0)
-    low, high = (limit(landmarks[0, :, :2], axis=0) for limit in (np.min, np.max))
-    corner = np.maximum((low + high) / 2 - 1.5 * (high - low).max(), 0)  # of where palms are sought
-    two, one, far = (Hands(*places, corner=corner) for places in ([low, high], [low], [low - [70, 0]]))
-    assert not np.isnan(two.follow(noise, landmarks)).any()
-    assert (two.looks, two.hands) == (1, 2 + 6 * 2)
-    assert np.isnan(one.follow(noise, landmarks)[:, 1]).all()
-    assert one.looks == 3
-    assert np.isnan(far.follow(noise, landmarks)).all()
-    assert (far.looks, far.hands) == (3, 0)
 
 
 @pytest.mark.parametrize("yaw", [70, -70])
@@ -216,7 +138,7 @@ def test_a_profile_has_its_nose_at_the_cheek_or_no_landmarks(networks, yaw):
     studio = SOURCES["INTERPRETER"][0]
     turned = replace(studio, camera=replace(studio.camera, yaw=yaw))
     frames, _ = filmed(turned, turned, "NO")
-    found = track_faces(frames[:3], networks, FACES)
+    found = landmarks_of_frames(frames[:3], networks, FACES)
     for face in found.face[found.has_face]:
         left, _, right, _ = box_of(face)
         share = (face[4, 0] - left) / (right - left)
@@ -234,48 +156,48 @@ def test_only_hand_points_inside_the_outline_are_in_front():
 
 def test_no_face_is_nan_and_nothing_breaks(networks):
     noise = np.random.default_rng(0).integers(0, 255, (3, 96, 128, 3), dtype=np.uint8)
-    found, several = track_and_count(noise, networks, FACES)
-    assert not found.has_face.any()
-    assert not found.face_presence.any()
-    assert np.isnan(found.hands).all()
-    assert several == 0
+    found = follow(noise, networks, FACES)
+    assert not np.concatenate([found.landmarks.has_face, found.landmarks.has_body]).any()
+    assert not found.landmarks.face_presence.any()
+    assert np.isnan(found.landmarks.hands).all()
+    assert (found.several_faces, found.several_bodies) == (0, 0)
 
 
 def test_a_face_that_leaves_and_returns_is_found_again(signer, networks):
     frames = signer[0][:6].copy()
     frames[2:4] = 90
-    assert track_faces(frames, networks, FACES).has_face.tolist() == [True, True, False, False, True, True]
+    assert landmarks_of_frames(frames, networks, FACES).has_face.tolist() == [True, True, False, False, True, True]
 
 
 def test_of_two_faces_the_same_one_is_followed(signer, networks):
     left = signer[0][:5, :, 60:300]
     both = np.concatenate([left, left[:, :, ::-1]], axis=2)
     both[0, :, 240:] = 90  # the second face comes later
-    found, several = track_and_count(both, networks, replace(FACES, detect_every=1))
-    assert several == 4
-    assert (found.face[:, 1, 0] < 240).all()
+    found = follow(both, networks, replace(FACES, detect_every=1))
+    assert found.several_faces == 4
+    assert (found.landmarks.face[:, 1, 0] < 240).all()
 
 
 def test_of_two_faces_the_larger_one_is_followed(signer, networks):
     large = signer[0][:1, :, 60:300]
     both = np.concatenate([np.full_like(large, 90), large], axis=2)
     both[:, 64:192, 60:180] = large[:, ::2, ::2]
-    found, several = track_and_count(both, networks, FACES)
-    assert several == 1
-    assert found.face[0, 1, 0] > 240
+    found = follow(both, networks, FACES)
+    assert found.several_faces == 1
+    assert found.landmarks.face[0, 1, 0] > 240
 
 
 def test_a_small_face_is_left_alone(signer, networks):
     frame = signer[0][:2]
-    share = np.ptp(track_faces(frame, networks, FACES).face[0, :, 0]) / frame.shape[2]
-    assert not track_faces(frame, networks, replace(FACES, min_width=share * 1.1)).has_face.any()
-    assert track_faces(frame, networks, replace(FACES, min_width=share * 0.9)).has_face.all()
+    share = np.ptp(landmarks_of_frames(frame, networks, FACES).face[0, :, 0]) / frame.shape[2]
+    assert not landmarks_of_frames(frame, networks, replace(FACES, min_width=share * 1.1)).has_face.any()
+    assert landmarks_of_frames(frame, networks, replace(FACES, min_width=share * 0.9)).has_face.all()
 
 
 def test_a_face_at_the_edge_keeps_its_place(signer, networks):
     frames, truth = signer
     left = int(truth["face_box"][0, 0]) - 2
-    found = track_faces(np.ascontiguousarray(frames[:2, :, left:]), networks, FACES)
+    found = landmarks_of_frames(np.ascontiguousarray(frames[:2, :, left:]), networks, FACES)
     assert found.has_face.all()
     assert found.face[0, 1, 0] + left == pytest.approx(truth["points"][0, 2, 0], abs=4)
 
@@ -285,7 +207,7 @@ def test_the_embedding_tells_one_signer_from_another(layout, networks, signer, t
     studio = next(iter(DONORS.values()))
     other = filmed(studio, studio, "NO")[0][:1]
     one, again = (embed(layout, frames[number], track.face[number]) for number in (0, 20))
-    another = embed(layout, other[0], track_faces(other, networks, FACES).face[0])
+    another = embed(layout, other[0], landmarks_of_frames(other, networks, FACES).face[0])
     assert one.shape == (128,)
     assert np.linalg.norm(one - again) < SAME_PERSON
     assert np.linalg.norm(one - another) > np.linalg.norm(one - again)

@@ -14,7 +14,7 @@ from calse.faceswap.blur import blur_face
 from calse.faceswap.convert import FACE, swap_frames
 from calse.faceswap.quality.compare import compare
 from calse.faceswap.quality.exposure import exposures, identity, lost_faces
-from calse.landmarks.following import load_networks, track_faces
+from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import progress_bar
@@ -100,7 +100,7 @@ class Swapper:
         """Put the donor's face on one video, measure what came out and write it."""
         original = read_frames(job.copy)
         job.copy.unlink()
-        track = track_faces(original, self._networks, self._landmarks)
+        track = landmarks_of_frames(original, self._networks, self._landmarks)
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
         swapped, report = swap_frames(original, track, self._network, self._settings)

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from calse.landmarks.record import Floats
 
+Pictures = NDArray[np.uint8]
+COARSE = 2.5  # pixels of the picture per pixel of a crop: from here on bilinear sampling skips some, fingers first
+FINE = 1.5  # pixels per pixel of the crop that are left after shrinking
+
 
 class Square(NamedTuple):
     """A square in a picture, in pixels: its centre, its side, and how far it is turned clockwise, in radians."""
@@ -21,7 +25,7 @@ class Square(NamedTuple):
     def to_picture(self, size: int) -> Floats:
         """Return the affine matrix, `2 x 3`, from a crop of `size x size` pixels to the picture."""
         scale = self.side / size
-        turn = scale * _rotation(self.angle)
+        turn = scale * rotation(self.angle)
         middle = np.array([self.x, self.y]) - turn @ np.full(2, size / 2)
         return np.column_stack([turn, middle]).astype(np.float32)
 
@@ -33,19 +37,48 @@ class Square(NamedTuple):
 
 def square_around(points: Floats, angle: float, scale: float) -> Square:
     """Return the square turned by `angle` around the middle of points `K x 2`, its side `scale` times their extent."""
-    turn = _rotation(angle)
+    turn = rotation(angle)
     level = points @ turn
     low, high = level.min(axis=0), level.max(axis=0)
     x, y = turn @ ((low + high) / 2)
     return Square(float(x), float(y), float(max(high - low)) * scale, angle)
 
 
-def cut(picture: NDArray[np.uint8], square: Square, size: int) -> Floats:
+def upwards(low: Floats, high: Floats) -> float:
+    """Return the angle of the square in which the point `high` is straight above `low`."""
+    x, y = high - low
+    return math.atan2(x, -y)
+
+
+def cut(picture: Pictures, square: Square, size: int) -> Floats:
     """Return the square as `size x size x 3` in 0..1; what lies outside the picture repeats its border."""
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     matrix = square.to_picture(size)
+    if square.side > COARSE * size:
+        picture, matrix = _shrunk(picture, square, size)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop = cv2.warpAffine(picture, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop * np.float32(1 / 255), np.float32)
+
+
+def _shrunk(picture: Pictures, square: Square, size: int) -> tuple[Pictures, Floats]:
+    """Return the part of a picture that a square covers, its pixels averaged, and the matrix from the crop to it."""
+    middle, reach = np.array([square.x, square.y]), square.side * math.sqrt(0.5)
+    rows, columns = window(picture, middle - reach, middle + reach)
+    part, matrix = picture[rows, columns], square.to_picture(size)
+    sides = [max(1, round(length * FINE * size / square.side)) for length in part.shape[1::-1]]
+    scale = np.array(sides) / part.shape[1::-1]
+    shift = (matrix[:, 2] - [columns.start, rows.start] + 0.5) * scale - 0.5  # whole coordinates are pixels' centres
+    small = cv2.resize(part, sides, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), np.column_stack([scale[:, None] * matrix[:, :2], shift]).astype(np.float32)
+
+
+def window(picture: Pictures, low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[slice, slice]:
+    """Return rows and columns of a box (x, y of two corners), cut to the picture and never empty."""
+    limits = []
+    for start, end, most in zip(low[::-1].tolist(), high[::-1].tolist(), picture.shape[:2], strict=True):
+        first = min(max(0, round(start)), most - 1)
+        limits.append(slice(first, max(first + 1, min(most, round(end)))))
+    return limits[0], limits[1]
 
 
 def into_picture(points: Floats, square: Square, size: int) -> Floats:
@@ -55,6 +88,7 @@ def into_picture(points: Floats, square: Square, size: int) -> Floats:
     return np.column_stack([flat, points[:, 2] * (square.side / size)]).astype(np.float32)
 
 
-def _rotation(angle: float) -> NDArray[np.float64]:
+def rotation(angle: float) -> NDArray[np.float64]:
+    """Return the matrix, `2 x 2`, that turns points (x, y) clockwise as the picture is seen."""
     cosine, sine = math.cos(angle), math.sin(angle)
     return np.array([[cosine, -sine], [sine, cosine]])

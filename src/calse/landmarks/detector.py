@@ -1,4 +1,4 @@
-"""Single-shot detection of faces and palms: a grid of anchors, one box and a few points for each that scores."""
+"""Single-shot detection of faces, palms and bodies: a grid of anchors, a box and some points for each that scores."""
 
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ class Anchors(NamedTuple):
 
 FACES = Anchors(layers=((4, 1),), low=-1, high=1)
 PALMS = Anchors(layers=((8, 2), (16, 6)), low=0, high=1)
+BODIES = Anchors(layers=((8, 2), (16, 2), (32, 6)), low=-1, high=1)
 
 
 class Detector:

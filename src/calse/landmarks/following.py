@@ -1,68 +1,112 @@
-"""Following one face through a clip: detected now and then, tracked from frame to frame in between."""
+"""Landmarks of the frames of a clip: face, body and hands, detected now and then, tracked in between."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calse.config.params import LandmarkSettings
 from calse.data.paths import Layout
-from calse.landmarks.crops import Square
-from calse.landmarks.detector import FACES, PALMS, Detection, Detector
-from calse.landmarks.hands import HandFollower, HandMesh
+from calse.landmarks.body import BodyFollower, BodyMesh
+from calse.landmarks.crops import Pictures, Square
+from calse.landmarks.detector import BODIES, FACES, PALMS, Detection, Detector
+from calse.landmarks.hands import Found, HandFollower, HandMesh
 from calse.landmarks.mesh import FaceMesh, square_of_detection, square_of_landmarks
-from calse.landmarks.models import FACE_DETECTOR, FACE_MESH, HAND_MESH, PALM_DETECTOR, model_path
+from calse.landmarks.models import (
+    BODY_DETECTOR,
+    BODY_MESH,
+    FACE_DETECTOR,
+    FACE_MESH,
+    HAND_MESH,
+    PALM_DETECTOR,
+    ModelFile,
+    model_path,
+)
 from calse.landmarks.record import Floats, Landmarks, no_landmarks
 from calse.landmarks.tflite import Network
 
-Pictures = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
-class FaceNetworks:
-    """What tracking looks with."""
+class Networks:
+    """What landmarks are found with."""
 
     faces: Detector
     mesh: FaceMesh
+    bodies: Detector
+    body: BodyMesh
     palms: Detector
     hand: HandMesh
 
 
 @cache
-def load_networks(layout: Layout) -> FaceNetworks:
+def load_networks(layout: Layout) -> Networks:
     """Load the networks, once a process. Raises CalseError when a model is missing or damaged."""
-    networks = [Network(model_path(layout, model)) for model in (FACE_DETECTOR, FACE_MESH, PALM_DETECTOR, HAND_MESH)]
-    return FaceNetworks(
-        Detector(networks[0], FACES), FaceMesh(networks[1]), Detector(networks[2], PALMS), HandMesh(networks[3])
+
+    def network(model: ModelFile) -> Network:
+        return Network(model_path(layout, model))
+
+    return Networks(
+        faces=Detector(network(FACE_DETECTOR), FACES),
+        mesh=FaceMesh(network(FACE_MESH)),
+        bodies=Detector(network(BODY_DETECTOR), BODIES),
+        body=BodyMesh(network(BODY_MESH)),
+        palms=Detector(network(PALM_DETECTOR), PALMS),
+        hand=HandMesh(network(HAND_MESH)),
     )
 
 
-def track_faces(frames: Pictures, networks: FaceNetworks, settings: LandmarkSettings) -> Landmarks:
-    """Follow one face, and the hands near it, through frames `T x H x W x 3` RGB.
+@dataclass(frozen=True)
+class Followed:
+    """A clip's landmarks, and in how many of the frames looked at afresh there were several faces, or bodies."""
+
+    landmarks: Landmarks
+    several_faces: int
+    several_bodies: int
+
+
+def landmarks_of_frames(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings) -> Landmarks:
+    """Find one person's face, body and hands in frames `H x W x 3` RGB.
 
     Of several faces it is the largest and most central that is followed, and after a gap the one nearest to where it
-    was. A frame without a face, or with one narrower than `settings.min_width`, is NaN.
+    was; body and hands are those of the face, or without one those of the tallest body. A frame without a face, or with
+    one narrower than `settings.min_width`, has none.
     """
-    return track_and_count(frames, networks, settings)[0]
+    return follow(frames, networks, settings).landmarks
 
 
-def track_and_count(frames: Pictures, networks: FaceNetworks, settings: LandmarkSettings) -> tuple[Landmarks, int]:
-    """Return the track as `track_faces` does, and in how many of the frames looked at afresh there were more faces."""
-    follower = FaceFollower(networks, settings)
-    landmarks = no_landmarks(len(frames))
-    for number, frame in enumerate(frames):
-        found = follower(frame)
-        if found is not None:
-            landmarks.face[number], landmarks.face_presence[number] = found
-    landmarks.hands[:] = HandFollower(networks.palms, networks.hand)(frames, landmarks.face)
-    return landmarks, follower.crowded
+def follow(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings) -> Followed:
+    """Find landmarks as `landmarks_of_frames` does, and count; a few frames at a time are in memory."""
+    face_of = FaceFollower(networks, settings)
+    body_of = BodyFollower(networks.bodies, networks.body)
+    fill_in_hands = HandFollower(networks.palms, networks.hand)
+    clip: list[Found] = []
+    for frame in frames:
+        face = face_of(frame)
+        found = Found(face, body_of(frame, None if face is None else face[0]))
+        fill_in_hands(frame, found)
+        clip.append(found)
+    return Followed(_joined(clip), face_of.crowded, body_of.crowded)
+
+
+def _joined(clip: list[Found]) -> Landmarks:
+    landmarks = no_landmarks(len(clip))
+    for number, found in enumerate(clip):
+        if found.face is not None:
+            landmarks.face[number], landmarks.face_presence[number] = found.face
+        if found.body is not None:
+            landmarks.body[number], landmarks.body_presence[number] = found.body
+        for slot, hand in enumerate(found.hands):
+            if hand is not None:
+                landmarks.hands[number, slot], landmarks.hands_world[number, slot] = hand.points, hand.world
+                landmarks.hands_presence[number, slot] = hand.presence
+    return landmarks
 
 
 class FaceFollower:
     """Finds the same face in one frame after the other; `crowded` counts the detections with several faces."""
 
-    def __init__(self, networks: FaceNetworks, settings: LandmarkSettings) -> None:
+    def __init__(self, networks: Networks, settings: LandmarkSettings) -> None:
         self._networks, self._settings = networks, settings
         self._square: Square | None = None  # where the face will be in the next frame
         self._last: Floats | None = None  # where its middle was when it was last seen

@@ -1,27 +1,40 @@
-"""Hands near a face, looked for only when something moves in front of it."""
+"""The two hands of a person: a slot for each wrist of the body, followed from frame to frame."""
 
 import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.landmarks.crops import Square, cut, into_picture, square_around
+from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRISTS
+from calse.landmarks.crops import Pictures, Square, cut, into_picture, rotation, square_around, upwards, window
 from calse.landmarks.detector import Detection, Detector
-from calse.landmarks.mesh import square_of_landmarks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.landmarks.tflite import Network
 
-MOST = 2
 _MIN_PRESENCE = 0.5
-_REACH = 3.0  # side of the region looked at over the face's extent: a hand on the chin shows its palm
-_CLOSE = 0.8  # side of the square where movement counts over that in which the face is tracked: the face, some ground
-_EVERY = 3  # frames from one detection of palms to the next while something moves
-_GRID, _MOVED = 8, 0.6  # cells a side of that square's thumbnail; by how many of its deviations one must change
-_PALM_SQUARE, _HAND_SQUARE = 2.6, 2.0  # side of the crop over the palm's box, over the hand's steady points
-_HALF_HAND = 0.4  # of such a crop's side: how far a hand may reach from its middle
+_EVERY = 3  # frames from one detection of palms to the next while a hand is missing: it costs as much as a hand
+_PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop over the palm's box, the hand's steady
+# points, the distance from the wrist to the knuckles of a body
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
-_WRIST, _MIDDLE = 0, 9
+_WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
+_FROM_BODY = 0.6  # shoulder widths between the wrist of a hand and that of its body
+_OUTSIDE = 0.3  # shoulder widths beyond the picture's edge where no hand is sought any more
+_BESIDE, _ABOVE, _BELOW = 0.35, 0.8, 1.2  # shoulder widths around the arms, over the nose, under the shoulders
+_FROM_FACE = 3.0  # side of the region where palms are sought without a body, over the face's extent
+_ONE_HAND = 0.25  # of a hand's extent: two hands whose middles are closer are one, found twice
+
+
+class Hand(NamedTuple):
+    """A hand: points `21 x 3` in pixels of the picture and in metres, presence 0..1, and whether it is a left one."""
+
+    points: Floats
+    world: Floats
+    presence: float
+    left: bool
 
 
 class HandMesh:
@@ -30,144 +43,203 @@ class HandMesh:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def __call__(self, picture: NDArray[np.uint8], square: Square) -> tuple[Floats, float]:
-        """Return points `21 x 3` in pixels of the picture and the presence 0..1 of a hand in the square."""
+    def __call__(self, picture: Pictures, square: Square) -> Hand:
+        """Return what the model takes for a hand in the square; presence tells whether it is one."""
         size = self._network.size
-        points, presence = self._network(cut(picture, square, size))[:2]
-        return into_picture(points.reshape(HAND_POINTS, 3), square, size), float(presence[0])
+        points, presence, right, world = self._network(cut(picture, square, size))
+        metres = world.reshape(HAND_POINTS, 3).copy()
+        metres[:, :2] = metres[:, :2] @ rotation(square.angle).T
+        into = into_picture(points.reshape(HAND_POINTS, 3), square, size)
+        return Hand(into, metres, float(presence[0]), bool(right[0] < 0.5))
+
+
+@dataclass
+class Found:
+    """What is found in one frame: points and presence of the face and the body, the hands at left and right wrist."""
+
+    face: tuple[Floats, float] | None
+    body: tuple[Floats, float] | None
+    hands: list[Hand | None] = field(default_factory=lambda: [None, None])
+
+    def place(self, slot: int) -> Floats | None:
+        """Return where the body has the wrist of a slot, `2`."""
+        return None if self.body is None else self.body[0][WRISTS[slot], :2]
+
+    @property
+    def missing(self) -> list[int]:
+        """The slots without a hand."""
+        return [slot for slot, hand in enumerate(self.hands) if hand is None]
 
 
 class HandFollower:
-    """Finds and follows the hands near one face through the frames of a clip.
+    """Finds the hands in one frame after the other, each by the first way that succeeds.
 
-    Palms cost six times as much as the face, so they are detected only while a hand is missing and what is seen of the
-    face changes, and then not in every frame: a hand that is found late is followed back through the frames before.
+    Where it was before; where the body's arm ends; where palms are seen. Palms are not sought in every frame: a hand
+    found that way is followed back through the frames before.
     """
 
     def __init__(self, palms: Detector, mesh: HandMesh) -> None:
         self._palms, self._mesh = palms, mesh
-        self._seen: Floats | None = None
+        self._before: deque[tuple[Pictures, Found]] = deque(maxlen=_EVERY - 1)
         self._wait = 0
 
-    def __call__(self, frames: NDArray[np.uint8], landmarks: Floats) -> Floats:
-        """Return the hands near the face, `T x 2 x 21 x 3`, NaN where there is none.
+    def __call__(self, frame: Pictures, found: Found) -> None:
+        """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person."""
+        self._wait -= 1
+        if found.body is not None or found.face is not None:
+            for slot in (0, 1):
+                found.hands[slot] = self._tracked(frame, found, slot) or self._at_wrist(frame, found, slot)
+            sought = [slot for slot in found.missing if not _is_outside(frame, found, slot)]
+            if sought and self._wait <= 0:
+                self._wait = _EVERY
+                self._look(frame, found)
+            _drop_twin(found)
+        self._before.append((frame, found))
 
-        Frames are `T x H x W x 3`, landmarks `T x 468 x 3`, NaN without a face: no hands are sought there.
-        """
-        hands = np.full((len(frames), MOST, HAND_POINTS, 3), np.nan, np.float32)
-        for number in np.flatnonzero(~np.isnan(landmarks[:, 0, 0])).tolist():
-            self._wait -= 1
-            if number:
-                self._follow(frames[number], landmarks[number], hands[number - 1], hands[number])
-            missing = np.isnan(hands[number]).any()
-            if missing and self._wait <= 0 and self._changed(frames[number], landmarks[number]):
-                self._look(frames, landmarks, number, hands)
-        return hands
+    def _tracked(self, frame: Pictures, found: Found, slot: int) -> Hand | None:
+        before = self._before[-1][1].hands[slot] if self._before else None
+        return None if before is None else self._hand(frame, found, slot, square_of_hand(before.points))
 
-    def _changed(self, frame: NDArray[np.uint8], face: Floats) -> bool:
-        """Tell whether the face looks different from when this was last so, wherever it has moved to."""
-        thumbnail = _thumbnail(frame, face)
-        if self._seen is not None and np.abs(thumbnail - self._seen).max() <= _MOVED * self._seen.std():
-            return False
-        self._seen = thumbnail
-        return True
+    def _at_wrist(self, frame: Pictures, found: Found, slot: int) -> Hand | None:
+        """Look where the body's arm ends, and then again closer at what is there."""
+        if found.body is None or _is_outside(frame, found, slot):
+            return None
+        points = found.body[0][:, :2]
+        knuckles = (2 * points[INDICES[slot]] + points[LITTLES[slot]]) / 3
+        wrist = points[WRISTS[slot]]
+        side = max(1.0, _BODY_SQUARE * float(np.linalg.norm(knuckles - wrist)))
+        square = Square(float(knuckles[0]), float(knuckles[1]), side, upwards(wrist, knuckles)).moved_up(0.1)
+        first = self._hand(frame, found, slot, square)
+        return None if first is None else self._hand(frame, found, slot, square_of_hand(first.points))
 
-    def _look(self, frames: NDArray[np.uint8], landmarks: Floats, number: int, hands: Floats) -> None:
-        """Detect palms in a frame; follow new hands near the face back to the frame after the last possible look."""
-        rows, columns = _region(frames[number], landmarks[number])
+    def _look(self, frame: Pictures, found: Found) -> None:
+        """Detect palms around arms or face, and give the hands there to the slots that miss one."""
+        rows, columns = _region(frame, found)
         corner = np.array([columns.start, rows.start], np.float32)
-        for palm in self._palms(frames[number][rows, columns]):
+        for palm in self._palms(np.ascontiguousarray(frame[rows, columns])):
             square = _square_of_palm(palm, corner)
-            if not _is_near(_around(square), landmarks[number]):
+            if not found.missing or any(hand is not None and _is_about(square, hand) for hand in found.hands):
                 continue
-            for earlier in range(number, max(-1, number - _EVERY), -1):
-                hand = self._hand(frames[earlier], landmarks[earlier], square, hands[earlier])
-                if hand is None:
-                    break
-                square = _square_of_hand(hand)
-        self._wait = _EVERY
+            hand = self._mesh(frame, square)
+            slot = _slot(found, hand)
+            if slot is not None:
+                found.hands[slot] = hand
+                self._follow_back(hand, slot)
 
-    def _follow(self, frame: NDArray[np.uint8], face: Floats, before: Floats, hands: Floats) -> None:
-        """Fill in the hands of the frame before, where they are now."""
-        for hand in before[~np.isnan(before[:, 0, 0])]:
-            self._hand(frame, face, _square_of_hand(hand), hands)
+    def _follow_back(self, hand: Hand, slot: int) -> None:
+        for frame, found in reversed(self._before):
+            earlier = self._hand(frame, found, slot, square_of_hand(hand.points)) if slot in found.missing else None
+            if earlier is None:
+                break
+            found.hands[slot] = hand = earlier
 
-    def _hand(self, frame: NDArray[np.uint8], face: Floats, square: Square, hands: Floats) -> Floats | None:
-        """Fill a hand in a square into the frame's `2 x 21 x 3` and return it, unless it is known, far, or none."""
-        free = np.flatnonzero(np.isnan(hands[:, 0, 0]))
-        if len(free) == 0 or np.isnan(face[0, 0]) or any(_is_inside(square, known) for known in hands):
-            return None
-        hand, presence = self._mesh(frame, square)
-        if presence < _MIN_PRESENCE or not _is_near(hand, face):
-            return None
-        hands[free[0]] = hand
-        return hand
+    def _hand(self, frame: Pictures, found: Found, slot: int, square: Square) -> Hand | None:
+        hand = self._mesh(frame, square)
+        return hand if _belongs(found, slot, hand) else None
 
 
-def hands_in_front(track: Landmarks) -> NDArray[np.bool_]:
+def square_of_hand(points: Floats) -> Square:
+    """Return where to look for a hand, `21 x 2 or 3`, again."""
+    knuckles = (points[_MIDDLE] + (points[_INDEX] + points[_RING]) / 2) / 2
+    square = square_around(points[_STEADY, :2], upwards(points[_WRIST, :2], knuckles[:2]), 1)
+    return square.moved_up(0.1)._replace(side=max(1.0, square.side * _HAND_SQUARE))
+
+
+def hands_in_front(landmarks: Landmarks) -> NDArray[np.bool_]:
     """Return in which frames a point of a hand lies inside the face's outline, `T`."""
-    covered = np.zeros(len(track.face), bool)
-    for number in np.flatnonzero(track.has_face):
-        outline = cv2.convexHull(np.ascontiguousarray(track.face[number, :, :2]))
-        points = track.hands[number, :, :, :2].reshape(-1, 2)
+    covered = np.zeros(len(landmarks.face), bool)
+    for number in np.flatnonzero(landmarks.has_face):
+        outline = cv2.convexHull(np.ascontiguousarray(landmarks.face[number, :, :2]))
+        points = landmarks.hands[number, :, :, :2].reshape(-1, 2)
         points = points[~np.isnan(points[:, 0])].tolist()
         covered[number] = any(cv2.pointPolygonTest(outline, point, False) >= 0 for point in points)
     return covered
 
 
-def _region(frame: NDArray[np.uint8], landmarks: Floats) -> tuple[slice, slice]:
-    """Return rows and columns of a square part of the frame around the face in which palms are sought."""
-    square = square_around(landmarks[:, :2], 0, _REACH)
-    height, width = frame.shape[:2]
-
-    def limits(middle: float, most: int) -> slice:
-        """Return the part of an axis, cut to the frame and never empty."""
-        start = min(max(0, round(middle - square.side / 2)), most - 1)
-        return slice(start, max(start + 1, min(most, round(middle + square.side / 2))))
-
-    return limits(square.y, height), limits(square.x, width)
+def _belongs(found: Found, slot: int, hand: Hand) -> bool:
+    """Tell whether it is a hand and that of the person: its wrist at the body's, or without a body near the face."""
+    if hand.presence < _MIN_PRESENCE:
+        return False
+    if found.body is not None:
+        return _away(found, slot, hand) <= _FROM_BODY * _shoulder_width(found.body[0])
+    return found.face is not None and _is_near(hand.points, found.face[0])
 
 
-def _thumbnail(frame: NDArray[np.uint8], face: Floats) -> Floats:
-    """Return the face upright and at one size, `_GRID x _GRID` in 0..1: a head that only moves changes nothing."""
-    square = square_of_landmarks(face)
-    small = cut(frame, square._replace(side=_CLOSE * square.side), 4 * _GRID)
-    return np.asarray(cv2.resize(small, (_GRID, _GRID), interpolation=cv2.INTER_AREA).mean(axis=2), np.float32)
+def _slot(found: Found, hand: Hand) -> int | None:
+    """Return the slot that a hand fills, the nearer wrist's or without a body the one it looks like; None if none."""
+    slots = [slot for slot in found.missing if _belongs(found, slot, hand)]
+    if found.body is not None:
+        return min(slots, key=lambda slot: _away(found, slot, hand), default=None)
+    return min(slots, key=lambda slot: (slot == 0) != hand.left, default=None)
+
+
+def _away(found: Found, slot: int, hand: Hand) -> float:
+    """Return the distance from a hand's wrist to the body's; 0 without a body."""
+    place = found.place(slot)
+    return 0.0 if place is None else float(np.linalg.norm(hand.points[_WRIST, :2] - place))
+
+
+def _drop_twin(found: Found) -> None:
+    """Empty the slot whose wrist is farther when both hold the same hand."""
+    left, right = found.hands
+    if left is None or right is None:
+        return
+    apart = np.linalg.norm(left.points[_STEADY, :2].mean(axis=0) - right.points[_STEADY, :2].mean(axis=0))
+    if apart < _ONE_HAND * max(_extent(left), _extent(right)):
+        found.hands[0 if _away(found, 0, left) > _away(found, 1, right) else 1] = None
+
+
+def _is_about(square: Square, hand: Hand) -> bool:
+    """Tell whether a square is about a hand that is known already."""
+    middle = hand.points[_STEADY, :2].mean(axis=0)
+    return math.hypot(square.x - middle[0], square.y - middle[1]) < _extent(hand) / 2
+
+
+def _extent(hand: Hand) -> float:
+    return float(np.ptp(hand.points[:, :2], axis=0).max())
+
+
+def _is_outside(frame: Pictures, found: Found, slot: int) -> bool:
+    """Tell whether the body has the wrist of a slot so far out of the picture that no hand can be seen."""
+    place = found.place(slot)
+    if found.body is None or place is None:
+        return False
+    margin = _OUTSIDE * _shoulder_width(found.body[0])
+    return bool((place < -margin).any() or (place > np.array(frame.shape[1::-1]) + margin).any())
+
+
+def _region(frame: Pictures, found: Found) -> tuple[slice, slice]:
+    """Return rows and columns of the part of the frame in which palms are sought: around the arms, or the face."""
+    if found.body is not None:
+        points = found.body[0][:, :2]
+        width = _shoulder_width(points)
+        shoulders = points[list(SHOULDERS)]
+        arms = points[[NOSE, *SHOULDERS, *ELBOWS, *WRISTS]]
+        low, high = arms.min(axis=0) - _BESIDE * width, arms.max(axis=0) + _BESIDE * width
+        low[1] = min(low[1], points[NOSE, 1] - _ABOVE * width)
+        high[1] = max(high[1], shoulders[:, 1].mean() + _BELOW * width)
+        return window(frame, low, high)
+    if found.face is None:
+        return slice(0, frame.shape[0]), slice(0, frame.shape[1])
+    square = square_around(found.face[0][:, :2], 0, _FROM_FACE)
+    middle = np.array([square.x, square.y])
+    return window(frame, middle - square.side / 2, middle + square.side / 2)
 
 
 def _square_of_palm(palm: Detection, corner: Floats) -> Square:
     """Return where to look for the hand of a palm; its points 0 and 2 are the wrist and the middle finger's root."""
     square = square_around(palm.box.reshape(2, 2) + corner, 0, 1)
-    turned = square._replace(angle=_upwards(palm.points[0], palm.points[2]))
+    turned = square._replace(angle=upwards(palm.points[0], palm.points[2]))
     return turned.moved_up(0.5)._replace(side=square.side * _PALM_SQUARE)
 
 
-def _square_of_hand(hand: Floats) -> Square:
-    """Return where to look for a hand again."""
-    square = square_around(hand[_STEADY, :2], _upwards(hand[_WRIST, :2], hand[_MIDDLE, :2]), 1)
-    return square.moved_up(0.1)._replace(side=square.side * _HAND_SQUARE)
+def _shoulder_width(body: Floats) -> float:
+    left, right = body[list(SHOULDERS), :2]
+    return float(np.linalg.norm(left - right))
 
 
-def _around(square: Square) -> Floats:
-    """Return corners `2 x 2` of what a hand sought in a square may cover."""
-    reach = _HALF_HAND * square.side
-    return np.array([[square.x - reach, square.y - reach], [square.x + reach, square.y + reach]], np.float32)
-
-
-def _upwards(wrist: Floats, knuckle: Floats) -> float:
-    """Return the angle of the crop in which the fingers point up."""
-    x, y = knuckle - wrist
-    return math.atan2(x, -y)
-
-
-def _is_inside(square: Square, hand: Floats) -> bool:
-    """Tell whether a square is about a hand that is known already."""
-    middle = hand[_STEADY, :2].mean(axis=0)
-    return math.hypot(square.x - middle[0], square.y - middle[1]) < float(np.ptp(hand[:, :2], axis=0).max()) / 2
-
-
-def _is_near(hand: Floats, landmarks: Floats) -> bool:
+def _is_near(hand: Floats, face: Floats) -> bool:
     """Tell whether the boxes of a hand and a face come within a quarter of the face's width of each other."""
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    low, high = face[:, :2].min(axis=0), face[:, :2].max(axis=0)
     margin = (high[0] - low[0]) / 4
     return bool((hand[:, :2].max(axis=0) > low - margin).all() and (hand[:, :2].min(axis=0) < high + margin).all())

@@ -67,13 +67,25 @@ HAND_MESH = ModelFile(
     "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
     "Apache-2.0",
 )
+BODY_DETECTOR = ModelFile(
+    MEDIAPIPE,
+    "mediapipe/modules/pose_detection/pose_detection.tflite",
+    "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+    "Apache-2.0",
+)
+BODY_MESH = ModelFile(
+    MEDIAPIPE,
+    "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+    "Apache-2.0",
+)
 FACE_IDENTITY = ModelFile(
     DLIB_MODELS,
     "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
     "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
     "CC0-1.0",
 )
-MODELS = (FACE_DETECTOR, FACE_MESH, PALM_DETECTOR, HAND_MESH, FACE_IDENTITY)
+MODELS = (FACE_DETECTOR, FACE_MESH, PALM_DETECTOR, HAND_MESH, BODY_DETECTOR, BODY_MESH, FACE_IDENTITY)
 
 
 def landmark_models(params: Params, layout: Layout) -> None:

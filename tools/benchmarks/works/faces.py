@@ -18,7 +18,7 @@ from calse.faceswap.autoencoder.network import SwapNetwork
 from calse.faceswap.autoencoder.training import SwapTraining
 from calse.faceswap.autoencoder.training_faces import CHANNELS, FaceSet
 from calse.faceswap.convert import swap_frames
-from calse.landmarks.following import FaceFollower, load_networks, track_faces
+from calse.landmarks.following import FaceFollower, landmarks_of_frames, load_networks
 from calse.landmarks.mesh import square_of_detection
 
 
@@ -43,7 +43,7 @@ def faces(setting: Setting) -> Race:
     return Race(
         sides={
             "face": face_alone,
-            "with hands": lambda: track_faces(frames, networks, settings),
+            "with hands": lambda: landmarks_of_frames(frames, networks, settings),
             "detect": detect_each,
             "mesh": lambda: [networks.mesh(frame, square) for frame in frames],
         },
@@ -97,7 +97,7 @@ def convert(setting: Setting) -> Race:
     """Putting faces on the frames of a clip, between decoder and encoder, on one core."""
     params = preset()
     frames = filmed(4 if setting.tiny else 50, 128 if setting.tiny else 256)
-    track = track_faces(frames, load_networks(with_landmark_models(setting.folder)), params.landmarks)
+    track = landmarks_of_frames(frames, load_networks(with_landmark_models(setting.folder)), params.landmarks)
     size = params.swap_train
     network = SwapNetwork(size.size, size.channels, size.code).eval()
     fed = torch.rand(len(frames), 3, size.size, size.size)

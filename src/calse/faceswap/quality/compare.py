@@ -18,7 +18,7 @@ from calse.faceswap.quality.pictures import (
     psnr,
     ssim,
 )
-from calse.landmarks.following import FaceFollower, FaceNetworks
+from calse.landmarks.following import FaceFollower, Networks
 from calse.landmarks.record import FACE_POINTS, Floats, Landmarks
 
 READABLE = 0.7  # correlation that a poor copy must keep for a feature to be read at a clip's size
@@ -70,7 +70,7 @@ class Comparison(Figures):
 
 
 def compare(
-    original: Pictures, swapped: Pictures, track: Landmarks, networks: FaceNetworks, settings: LandmarkSettings
+    original: Pictures, swapped: Pictures, track: Landmarks, networks: Networks, settings: LandmarkSettings
 ) -> Comparison:
     """Measure a swapped clip against its original, both `T x H x W x 3`; `track` is the original's, with a face."""
     landmarks = follow(swapped, networks, settings)
@@ -93,7 +93,7 @@ def compare(
     )
 
 
-def follow(frames: Iterable[Pictures], networks: FaceNetworks, settings: LandmarkSettings) -> Floats:
+def follow(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings) -> Floats:
     """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
     follower = FaceFollower(networks, settings)
     nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)

@@ -13,7 +13,7 @@ from calse.faceswap.mask import OVAL, face_width, fill
 from calse.faceswap.quality.identity import SAME_PERSON
 from calse.faceswap.quality.likeness import distances, embed_frames, sample
 from calse.faceswap.quality.pictures import Pictures
-from calse.landmarks.following import FaceNetworks
+from calse.landmarks.following import Networks
 from calse.landmarks.mesh import square_of_detection
 from calse.landmarks.record import Floats, Landmarks
 
@@ -77,7 +77,7 @@ def exposures(
     after: Floats,
     who: Identity,
     times: Sequence[float],
-    networks: FaceNetworks,
+    networks: Networks,
     settings: LandmarkSettings,
 ) -> tuple[str, ...]:
     """Name every way in which somebody in a swapped video may be recognised, with the times of the frames.
@@ -108,7 +108,7 @@ def exposures(
 
 
 def _left_faces(
-    swapped: Pictures, treated: Floats, networks: FaceNetworks, settings: LandmarkSettings
+    swapped: Pictures, treated: Floats, networks: Networks, settings: LandmarkSettings
 ) -> tuple[list[int], list[int]]:
     """Return the frames that show a face elsewhere than where one was treated: a wide enough one, a smaller one.
 

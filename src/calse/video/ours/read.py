@@ -37,6 +37,14 @@ def _read_with_decord(path: Path) -> np.ndarray | None:
         return None
 
 
+def iterate_frames(path: Path) -> Iterator[np.ndarray]:
+    """Decode a clip frame by frame to `H x W x 3 uint8` RGB, the pixels of `read_frames`, one in memory at a time.
+
+    Raises CalseError naming the file.
+    """
+    return (frame.to_ndarray(format="rgb24", threads=1) for frame in _decoded(path))
+
+
 def iterate_planes(path: Path) -> Iterator[Planes]:
     """Decode a clip without RGB and without a copy. Raises CalseError naming the file."""
     return map(planes_of, _decoded(path))
