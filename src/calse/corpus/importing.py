@@ -1,7 +1,6 @@
 """Copying a person's videos into the raw data, with a reason for every file left behind."""
 
 import dataclasses
-import itertools
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,7 @@ from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside
-from calse.video.untrusted.decode import iterate_frames
+from calse.video.untrusted.opening import first_frames
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 # What `calse.video.untrusted.decode.FORMATS` reads, by the names that such files have.
@@ -150,15 +149,6 @@ def _opened(offers: list[Offer], description: str) -> list[Offer]:
     pairs = zip(able, answers, strict=True)
     why = {offer.path: answer.reason for offer, answer in pairs if isinstance(answer, Refused)}
     return [offer.refused(offer.refusal or why.get(offer.path, "")) for offer in offers]
-
-
-def first_frames(path: Path) -> None:
-    """Decode the first two frames. Raises CalseError when they are not there."""
-    try:
-        if len(list(itertools.islice(iterate_frames(path), 2))) < 2:
-            raise CalseError("is a still picture")
-    except CalseError as error:
-        raise CalseError(str(error).removeprefix(f"{path}: ")) from None
 
 
 def _other_sources(raw: Path, source: str) -> dict[str, list[RawVideo]]:

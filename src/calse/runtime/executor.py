@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, TypeVar
 
 from calse.runtime.errors import CalseError
 from calse.runtime.lifeline import end_with_parent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,16 +27,13 @@ def worker_count() -> int:
     return int(text)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """Return a progress display on stderr; without a terminal it prints its last state only."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    from rich import progress as rich  # not at the top: worker processes import this module and show nothing
+    from rich.console import Console
+
+    columns = (rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn(), rich.TimeRemainingColumn())
+    return rich.Progress(rich.TextColumn("{task.description}"), *columns, console=Console(stderr=True))
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
