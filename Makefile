@@ -5,7 +5,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 READY := $(VENV)/.ready
-JOBS ?= 2
+# One more than two cores: some tests wait. Files in the order of collection, for the longest come first there.
+PYTEST = pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+JOBS ?= 3
 ROUNDS ?= 21
 
 .DEFAULT_GOAL := help
@@ -34,10 +36,10 @@ repro: setup  ## rebuild the study: every stage, then the results table
 	@calse show
 
 test: setup  ## run the tests
-	pytest -n $(JOBS) --dist loadfile
+	$(PYTEST)
 
 test-fast: setup  ## run those that need no torch, MLflow, models or second process: under a minute
-	pytest --fast -n $(JOBS) --dist loadfile
+	$(PYTEST) --fast
 
 bench: setup  ## time every part against its peer and limit (about 10 minutes; 4 with ROUNDS=3)
 	python -m benchmarks compare --rounds $(ROUNDS)

@@ -22,6 +22,11 @@ def pytest_configure(config):
         BaseProcess.__init__ = lambda *_, **__: pytest.skip("starts a process")
 
 
+def pytest_collection_modifyitems(items):
+    """The files of the whole project, which take longest, come before those of its parts."""
+    items.sort(key=lambda item: len(item.path.parts))
+
+
 def skip_what_is_slow(event, arguments):
     if event == "import" and arguments[0].partition(".")[0] in SLOW:
         pytest.skip(f"imports {arguments[0]}", allow_module_level=True)
