@@ -31,7 +31,13 @@ def test_summary_names_what_it_counts():
         "top5": 1.0,
         "top5_per_class": 1.0,
         "mrr": (1 + 1 / 4) / 2,
+        "recall_at_10": 1.0,
     }
+
+
+def test_recall_at_10_counts_the_ten_best_whatever_top_k_counts():
+    rows = [{"rank": rank, "gloss": "NO", "gloss_1": "NO"} for rank in (1, 10, 11, 40)]
+    assert summary(rows, (1,))["recall_at_10"] == 0.5
 
 
 def test_the_mean_is_that_of_the_sources_and_counts_no_clips():

@@ -41,6 +41,12 @@ def mrr(predictions: Predictions) -> float:
     return float(np.mean(1 / predictions.ranks))
 
 
+@measure
+def recall_at_10(predictions: Predictions) -> float:
+    """Return the share of clips whose gloss is among the ten best, whatever `evaluate.topk` counts."""
+    return float(np.mean(predictions.ranks <= 10))
+
+
 def rank_of(label: int, scores: np.ndarray) -> int:
     """Return the place of a class among scores K, 1 for the best."""
     return int(np.flatnonzero(best_first(scores) == label)[0]) + 1
