@@ -17,41 +17,33 @@ from ruamel.yaml import YAML
 from safetensors.numpy import load_file
 
 from calse.video.ours.read import read_frames
+from videos import write_clip
 
 yaml = YAML(typ="safe", pure=True)
 PAGE = Path("docs/extend.md")
 BLOCK = re.compile(
-    r"^#+ [^\n]*`(?P<path>[\w./-]+)`\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^#+ [^`\n]*(`(?P<path>[\w./-]+)`)?[^`\n]*\n+```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-# The smallest study: two glosses, two sources, no faces.
-STUDY = {
-    "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
-    "corpus": {"glosses": 2, "sources": dict.fromkeys(("DILSE", "DONOR-1", "DONOR-2", "DONOR-3"))},
+# What makes the study of the page's corpus small.
+SMALL = {
     "ingest": {"short_side": 64},
     "validate": {"min_side": 32},
-    "landmarks": {"sources": []},
-    "omit": [],
-    "donors": [],
-    "swap": dict.fromkeys(("DF-1", "DF-2", "DF-3")),
-    "augment": dict.fromkeys(("AF1", "AF2")),
-    "recipes": dict.fromkeys(("DF1", "AF1", "AF2", "DF2", "DF1-AF1", "DF1-AF2")),
-    "test_sources": ["SACU"],
     "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 1, "batch": 6, "precision": "fp32"},
     "evaluate": {"topk": [1, 2]},
 }
+VIDEOS = ("school/HOLA", "school/NO", "studio/HOLA_1", "studio/HOLA_2", "studio/NO_1", "studio/NO_2")
 
 
-def blocks():
-    """The path, language and text of every block of the page, in its order."""
-    return [match.groups() for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+def blocks(*languages):
+    """The path, language and text of every block of the page in one of these languages, in its order."""
+    found = [match.group("path", "language", "text") for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+    return [block for block in found if block[1] in languages]
 
 
 def changed(tree, changes):
-    """A tree of parameters with some changed, those that are None left out."""
+    """A tree of parameters with some changed."""
     for key, value in changes.items():
-        if value is None:
-            tree.pop(key)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             changed(tree.setdefault(key, {}), value)
         else:
             tree[key] = value
@@ -60,43 +52,56 @@ def changed(tree, changes):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A study with everything that the page adds, rebuilt by one `dvc repro`."""
-    root = tmp_path_factory.mktemp("study")
+    """A study of the page's own corpus with everything else that the page adds, rebuilt by one `dvc repro`."""
+    home = tmp_path_factory.mktemp("home")
+    for seed, name in enumerate(VIDEOS):
+        write_clip(home / f"videos/{name}.mp4", seed, height=64, width=80)
+    root = home / "study"
     for name in ("src", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(name, root / name) if Path(name).is_dir() else shutil.copy(name, root / name)
     for folder in ("metrics/swap", "metrics/omit", "data/manifests/omitted"):
         (root / folder).mkdir(parents=True)
         (root / folder / ".gitkeep").touch()
-    params = changed(yaml.load(Path("presets/synthetic.yaml")), STUDY)
-    for path, language, text in blocks():
-        if language == "yaml":
-            params = changed(params, yaml.load(text))
-        else:
-            with (root / path).open("a", encoding="utf-8") as file:
-                file.write(text)
-    with (root / "params.yaml").open("w") as file:
-        yaml.dump(params, file)
+    (root / "presets").mkdir()
+    for path, _, text in blocks("python", "csv"):
+        with (root / path).open("a", encoding="utf-8") as file:
+            file.write(text)
+    presets = [block for block in blocks("yaml") if block[0] != "params.yaml"]
+    for path, _, text in presets:  # whole sections take the place of the copied ones
+        yaml.dump(changed(yaml.load(Path("presets/synthetic.yaml")) | yaml.load(text), SMALL), root / path)
+    ((_, _, commands),) = blocks("sh")
+    before, repro = commands.split("dvc repro")
     beside = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "2"}
+    environment |= {"HOME": str(home), "PYTHONPATH": str(root / "src")}
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
         environment.pop(name, None)
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    done = subprocess.run(["dvc", "repro"], cwd=root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(script):
+        done = subprocess.run(["sh", "-ec", script], cwd=root, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    shutil.copy(root / presets[0][0], root / "params.yaml")
+    run(f"git init -q\n{before}")
+    params = yaml.load(root / "params.yaml")
+    for path, _, text in blocks("yaml"):
+        params = changed(params, yaml.load(text)) if path == "params.yaml" else params
+    yaml.dump(params, root / "params.yaml")
+    run(f"dvc repro{repro}")
     return root
 
 
 def test_nothing_but_what_the_page_names_was_changed(study):
-    theirs = {path.relative_to(study).as_posix() for path in (study / "src").rglob("*.py")}
+    theirs = {path.relative_to(study).as_posix() for path in (study / "src").rglob("*.*") if path.suffix != ".pyc"}
     differing = {name for name in theirs if not (Path(name).is_file() and filecmp.cmp(name, study / name, False))}
-    assert differing == {path for path, language, _ in blocks() if language == "python"}
+    assert differing == {path for path, _, _ in blocks("python", "csv")}
 
 
 def test_the_recogniser_is_trained_and_evaluated(study):
-    info = json.loads((study / "models/tiny/Baseline/SACU/seed-1.json").read_text(encoding="utf-8"))
+    info = json.loads((study / "models/tiny/Baseline/SCHOOL/seed-1.json").read_text(encoding="utf-8"))
     assert info["params"]["model"] == "tiny"
-    weights = load_file(study / "models/tiny/Baseline/SACU/seed-1.safetensors")
+    weights = load_file(study / "models/tiny/Baseline/SCHOOL/seed-1.safetensors")
     assert {name: tuple(tensor.shape) for name, tensor in weights.items() if "weight" in name} == {
         "0.weight": (8, 3, 3, 3, 3),
         "5.weight": (2, 8),
@@ -112,14 +117,14 @@ def test_the_measure_is_shown_by_name_wherever_results_are(study):
     # Of two glosses one or none is right: the same answer twice has F1 2/3 for it and 0 for the other.
     expected = {2: 1, 1: 1 / 3, 0: 0}[right]
     scores = json.loads((study / "metrics/evaluate/Baseline/metrics.json").read_text(encoding="utf-8"))
-    assert scores["filmed"]["SACU"]["macro_f1"] == pytest.approx(expected, abs=1e-6)
+    assert scores["filmed"]["SCHOOL"]["macro_f1"] == pytest.approx(expected, abs=1e-6)
     with open(study / "metrics/report/measures.csv", encoding="utf-8", newline="") as file:
         cells = {(row["test_source"], row["measure"]): float(row["value"]) for row in csv.DictReader(file)}
-    assert cells["SACU", "macro_f1"] == cells["mean", "macro_f1"] == pytest.approx(expected, abs=1e-6)
+    assert cells["SCHOOL", "macro_f1"] == cells["mean", "macro_f1"] == pytest.approx(expected, abs=1e-6)
     assert "macro_f1" in (study / "metrics/report/table.md").read_text(encoding="utf-8")
     assert "<th>macro_f1</th>" in (study / "data/report/index.html").read_text(encoding="utf-8")
     client = MlflowClient(f"sqlite:///{study}/mlruns/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("home-signs").experiment_id])
     measured = {
         name: value
         for run in runs
@@ -127,14 +132,14 @@ def test_the_measure_is_shown_by_name_wherever_results_are(study):
         if "macro_f1" in name and "Warped" not in f"{run.info.run_name} {name}"
     }
     assert measured == pytest.approx(
-        dict.fromkeys(("test.macro_f1", "Baseline.SACU.macro_f1", "Baseline.mean.macro_f1"), expected), abs=1e-6
+        dict.fromkeys(("test.macro_f1", "Baseline.SCHOOL.macro_f1", "Baseline.mean.macro_f1"), expected), abs=1e-6
     )
 
 
 def test_the_time_warp_made_its_set_and_trained(study):
     with open(study / "data/manifests/sets/TW.csv", encoding="utf-8", newline="") as file:
         made = list(csv.DictReader(file))
-    with open(study / "data/manifests/sources/INTERPRETER.csv", encoding="utf-8", newline="") as file:
+    with open(study / "data/manifests/sources/STUDIO.csv", encoding="utf-8", newline="") as file:
         parents = {row["clip"]: row for row in csv.DictReader(file)}
     assert len(made) == 2, "one clip of each gloss"
     for clip in made:
@@ -145,6 +150,16 @@ def test_the_time_warp_made_its_set_and_trained(study):
         assert shown != list(range(len(before))), "other frames than before, each of them one of the parent's"
         assert np.abs(before[shown] - after).mean() < 4
     with open(study / "data/splits/Warped.csv", encoding="utf-8", newline="") as file:
-        roles = {row["clip"]: row["SACU"] for row in csv.DictReader(file)}
+        roles = {row["clip"]: row["SCHOOL"] for row in csv.DictReader(file)}
     assert {roles[clip["clip"]] for clip in made} == {"train"}
-    assert (study / "models/tiny/Warped/SACU/seed-1.safetensors").is_file()
+    assert (study / "models/tiny/Warped/SCHOOL/seed-1.safetensors").is_file()
+
+
+def test_the_corpus_is_compared_with_its_published_figures_and_their_number_of_clips(study):
+    with open(study / "metrics/report/table.csv", encoding="utf-8", newline="") as file:
+        rows = {(row["recipe"], row["test_source"], row["k"]): row for row in csv.DictReader(file)}
+    assert float(rows["Warped", "SCHOOL", "1"]["accuracy_published"]) == 0.75
+    with open(study / "metrics/report/published.csv", encoding="utf-8", newline="") as file:
+        change = next(row for row in csv.DictReader(file) if row["test_source"] == "SCHOOL")
+    # 20 clips of 40 changed sides, at best all of them one way: 2 / 2^20.
+    assert (change["clips"], float(change["p_least"])) == ("40", pytest.approx(2**-19, abs=1e-6))
