@@ -123,6 +123,19 @@ def split(recipe: str) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def pretrain(
+    again: Annotated[
+        bool, typer.Option("--again", help="also when the encoder that is there would stay the same")
+    ] = False,
+) -> None:
+    """Learn the encoder of signing from random signs; the one that ships is kept while it would come out the same."""
+    from calse.config.params import read_params
+    from calse.recognition.architectures.landmarks.pretrain import pretrain
+
+    pretrain(read_params(), Layout(), again)
+
+
+@app.command(rich_help_panel=STAGES)
 def train(recipe: str) -> None:
     """Train the recogniser on a recipe, once for each test source and seed."""
     from calse.config.params import read_params

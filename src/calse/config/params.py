@@ -19,6 +19,7 @@ from calse.config.sections import (
     Ingest,
     LandmarkSettings,
     Name,
+    Pretrain,
     Recipe,
     RecipeOrSets,
     Report,
@@ -44,6 +45,7 @@ __all__ = [
     "Ingest",
     "LandmarkSettings",
     "Params",
+    "Pretrain",
     "Recipe",
     "Report",
     "Source",
@@ -74,6 +76,7 @@ class Params:
     swap: dict[Name, SwapSet]
     recipes: dict[Name, RecipeOrSets]
     test_sources: Annotated[tuple[Name, ...], Field(min_length=1)]
+    pretrain: Pretrain
     train: Train
     evaluate: Evaluate
     report: Report

@@ -185,6 +185,16 @@ RecipeOrSets = Annotated[Recipe, BeforeValidator(_in_full)]
 
 
 @dataclass(frozen=True, config=STRICT)
+class Pretrain:
+    """From how many random signs, performed how often, and in how many steps the encoder of signing is learned."""
+
+    signs: Annotated[int, Field(ge=2, le=10**6)]
+    takes: Annotated[int, Field(ge=2, le=10**3)]
+    steps: Positive
+    seed: Seed
+
+
+@dataclass(frozen=True, config=STRICT)
 class Evaluate:
     """Which top-K are counted."""
 

@@ -57,6 +57,10 @@ class Layout:
         """The model that puts a donor's face on others: `model.safetensors` beside `model.json`."""
         return self.root / "models/faceswap" / donor
 
+    def encoder(self) -> Path:
+        """The encoder of signing; it ships with what tells where it comes from, `encoder.json`."""
+        return self.root / "models/encoder/encoder.safetensors"
+
     def split(self, recipe: str) -> Path:
         """Which clips train and test, for every test source of a recipe."""
         return self.root / "data/splits" / f"{recipe}.csv"

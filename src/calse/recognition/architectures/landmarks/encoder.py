@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from calse.recognition.architectures.landmarks.encoder_input import NUMBERS, Variation, frame_numbers, varied
 from calse.recognition.architectures.landmarks.signing import FRAMES, Floats, Signing
+from calse.runtime.errors import CalseError
 
 WIDTH, SIZE = 96, 128
 COPIES = 8  # mildly varied ones that an embedding is the mean of, beside the clip itself
@@ -60,22 +62,19 @@ class Encoder(nn.Module):
     def embed(self, signings: Signing) -> Floats:
         """Return one embedding of length 1 for each of N clips, N x SIZE: the mean over each and its varied copies."""
         self.eval()
-        return np.stack([self._embed(Signing(*(part[i] for part in parts_of(signings)))) for i in range(len(signings.mask))])
+        return np.stack([self._embed(signings.take([number] * COPIES)) for number in range(len(signings.mask))])
 
-    def _embed(self, signing: Signing) -> Floats:
-        copies = Signing(*(np.repeat(part[None], COPIES, 0) for part in parts_of(signing)))
+    def _embed(self, copies: Signing) -> Floats:
         changed = varied(copies, Variation() * MILD, np.random.default_rng(SEED))
-        numbers = np.concatenate([frame_numbers(signing)[None], frame_numbers(changed)])
+        numbers = np.concatenate([frame_numbers(copies.take([0])), frame_numbers(changed)])
         return np.asarray(functional.normalize(self(torch.from_numpy(numbers)).mean(0), dim=0))
 
 
-def parts_of(signing: Signing) -> tuple[Floats, ...]:
-    """Return the arrays of signing in their order."""
-    return signing.hands, signing.world, signing.mask, signing.nose, signing.elbows
-
-
 def load_encoder(path: Path) -> Encoder:
-    """Read an encoder that `calse pretrain` wrote."""
+    """Read an encoder that `calse pretrain` wrote. Raises CalseError naming the file when it is none."""
     encoder = Encoder()
-    encoder.load_state_dict(load_file(path))
+    try:
+        encoder.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CalseError(f"{path} holds no encoder; git checkout it, or: calse pretrain ({str(error)[:100]})") from None
     return encoder.eval()

@@ -1,6 +1,7 @@
 """What the encoder sees of signing: numbers of a frame, and random changes that leave the sign what it is."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,9 @@ PIECES = 5
 
 def varied(signing: Signing, variation: Variation, rng: np.random.Generator) -> Signing:
     """Return clips `N x T x ...`, each changed at random in time, hands, place and picture."""
-    return _in_picture(_in_place(_hands_turned(_in_time(signing, variation, rng), variation, rng), variation, rng), variation, rng)
+    return _in_picture(
+        _in_place(_hands_turned(_in_time(signing, variation, rng), variation, rng), variation, rng), variation, rng
+    )
 
 
 def _in_time(signing: Signing, variation: Variation, rng: np.random.Generator) -> Signing:
@@ -126,7 +129,9 @@ def _in_place(signing: Signing, variation: Variation, rng: np.random.Generator) 
     clips = len(signing.mask)
     wrist = signing.hands[..., :1, :]
     middle = wrist.mean(axis=1, keepdims=True)
-    shift = rng.normal(0, variation.shift, (clips, 1, 1, 1, 2)) + rng.normal(0, variation.shift_each, (clips, 1, 2, 1, 2))
+    shift = rng.normal(0, variation.shift, (clips, 1, 1, 1, 2)) + rng.normal(
+        0, variation.shift_each, (clips, 1, 2, 1, 2)
+    )
     drift = rng.normal(0, variation.drift, (clips, 1, 2, 1, 2)) * np.linspace(-1, 1, FRAMES).reshape(1, -1, 1, 1, 1)
     amplitude = rng.uniform(-variation.amplitude, variation.amplitude, (clips, 1, 1, 1, 1))
     hands = signing.hands + (wrist - middle) * amplitude + shift + drift
@@ -157,7 +162,7 @@ def _in_picture(signing: Signing, variation: Variation, rng: np.random.Generator
     return Signing(drawn(signing.hands), signing.world, signing.mask, drawn(signing.nose), drawn(signing.elbows))
 
 
-def _rotations(vectors: Floats) -> Floats:
+def _rotations(vectors: np.ndarray) -> np.ndarray:
     """Return the rotation matrices of rotation vectors, `... x 3 x 3` (Rodrigues' formula)."""
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
     x, y, z = np.moveaxis(vectors, -1, 0) / np.maximum(angle[..., 0, 0], 1e-9)
@@ -166,5 +171,5 @@ def _rotations(vectors: Floats) -> Floats:
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
-def _f32(values: Floats) -> Floats:
+def _f32(values: Any) -> Floats:
     return np.asarray(values, np.float32)

@@ -15,7 +15,7 @@ from calse.data.paths import Layout
 from calse.recognition.architectures.landmarks.encoder import Encoder
 from calse.recognition.architectures.landmarks.encoder_input import Variation, frame_numbers, varied
 from calse.recognition.architectures.landmarks.normalise import normalise
-from calse.recognition.architectures.landmarks.signing import Floats, Signing, stacked
+from calse.recognition.architectures.landmarks.signing import Signing, stacked
 from calse.runtime.executor import map_parallel, progress_bar
 from calse.runtime.files import sha256_of, write_json, written_aside
 from calse.runtime.fingerprint import meaning_of
@@ -87,13 +87,13 @@ def trained(settings: Pretrain, signings: Signing) -> Encoder:
             numbers = _numbers(signings, (signs[:, None] * settings.takes + takes).ravel(), rng)
             loss = contrastive_loss(encoder(numbers), torch.from_numpy(np.repeat(signs, 2)))
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
     return encoder.eval()
 
 
-def _numbers(signings: Signing, chosen: Floats, rng: np.random.Generator) -> Tensor:
+def _numbers(signings: Signing, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
     """Return the frame numbers of chosen clips, each varied at random."""
     return torch.from_numpy(frame_numbers(varied(signings.take(chosen), Variation(), rng)))
 

@@ -36,6 +36,11 @@ class Signing:
     nose: Floats
     elbows: Floats
 
+    def take(self, clips: Any) -> "Signing":
+        """Return some of many clips, by number, slice or mask."""
+        parts: dict[str, Any] = {field.name: getattr(self, field.name)[clips] for field in fields(self)}
+        return Signing(**parts)
+
 
 def mirrored(signing: Signing) -> Signing:
     """Return the signing as a mirror shows it: the other hand leads."""
