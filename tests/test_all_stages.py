@@ -32,6 +32,7 @@ SMALL = {
     "omit": ["SACU"],
     "donors": ["DONOR-1"],
     "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
+    "pretrain": {"signs": 2, "takes": 2, "steps": 2},
     "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 3},
     "swap": {"DF-2": None, "DF-3": None},
     "augment": {"AF1": None},

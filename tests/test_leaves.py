@@ -31,6 +31,7 @@ from calse.faceswap.autoencoder.training_faces import aligned_crops
 from calse.faceswap.convert import swap_frames
 from calse.faceswap.quality.quality import failures
 from calse.landmarks.following import follow, load_networks
+from calse.recognition.architectures.landmarks.pretrain import random_signings, trained
 from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import jobs_of, runs_of, steps_of
 from calse.report.page.pictures import Pictures
@@ -61,6 +62,7 @@ NO_RESULT = {
     "train.recompute": "less memory for the same bits",
 }
 ELSEWHERE = "augment"  # options of a set are tried beside its kind
+PRETRAIN = {"signs": 4, "takes": 4, "steps": 4, "seed": 2}
 SMALL = {"size": 32, "channels": 4, "code": 8, "iterations": 3, "batch": 2, "precision": "fp32", "threads": 1}
 FADES = (0, 0, 0, 0.8, 0.93)  # of a picture to grey: faces that are hard to be sure of
 MATRICES = [stage.get("matrix", {}) for stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].values()]
@@ -74,6 +76,7 @@ def study():
         source |= {"licence": "", "consent": "", "share": True}
     tree["ingest"] |= {"on_bad_clip": "drop", "short_side": 64}
     tree["swap-train"] |= SMALL
+    tree["pretrain"] = PRETRAIN
     tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": 1}}
     tree["recipes"]["Even"] = {"sets": ["AF1"], "equal_steps": True, "seeds": [1]}
     return tree
@@ -210,6 +213,11 @@ def recogniser(params, layout):
     return weights(training.model)
 
 
+def encoder(params, layout):
+    settings = params.pretrain
+    return weights(trained(settings, random_signings(settings.signs, settings.takes, settings.seed)))
+
+
 def weights(network):
     return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in network.state_dict().values())).hexdigest()
 
@@ -226,6 +234,7 @@ def page(params, layout):
 MAKES = {
     "corpus": corpus, "synthesise": synthesised, "ingest": ingested, "validate": corpus, "landmarks": landmarks,
     "swap-train": swap_model, "swap": swapped, "recipes": recipes, "test_sources": recipes, "train": recogniser,
+    "pretrain": encoder,
     "evaluate": scores, "report": page,
 }  # fmt: skip
 
