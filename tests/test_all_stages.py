@@ -184,7 +184,7 @@ def undeclared(repository, stage):
     kept = {"data", "models", "metrics", "presets", "params.yaml", "src"}
     named = {Path(re.sub(r"\.([^/.]+)\.[^/]*-\d+\.part", r"\1", path)) for path in opened}
     named = {path for path in named if path.parts[0] in kept}
-    code = {path for path in named if path.parts[0] == "src" and path.suffix in ("", ".py", ".pyc")}
+    code = {path for path in named if path.parts[0] == "src" and path.suffix in ("", ".py", ".pyc", ".nbi", ".nbc")}
     return sorted(str(path) for path in named - allowed - code if not set(declared) & set(path.parents))
 
 
