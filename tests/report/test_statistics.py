@@ -13,7 +13,6 @@ from calse.report.statistics import (
     gloss_differences,
     holm,
     interval,
-    least_p_over_trainings,
     mcnemar,
     seed_sd,
     sign_flip,
@@ -47,23 +46,6 @@ def test_sign_flips_agree_with_all_flips_counted():
     exact = stats.permutation_test((differences,), np.sum, permutation_type="samples", n_resamples=np.inf)
     assert sign_flip(differences) == pytest.approx(exact.pvalue, abs=1e-12)
     assert sign_flip(7 * differences) == sign_flip(-differences) == sign_flip(differences)
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [(2, 2), (3, 3), (4, 4), (3, 4)])
-def test_the_least_p_of_trainings_is_that_of_the_clearest_split(ours, theirs):
-    """Against scipy's permutation test of trainings that all lie on their own side."""
-    sides = (np.arange(ours, dtype=float) + 100, np.arange(theirs, dtype=float))
-    # Greater alone, because scipy doubles the smaller tail where the sides are unequal.
-    exact = stats.permutation_test(sides, lambda a, b: a.mean() - b.mean(), n_resamples=np.inf, alternative="greater")
-    cells = ([Hits(np.zeros((2, number), int), np.ones(2, int))] for number in (ours, theirs))
-    assert least_p_over_trainings(*cells) == pytest.approx(exact.pvalue * (2 if ours == theirs else 1))
-
-
-def test_trainings_of_several_sources_are_dealt_out_within_each():
-    one, two = ([Hits(np.zeros((2, number), int), np.ones(2, int))] * 3 for number in (1, 2))
-    assert least_p_over_trainings(one[:1], one[:1]) == 1
-    assert least_p_over_trainings(one, one) == 2 / 2**3
-    assert least_p_over_trainings(two, two) == 2 / 6**3
 
 
 def test_fishers_darwin_example():

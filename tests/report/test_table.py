@@ -134,9 +134,8 @@ def test_the_same_training_repeated_under_other_seeds_adds_no_certainty():
     ("seeds", "about", "warned"),
     [
         (1, ["trainings"] * 4, "Every comparison is about these very trainings, not about the recipes"),
-        (2, ["trainings"] * 3 + ["recipes"], "3 of 4 comparisons are about these very trainings"),
-        (3, ["trainings"] * 3 + ["recipes"], "3 of 4 comparisons are about these very trainings"),
-        (4, ["recipes"] * 4, None),
+        (4, ["trainings"] * 4, "Every comparison is about these very trainings, not about the recipes"),
+        (5, ["recipes"] * 4, None),
     ],
 )
 def test_a_verdict_is_about_recipes_only_where_trainings_are_many_enough(seeds, about, warned):
@@ -150,10 +149,9 @@ def test_a_verdict_is_about_recipes_only_where_trainings_are_many_enough(seeds, 
     assert comparisons["about"].tolist() == about
     steps = {(recipe, source): 9 for recipe in ("Baseline", "AF1") for source in ("SACU", "STS", "DILSE")}
     text = verdict_section(with_steps(accuracy_table(cells), steps), comparisons)
-    assert "takes the trainings as they are" in text, "p does, however many there are"
     assert (warned or "about these very trainings") in text or warned is None
     assert ("these very trainings" in text) == (warned is not None)
-    assert text.count("better in these trainings") == about.count("trainings") + (seeds == 1)  # the mean has a row too
+    assert text.count("better in these trainings") == about.count("trainings") * 5 / 4  # the mean has a row too
 
 
 def test_table_and_verdicts_go_by_the_smallest_top_k_in_whatever_order_it_is_listed(repository):

@@ -11,7 +11,7 @@ from calse.report.published import published_comparisons, published_section, rea
 from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
 from calse.report.swaps import swap_section
 from calse.report.table import MEAN, accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
-from calse.report.verdicts import verdict_section
+from calse.report.verdicts import noises, verdict_section
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, write_json, write_text
 
@@ -34,7 +34,8 @@ def report(params: Params, layout: Layout) -> None:
     measures = measure_table(scores, params.test_sources)
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
     sections += [to_markdown(table, k) for k in sorted(params.evaluate.topk)]
-    sections += [verdict_section(table, comparisons), measure_section(measures), swap_section(params, layout)]
+    sections += [verdict_section(table, comparisons), noises(cells) + "\n", measure_section(measures)]
+    sections.append(swap_section(params, layout))
     curves = read_curves(params, layout)
     published = read_published(params.corpus.name)
     changes = None if published is None else published_comparisons(published)

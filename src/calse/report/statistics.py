@@ -7,7 +7,7 @@ fall together. Counting each as an observation of its own would promise more cer
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import comb, gcd, prod
+from math import gcd
 
 import numpy as np
 from scipy.stats import binomtest
@@ -129,27 +129,15 @@ def sign_flip(differences: np.ndarray) -> float:
     if not len(nonzero):
         return 1.0
     sizes = nonzero // gcd(*nonzero.tolist())
-    chances = np.ones(1)  # of every sum, from the least to the greatest
+    probabilities = np.ones(1)  # of every sum, from the least to the greatest
     for size in sizes:
-        flipped = np.zeros(len(chances) + 2 * size)
-        flipped[: len(chances)] += chances / 2
-        flipped[2 * size :] += chances / 2
-        chances = flipped
-    sums = np.arange(len(chances)) - sizes.sum()
+        flipped = np.zeros(len(probabilities) + 2 * size)
+        flipped[: len(probabilities)] += probabilities / 2
+        flipped[2 * size :] += probabilities / 2
+        probabilities = flipped
+    sums = np.arange(len(probabilities)) - sizes.sum()
     observed = abs(differences.sum()) // gcd(*nonzero.tolist())
-    return float(min(1.0, chances[np.abs(sums) >= observed].sum()))
-
-
-def least_p_over_trainings(cell: Cell, baseline: Cell) -> float:
-    """Return the smallest two-sided p that dealing out the trainings of two recipes anew can have, whatever they say.
-
-    Without a difference all deals within a source are equally likely (Fisher, 1935). With equal numbers on both sides
-    the opposite of a deal is one too, and as extreme: 1 and 1 training give 1, 2 and 2 give 1/3, 3 and 3 give 1/10, 4
-    and 4 give 1/35; three sources of 1 and 1 give 1/4.
-    """
-    numbers = [(part.trainings, base.trainings) for part, base in zip(cell, baseline, strict=True)]
-    deals = prod(comb(ours + theirs, ours) for ours, theirs in numbers)
-    return (2 if all(ours == theirs for ours, theirs in numbers) else 1) / deals
+    return float(min(1.0, probabilities[np.abs(sums) >= observed].sum()))
 
 
 def mcnemar(gained: int, lost: int) -> float:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from calse.report import statistics
 from calse.report.statistics import Cell, Hits, accuracy
+from calse.report.variance import MIN_TRAININGS, change_p
 from calse.runtime.errors import CalseError
 
 BASELINE = "Baseline"
@@ -85,10 +86,11 @@ def with_steps(table: pd.DataFrame, steps: dict[tuple[str, str], int]) -> pd.Dat
 def comparison_table(cells: Cells) -> pd.DataFrame:
     """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, about, p_adjusted, verdict.
 
-    `p` is exact, by sign flips of glosses: McNemar's where a gloss has one answer. `p_adjusted` is Holm's over all the
-    comparisons of a top-K. A verdict other than `not distinguishable` needs p_adjusted below 0.05 and an interval
-    without 0. p takes the trainings as they are; a comparison is `about` recipes where there are so many that their own
-    p could fall below 0.05, else about these trainings.
+    `p` is exact, by sign flips of glosses: McNemar's where a gloss has one prediction. That takes the trainings as they
+    are: with fewer than MIN_TRAININGS a side a comparison is `about` these trainings. With as many it is about the
+    recipes, and p is the larger of that and the one by all noises (glosses, trainings, for a mean test sources too).
+    `p_adjusted` is Holm's over all the comparisons of a top-K. A verdict other than `not distinguishable` needs
+    p_adjusted below 0.05 and an interval without 0.
     Raises CalseError when a recipe was tested on other clips than Baseline.
     """
     rows = []
@@ -99,7 +101,8 @@ def comparison_table(cells: Cells) -> pd.DataFrame:
         _check_paired(recipe, source, cell, baseline)
         low, high = statistics.difference_interval(cell, baseline)
         p = statistics.sign_flip(statistics.gloss_differences(cell, baseline))
-        about = RECIPES if statistics.least_p_over_trainings(cell, baseline) < SIGNIFICANT else TRAININGS
+        about = RECIPES if min(part.trainings for part in (*cell, *baseline)) >= MIN_TRAININGS else TRAININGS
+        p = max(p, change_p(cell, baseline)) if about == RECIPES else p
         rows.append((recipe, source, k, change(cell, baseline), low, high, p, about))
     table = pd.DataFrame(rows, columns=["recipe", "test_source", "k", "delta", "low", "high", "p", "about"])
     table["p_adjusted"] = table.groupby("k")["p"].transform(lambda values: statistics.holm(values.to_list()))

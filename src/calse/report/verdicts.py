@@ -1,10 +1,11 @@
-"""What the comparisons with Baseline allow to say, in a few lines."""
+"""What the comparisons with Baseline allow to say, in a few lines, and what it would take to say more."""
 
 import pandas as pd
 
-from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, in_words
+from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, Cells, in_words
+from calse.report.variance import MIN_TRAININGS, components, mean_components, needed, trainings_of
 
-ENOUGH = 4  # seeds on both sides: the fewest that dealt out anew have a p below 0.05 on one source
+SOUGHT = 0.05  # the change that the sentence on power is about
 
 
 def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
@@ -53,18 +54,50 @@ def footnote(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     sentences = [
         f"{clips} test clips a source, {runs} a cell: one clip is {100 / rows['clips'].min():.1f} points.",
         "Intervals: bootstrap over glosses (and trainings, where a cell has several).",
-        "p: exact sign flips of glosses, which is McNemar's test where a gloss has one answer; adjusted by Holm over",
-        "all comparisons of a top-K. It takes the trainings as they are: what another seed changes is not in it,",
-        "however many there are. `better` and `worse` need p adjusted < 0.05 and an interval without 0.",
+        "p: exact sign flips of glosses, which is McNemar's test where a gloss has one prediction;",
+        f"from {MIN_TRAININGS} trainings a side on, Student's t over glosses, trainings and (of the mean) test sources",
+        "where that p is larger; adjusted by Holm over all comparisons of a top-K.",
+        "`better` and `worse` need p adjusted < 0.05 and an interval without 0.",
     ]
     few = int((comparisons["about"] == TRAININGS).sum())
     if few:
         which = "Every comparison is" if few == len(comparisons) else f"{few} of {len(comparisons)} comparisons are"
         sentences.append(
             f"{which} about these very trainings, not about the recipes (`about` in `comparisons.csv`): even the "
-            f"clearest split of so few trainings can be chance. Take {ENOUGH} seeds or more."
+            f"clearest split of so few trainings can be chance. Take {MIN_TRAININGS} seeds or more."
         )
     return " ".join(sentences)
+
+
+def noises(cells: Cells) -> str:
+    """Say how much of the variance of a change glosses, trainings and test sources carry, and what a study needs.
+
+    Over the changes of the mean at the smallest top-K, their components averaged. Empty without a change.
+    """
+    k = min((k for _, _, k in cells), default=0)
+    changes = [
+        (cell, cells[BASELINE, MEAN, k])
+        for (recipe, source, size), cell in cells.items()
+        if (source, size) == (MEAN, k) and recipe != BASELINE and (BASELINE, MEAN, k) in cells
+    ]
+    if not changes:
+        return ""
+    parts = mean_components([components(*change) for change in changes])
+    sources, trainings = len(changes[0][0]), min(trainings_of(*change) for change in changes)
+    found = parts.of(sources, trainings)
+    if not sum(found) > 0:
+        return ""
+    glosses, runs, places = (f"{100 * part / sum(found):.0f} %" for part in found)
+    text = f"Of the variance of a recipe's change (mean top-{k}) the glosses carry {glosses}"
+    if sources == 1:
+        return f"{text} and trainings {runs}." if trainings > 1 else ""
+    if trainings == 1:
+        return f"{text}, test sources and trainings together {places}: one training a cell cannot tell them apart."
+    text += f", trainings {runs}, test sources {places}. To see {100 * SOUGHT:+.0f} points with 80 % you need "
+    design = needed(parts, SOUGHT)
+    return text + (
+        f"{design[0]} sources x {design[1]} seeds." if design else "more glosses: no seeds make up for them."
+    )
 
 
 def _range(counts: pd.Series) -> str:
