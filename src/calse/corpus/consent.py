@@ -21,8 +21,8 @@ SHOWING_PEOPLE = ("data/raw/", "data/clips/", "data/landmarks/", "data/augmented
 
 def terms_of(source: Source) -> str:
     """Return a source's licence, consent and whether it must stay here, in one line; empty when nothing is said."""
-    told = {"licence": source.licence, "consent": source.consent}
-    terms = [f"{name}: {text}" for name, text in told.items() if text]
+    stated = {"licence": source.licence, "consent": source.consent}
+    terms = [f"{name}: {text}" for name, text in stated.items() if text]
     return "; ".join(terms if source.share else [*terms, "not to be shared"])
 
 
@@ -60,7 +60,7 @@ def withhold(params: Params, layout: Layout) -> list[Path]:
 
 
 def _dvc_files(params: Params, layout: Layout) -> list[Path]:
-    """Return the files that tell DVC what to push of sources that are not to be shared, and of what is made of them."""
+    """Return the files that decide whether DVC pushes unshared sources and what is made of them."""
     added = [path for source in sorted(params.withheld) for path in _added(layout.raw(params.corpus.name) / source)]
     pipeline = layout.root / "dvc.yaml"
     return list(dict.fromkeys([pipeline, *added])) if params.withheld and pipeline.is_file() else []

@@ -78,7 +78,7 @@ def _next_steps(report: ImportReport) -> str:
 
 
 def _clips_per_gloss(taken: list[Offer]) -> str:
-    """Return what the gate can be told to expect of every gloss, and whether fewer takes would make them even."""
+    """Return how many clips of every gloss the gate can expect, and whether fewer takes would make them even."""
     counts, takes = Counter(offer.gloss for offer in taken), Counter(map(counted_together, taken))
     least, most = min(counts.values()), max(counts.values())
     if least == most:

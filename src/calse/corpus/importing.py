@@ -59,7 +59,8 @@ def import_folder(
     if source in donors and (glossary is not None or add_glosses):
         raise CalseError(f"source {source} is a donor and leaves the glossary alone: drop --glossary and --add-glosses")
     _check_request(layout, corpus, source, declared, replace)
-    others = _other_sources(layout.raw(corpus), source)
+    folders = sorted(index.parent for index in layout.raw(corpus).glob("*/clips.csv"))
+    others = {folder.name: read_index(folder) for folder in folders if folder.name != source}
     studied = [name for name in others if name not in donors]
     stood = read_glossary(standing) if standing.is_file() else []
     given = read_glossary(glossary) if glossary is not None else None
@@ -70,14 +71,16 @@ def import_folder(
         raise CalseError(f"{folder} {'lists' if folder.is_file() else 'holds'} no files: there is nothing to import")
     # What other sources were imported with stays; a corpus's only source may be spelled anew.
     spelled = one_spelling([*(stood if studied else known), *known, *stood, *(offer.gloss for offer in offers)])
-    people = _one_person([*(v.signer for videos in others.values() for v in videos), *(o.signer for o in offers)])
+    first: dict[str, str] = {}  # of a person's names, the one that came first
+    signers_so_far = [*(v.signer for videos in others.values() for v in videos), *(o.signer for o in offers)]
+    people = {signer: first.setdefault(person(signer), signer) for signer in signers_so_far}
     known = [spelled[gloss] for gloss in known]
     allowed = None if source in donors or add_glosses or (given is None and not studied) else frozenset(known)
     named = [
         dataclasses.replace(offer, gloss=spelled[offer.gloss], signer=people[offer.signer] or source)
         for offer in offers
     ]
-    named = [_screened(offer, allowed) for offer in listed_once(named)]
+    named = [offer.refused(offer.refusal or _flaw(offer, allowed)) for offer in listed_once(named)]
     named = limited(numbered(without_copies(_opened(named, f"open {source}"), others)), takes)
     taken = [offer for offer in named if not offer.refusal]
     glosses = known if source in donors else list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
@@ -99,12 +102,6 @@ def _respelled(offers: list[Offer], named: list[Offer], what: str) -> dict[str, 
     return {written: getattr(one, what) for written, one in pairs if written not in ("", getattr(one, what))}
 
 
-def _one_person(signers: Iterable[str]) -> dict[str, str]:
-    """Return for every signer's name the first one that is the same person's."""
-    first: dict[str, str] = {}
-    return {signer: first.setdefault(person(signer), signer) for signer in signers}
-
-
 def _check_request(layout: Layout, corpus: str, source: str, declared: Iterable[str], replace: bool) -> None:
     raw = layout.raw(corpus)
     corpora, sources = ([path.name.removesuffix(".dvc") for path in folder.glob("*")] for folder in (raw.parent, raw))
@@ -119,12 +116,8 @@ def _check_request(layout: Layout, corpus: str, source: str, declared: Iterable[
         raise CalseError(f"{raw / source} is there already; --replace imports source {source} anew")
 
 
-def _screened(offer: Offer, glosses: frozenset[str] | None) -> Offer:
-    """Refuse what need not be opened."""
-    return offer.refused(offer.refusal or _flaw(offer, glosses))
-
-
 def _flaw(offer: Offer, glosses: frozenset[str] | None) -> str:
+    """Return why a file need not be opened to be refused; nothing when it must be."""
     try:
         status = offer.path.stat()
     except (OSError, ValueError):  # also a name that no file can have
@@ -145,23 +138,20 @@ def _flaw(offer: Offer, glosses: frozenset[str] | None) -> str:
 def _opened(offers: list[Offer], description: str) -> list[Offer]:
     """Refuse what does not open or does not move."""
     able = [offer for offer in offers if not offer.refusal]
-    answers = map_sandboxed(first_frames, [offer.path for offer in able], description, SECONDS_TO_OPEN)
-    pairs = zip(able, answers, strict=True)
-    why = {offer.path: answer.reason for offer, answer in pairs if isinstance(answer, Refused)}
+    results = map_sandboxed(first_frames, [offer.path for offer in able], description, SECONDS_TO_OPEN)
+    pairs = zip(able, results, strict=True)
+    why = {offer.path: result.reason for offer, result in pairs if isinstance(result, Refused)}
     return [offer.refused(offer.refusal or why.get(offer.path, "")) for offer in offers]
-
-
-def _other_sources(raw: Path, source: str) -> dict[str, list[RawVideo]]:
-    """Return what was imported into the corpus under other names, by source."""
-    folders = sorted(index.parent for index in raw.glob("*/clips.csv"))
-    return {folder.name: read_index(folder) for folder in folders if folder.name != source}
 
 
 def _store(target: Path, source: str, offers: list[Offer], others: Mapping[str, list[RawVideo]]) -> None:
     """Copy the taken files and write the index and the report, in one step."""
     taken = [offer for offer in offers if not offer.refusal]
     names = clip_ids(source, [(offer.gloss, offer.signer, offer.take or 0) for offer in taken])
-    videos = [_video_of(offer, name) for offer, name in zip(taken, names, strict=True)]
+    videos = [
+        RawVideo(name + offer.path.suffix.lower(), offer.gloss, offer.signer, offer.take or 0, offer.sha256)
+        for offer, name in zip(taken, names, strict=True)
+    ]
     check_ids(source, videos, others)
     with folder_written_aside(target) as folder:
         for offer, video in zip(taken, videos, strict=True):
@@ -171,7 +161,3 @@ def _store(target: Path, source: str, offers: list[Offer], others: Mapping[str, 
             {"file": plain(offer.name), "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers
         )
         write_rows(folder / "import-report.csv", ["file", "gloss", "refused because it"], rows)
-
-
-def _video_of(offer: Offer, name: str) -> RawVideo:
-    return RawVideo(name + offer.path.suffix.lower(), offer.gloss, offer.signer, offer.take or 0, offer.sha256)

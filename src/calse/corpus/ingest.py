@@ -94,8 +94,8 @@ def make_clip(job: Job) -> Clip:
     """Decode, resample, resize and encode one raw video. Raises CalseError saying what is wrong with the file."""
     try:
         header = probe(job.raw)
-        seen = _Seen()
-        pictures = at_rate(seen.watch(iterate_pictures(job.raw)), job.fps)
+        watcher = _Watcher()
+        pictures = at_rate(watcher.watch(iterate_pictures(job.raw)), job.fps)
         write_video(job.target, fitted(pictures, job.short_side), job.fps)
     except StarvedError:
         raise
@@ -104,18 +104,14 @@ def make_clip(job: Job) -> Clip:
     made: dict[str, Any] = {
         "raw": job.raw.name,
         "raw_sha256": job.video.sha256,
-        "raw_width": seen.shape[1],
-        "raw_height": seen.shape[0],
+        "raw_width": watcher.shape[1],
+        "raw_height": watcher.shape[0],
         "raw_fps": header.fps,
-        "raw_frames": seen.frames,
+        "raw_frames": watcher.frames,
         "encoder": encoder_version(),
     }
-    if seen.doubts:
-        made["doubts"] = sorted(seen.doubts)
-    return _clip(job, seen.content(), compact_json(made))
-
-
-def _clip(job: Job, content: str, made: str) -> Clip:
+    if watcher.doubts:
+        made["doubts"] = sorted(watcher.doubts)
     info = probe(job.target)
     return Clip(
         clip=job.clip,
@@ -127,16 +123,16 @@ def _clip(job: Job, content: str, made: str) -> Clip:
         parent="",
         path=job.path,
         sha256=sha256_of(job.target),
-        content=content,
+        content=watcher.content(),
         width=info.width,
         height=info.height,
         fps=info.fps,
         frames=info.frames,
-        made=made,
+        made=compact_json(made),
     )
 
 
-class _Seen:
+class _Watcher:
     """Counts, hashes and doubts the pictures that pass by, so that each is decoded once; `shape` is upright."""
 
     def __init__(self) -> None:
@@ -163,7 +159,7 @@ class _Seen:
 
 
 def _report_bad(bad: list[tuple[Job, str]], source: str, drop: bool) -> None:
-    """Stop at bad clips, or say by name which are left out."""
+    """Print which clips are left out. Raises CalseError unless `drop`."""
     lines = [f"gloss {job.video.gloss}, clip {job.clip}: {job.raw}: {reason}" for job, reason in bad]
     if lines and not drop:
         more = f" (and {len(lines) - 1} more: {', '.join(job.clip for job, _ in bad[1:])})" if lines[1:] else ""

@@ -43,13 +43,13 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
     A table has the columns `file` (relative to it) and `gloss`, and may have `signer` and `take` (see
     `tables.read_table`). A `pattern` such as `{gloss}/{signer}_{take}.mp4` is held against the whole path in the
     folder: `{gloss}`, `{signer}` and `*` stand for any text without a slash, `{take}` for a number. Beside a table it
-    tells what the table leaves open. Without one, `GLOSS/anything.mp4`, `GLOSS.mp4`, `GLOSS_2.mp4` and
+    supplies what the table lacks. Without one, `GLOSS/anything.mp4`, `GLOSS.mp4`, `GLOSS_2.mp4` and
     `GLOSS-take2.mp4` are understood. Raises CalseError when there is no such folder or the pattern is wrong.
     """
     is_table = folder.is_file() and folder.suffix.lower() in TABLES
     if not is_table and not folder.is_dir():
         raise CalseError(
-            f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path, or save a sheet as CSV"
+            f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path, or save a table as CSV"
         )
     template = None if pattern is None else _compiled(pattern, needs_gloss=not is_table)
     offers = _listed(folder, template) if is_table else (_named(folder, path, template) for path in _files(folder))
@@ -124,7 +124,7 @@ def _named(folder: Path, path: Path, template: Template | None) -> Offer:
 
 
 def _is_outside(path: Path, folder: Path) -> bool:
-    """Tell whether a path, all links followed, leads out of a folder."""
+    """Say whether a path, all links followed, leads out of a folder."""
     try:
         return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
     except ValueError:  # a NUL in the name

@@ -41,15 +41,15 @@ def _contradiction(rows: Sequence[Offer]) -> str:
 
 
 def without_copies(offers: list[Offer], others: Mapping[str, Iterable[RawVideo]]) -> list[Offer]:
-    """Hash what is left and refuse a file whose bytes were seen already, here or in another source."""
-    seen = {video.sha256: f"{source}/{video.file}" for source, videos in others.items() for video in videos}
+    """Hash what is left and refuse a file whose bytes came already, here or in another source."""
+    known = {video.sha256: f"{source}/{video.file}" for source, videos in others.items() for video in videos}
     result = []
     for offer in offers:
         if not offer.refusal:
             offer = dataclasses.replace(offer, sha256=sha256_of(offer.path))
-            if offer.sha256 in seen:
-                offer = offer.refused(f"has the same content as {seen[offer.sha256]}")
-            seen.setdefault(offer.sha256, offer.name)
+            if offer.sha256 in known:
+                offer = offer.refused(f"has the same content as {known[offer.sha256]}")
+            known.setdefault(offer.sha256, offer.name)
         result.append(offer)
     return result
 

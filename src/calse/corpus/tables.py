@@ -22,17 +22,17 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
     or UTF-16. Raises CalseError naming the file, and the line where there is one, when it cannot be read so.
     """
     text = _decoded(path)
-    told = re.match(r'"?sep=(.)"?\r?\n?', text, re.IGNORECASE)  # a first line of Excel's
-    delimiters = told[1] if told else DELIMITERS
-    text = text[told.end() :] if told else text
+    excel = re.match(r'"?sep=(.)"?\r?\n?', text, re.IGNORECASE)  # a first line of Excel's
+    delimiters = excel[1] if excel else DELIMITERS
+    text = text[excel.end() :] if excel else text
     text = re.sub(r'((?:^|[,;\t|\n]) *"(?:[^"]|"")*") *(?=[,;\t|\r\n]|$)', r"\1", text)  # strict reading wants no blank
     for delimiter in delimiters:
         names = _header(text, delimiter)
         if set(columns) <= set(names):
-            return list(_rows(path, text, delimiter, names, skipped=1 if told else 0))
+            return list(_rows(path, text, delimiter, names, skipped=1 if excel else 0))
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     found = f"it reads {first[:80]!r}" if first else "it is empty"
-    parted = f", and the line {told[0].strip()} above it says that {told[1]!r} parts them" if told and first else ""
+    parted = f", and the line {excel[0].strip()} above it says that {excel[1]!r} parts them" if excel and first else ""
     raise CalseError(
         f"{path} needs a first line that names its columns, among them {', '.join(columns)}; {found}{parted}"
     )

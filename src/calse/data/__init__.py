@@ -1,1 +1,1 @@
-"""The records that flow through every stage: clips, manifests, glosses, splits, paths."""
+"""What flows through every stage: clips, manifests, splits; and where it lies."""

@@ -1,4 +1,4 @@
-"""The clip record: the contract between the rooms of this project. Its tables stand in manifests.py."""
+"""The clip record, which flows through every stage. manifests.py has its tables."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ class Clip:
     `path` is relative to the repository, `sha256` is of the file, `content` of the decoded raw frames
     (equal for the same recording in two containers; empty for generated clips). `set` and `parent` are
     empty for a filmed clip; a generated one inherits gloss, source, signer and take from its parent, so
-    that it always falls on its parent's side of a split. `made` is JSON: how the clip came to be.
+    that a split never parts it from its parent. `made` is JSON: how the clip came to be.
     """
 
     clip: str
@@ -71,7 +71,7 @@ def compact_json(value: dict[str, Any]) -> str:
 
 
 def provenance(parent: str, made: dict[str, Any]) -> dict[str, str]:
-    """Return what a generated clip's container says of its origin, so that a copy outside this project tells it too."""
+    """Return what a generated clip's container says of its origin, so that a copy outside this project says it too."""
     return {"comment": compact_json(made | {"parent": parent})}
 
 
@@ -111,7 +111,7 @@ def clip_id(source: str, gloss: str, take: int, signer: str = "") -> str:
 def clip_ids(source: str, takes: Sequence[tuple[str, str, int]]) -> list[str]:
     """Return the ids of all filmed clips of a source, from gloss, signer and take of each.
 
-    They name the signer only where takes alone do not tell them apart (file systems that ignore capitals included).
+    They name the signer only where takes alone are not unique (file systems that ignore capitals included).
     """
     ids = [clip_id(source, gloss, take) for gloss, _, take in takes]
     if len({name.casefold() for name in ids}) == len(ids):

@@ -1,4 +1,4 @@
-"""Who may lend a face: nobody who is tested on. The gate holds this rule before a model is trained, the split again."""
+"""Donors: nobody who is tested on may be one. The gate checks this before a model is trained, the split again."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ def check_donors(layout: Layout, donors: Sequence[str], test_sources: Sequence[s
             )
 
 
-def tested_on(lent: Sequence[Clip], tested: Sequence[Clip]) -> dict[str, str]:
-    """Return why a donor's clips must not lend a face, by clip id: the same person's name, or the same recording.
+def tested_on(donated: Sequence[Clip], tested: Sequence[Clip]) -> dict[str, str]:
+    """Return why a donor's clips must not be used, by clip id: the same person's name, or the same recording.
 
     A donor whose signers are not named goes by the name of the source.
     """
     people = {person(clip.signer): clip for clip in tested}
     recordings = {digest: clip for clip in tested for digest in (clip.content, clip.sha256) if digest}
     refused = {}
-    for clip in lent:
+    for clip in donated:
         for name in (clip.signer, clip.source):
             if person(name) in people:
                 refused[clip.clip] = f"{name} signs in the test source {people[person(name)].source} too"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is, seen from the repository root `root`."""
+    """Where everything lies below the repository's root."""
 
     root: Path = Path()
 

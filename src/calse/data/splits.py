@@ -61,7 +61,7 @@ def read_split(path: Path) -> Split:
 def split(params: Params, layout: Layout, recipe: str) -> None:
     """Write a recipe's split. Its bytes change only when one of this recipe's clips changes.
 
-    Raises CalseError for an unknown recipe or when a test clip would reach the training side.
+    Raises CalseError for an unknown recipe or when a test clip would train.
     """
     if recipe not in params.recipes:
         raise CalseError(f"recipes.{recipe} is not in params.yaml; its recipes are: {', '.join(params.recipes)}")
@@ -85,7 +85,7 @@ def role(clip: Clip, test_source: str) -> str:
 
 
 def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:
-    """Refuse what would let a test clip train: one recording in two sources, a descendant on another side.
+    """Refuse what would let a test clip train: one recording in two sources, a generated clip that left its source.
 
     Raises CalseError naming the clips.
     """
@@ -103,10 +103,10 @@ def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:
 
 def check_twins(clips: list[Clip]) -> None:
     """Refuse equal frames, or equal files, under two sources. Raises CalseError naming both clips."""
-    seen: dict[str, Clip] = {}
+    first: dict[str, Clip] = {}
     for clip in clips:
         for digest in filter(None, (clip.content, clip.sha256)):
-            twin = seen.setdefault(digest, clip)
+            twin = first.setdefault(digest, clip)
             if twin.source != clip.source:
                 raise CalseError(
                     f"clips {twin.clip} and {clip.clip} show the same recording; remove one and ingest again"
@@ -114,7 +114,7 @@ def check_twins(clips: list[Clip]) -> None:
 
 
 def check_descent(clip: Clip, by_id: dict[str, Clip]) -> None:
-    """Follow a generated clip back to what was filmed: each step must keep source and gloss, and so its side.
+    """Follow a generated clip back to what was filmed: each step must keep source and gloss, and with them its role.
 
     Raises CalseError naming the clip where it does not.
     """

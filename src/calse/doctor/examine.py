@@ -1,4 +1,4 @@
-"""The command `doctor`: every check, side by side, each lack with the command that mends it."""
+"""The command `doctor`: every check, in parallel, each fault with the command that mends it."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ STYLES = {"ok": "green", "warn": "yellow", "wrong": "bold red"}
 
 
 def examine() -> dict[str, Finding]:
-    """Run every check that makes sense here, side by side, and return what each found, in a fixed order."""
+    """Run every check that makes sense here, in parallel, and return what each found, in a fixed order."""
     checks: dict[str, Callable[[], Finding]] = {
         "python": machine.python,
         "decoder": machine.decoder,

@@ -6,7 +6,7 @@ SETUP = "make setup"
 
 
 class Finding(NamedTuple):
-    """`ok`, `warn` or `wrong`, what was seen, and the command that mends it."""
+    """`ok`, `warn` or `wrong`, what was found, and the command that mends it."""
 
     level: Literal["ok", "warn", "wrong"]
     what: str

@@ -79,8 +79,8 @@ def encoder() -> Finding:
     files = set()
     with TemporaryDirectory() as folder:
         for start in range(5):
-            room = np.empty(frames.size + 4, np.uint8)
-            moved = room[start : start + frames.size].reshape(frames.shape)
+            buffer = np.empty(frames.size + 4, np.uint8)
+            moved = buffer[start : start + frames.size].reshape(frames.shape)
             moved[:] = frames
             write_video(Path(folder) / "clip.mp4", moved, 25)
             files.add(sha256_of(Path(folder) / "clip.mp4"))
@@ -91,7 +91,7 @@ def encoder() -> Finding:
 
 
 def disk() -> Finding:
-    """Is there room for clips, weights and decoded frames?"""
+    """Is there space for clips, weights and decoded frames?"""
     free = shutil.disk_usage(main_repository()).free
     what = f"{free / GIGABYTE:.1f} GB free"
     if free >= PLENTY:

@@ -96,7 +96,7 @@ def shortage_named(path: Path) -> Iterator[None]:
         free = shutil.disk_usage(there).free / 1e6
         raise StarvedError(
             f"{where}: {FULL[error.errno]} ({free:.1f} MB are free in {path.parent}); "
-            "make room, then run the same command again"
+            "free some space, then run the same command again"
         ) from None
 
 
@@ -106,13 +106,13 @@ def locked(path: Path, patience: float = math.inf, waiting: Callable[[], None] =
 
     Raises TimeoutError when another process holds it for more than `patience` seconds.
     """
-    deadline, told = time.monotonic() + patience, False
+    deadline, announced = time.monotonic() + patience, False
     while (file := _lock(path)) is None:
         if time.monotonic() >= deadline:
             raise TimeoutError(f"another process holds {path}")
-        if not told:
+        if not announced:
             waiting()
-            told = True
+            announced = True
         time.sleep(0.1)
     with file:
         try:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-_HERE: list[str] = []  # where the user stands, seen from the root, once a command has gone there
+_HERE: list[str] = []  # the user's working directory relative to the root, once a command has gone to the root
 
 
 def enter_root() -> None:
@@ -21,7 +21,7 @@ def in_repository() -> bool:
 
 
 def from_root(path: str) -> Path:
-    """Return a path that the user gave, which is meant from where they stand, as it is seen from the root."""
+    """Return a path that the user gave relative to their working directory, relative to the root."""
     return Path(*_HERE, path)
 
 

@@ -1,4 +1,4 @@
-"""A safe copy of a stranger's video: our codec, square pixels, even sides; every frame stays, and so does its time."""
+"""A safe copy of a foreign video: our codec, square pixels, even sides; every frame stays, and so does its time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their t
 
 @dataclass(frozen=True)
 class Foreign:
-    """A stranger's video and where a safe copy of it goes."""
+    """A foreign video and where a safe copy of it goes."""
 
     video: Path
     copy: Path

@@ -102,7 +102,7 @@ def displayed(coded: "av.VideoFrame", size: tuple[int, int]) -> "av.VideoFrame":
     """Return an opaque SDR picture: nearly always the one that came, else an RGB one of its size or of `size`.
 
     HDR takes time for each pixel, so it is shrunk first; what is transparent must not be, or what lies hidden there
-    would run into what is seen.
+    would run into the visible part.
     """
     import av
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import av
     import av.container
 
-FIRST = 64  # packets from which it is told whether a file knows when its pictures are shown
+FIRST = 64  # packets that show whether a file knows when its pictures are shown
 # The kind of unit that a key picture in H.264 consists of where earlier pictures count afterwards; else it is 5
 # (ITU-T H.264, table 7-1).
 _SLICE = 1

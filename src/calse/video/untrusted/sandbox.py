@@ -1,4 +1,4 @@
-"""Work on files from strangers in processes that may die: a hostile file costs one clip, never the run."""
+"""Work on foreign files in processes that may die: a hostile file costs one clip, never the run."""
 
 import multiprocessing
 import queue
@@ -92,7 +92,7 @@ class _Cell(Generic[Item, Result]):
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def run(self, item: Item) -> Result | Refused:
-        """Return the answer of the process, or why there is none."""
+        """Return the result of the process, or why there is none."""
         served_others = self._process is not None and self._process.is_alive()
         answer = self._ask(item)
         if served_others and isinstance(answer, _Failed):
@@ -105,7 +105,7 @@ class _Cell(Generic[Item, Result]):
         return Refused(answer.reason) if isinstance(answer, _Failed) else answer
 
     def _ask(self, item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
-        """Send an item to the process, started when none is alive, and return what it answers or why it died."""
+        """Send an item to the process, started when none is alive, and return its result or why it died."""
         if self._process is None or not self._process.is_alive():
             self._start()
         try:
@@ -115,7 +115,7 @@ class _Cell(Generic[Item, Result]):
             return self._cause_of_death()
 
     def kill(self) -> None:
-        """End the process under the thread that waits for its answer."""
+        """End the process under the thread that waits for its result."""
         process = self._process
         if process is not None:
             process.kill()
@@ -152,7 +152,7 @@ class _Cell(Generic[Item, Result]):
 
 
 def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
-    """Answer items until the pipe closes. The timers' default is to kill, in native code too."""
+    """Work on items until the pipe closes. The timers' default is to kill, in native code too."""
     end_with_parent()
     _limit_memory()
     with suppress(EOFError):
