@@ -80,8 +80,8 @@ def source_colours(curves: pd.DataFrame) -> dict[str, str]:
 def accuracy_picture(table: pd.DataFrame, glosses: int, path: Path) -> None:
     """Write a PNG with a panel for each top-K and test source: every recipe's accuracy, its interval, and chance."""
     topk, sources, recipes = (list(dict.fromkeys(table[name])) for name in ("k", "test_source", "recipe"))
-    size = (1.2 + 1.75 * len(sources), 0.5 + len(topk) * (0.55 + 0.2 * len(recipes)))
-    figure = Figure(size, layout="constrained")
+    size = (1.2 + 1.75 * len(sources), 0.9 + len(topk) * (0.2 + 0.22 * len(recipes)))
+    figure = Figure(size)
     panels = figure.subplots(len(topk), len(sources), sharex=True, sharey=True, squeeze=False)
     for line, k in zip(panels, topk, strict=True):
         for axis, source in zip(line, sources, strict=True):
@@ -90,8 +90,13 @@ def accuracy_picture(table: pd.DataFrame, glosses: int, path: Path) -> None:
             draw_intervals(axis, [Interval(*row) for row in values], 100 * min(1, k / glosses))
             axis.set_title(source if k == topk[0] else "", fontsize=10)
         line[0].set_xlim(0, 100)
+        line[0].set_xticks(range(0, 101, 25), ["", "25", "50", "75", ""])
         line[0].set_ylabel(f"top-{k}")
-    figure.suptitle("accuracy on the unseen source in %, with 95 % intervals; dashed: chance", fontsize=10)
+    figure.text(
+        0.5, 1 - 0.2 / size[1], "accuracy on the unseen source in %, with 95 % intervals; dashed: chance", ha="center"
+    )
+    left = (0.45 + 0.065 * max(map(len, recipes))) / size[0]
+    figure.subplots_adjust(left, 0.3 / size[1], 1 - 0.2 / size[0], 1 - 0.55 / size[1], wspace=0.12, hspace=0.08)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

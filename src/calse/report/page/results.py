@@ -80,12 +80,12 @@ def accuracies(table: pd.DataFrame, comparisons: pd.DataFrame, glosses: int) -> 
 
     `same` is the one accuracy that all cells share, if they do: then a table says nothing.
     """
-    return [
-        {"k": k, "chance": min(1, k / glosses)}
-        | _rows(table[table["k"] == k], comparisons[comparisons["k"] == k])
-        | {"panels": panels(comparisons[comparisons["k"] == k])}
-        for k in sorted(set(table["k"]))
-    ]
+    parts = []
+    for k in sorted(set(table["k"])):
+        compared = comparisons[comparisons["k"] == k]
+        part = {"k": k, "chance": min(1, k / glosses)} | _rows(table[table["k"] == k], compared)
+        parts.append(part | {"panels": [] if part["same"] else panels(compared)})
+    return parts
 
 
 def _rows(table: pd.DataFrame, comparisons: pd.DataFrame) -> dict[str, Any]:
