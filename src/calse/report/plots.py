@@ -155,7 +155,7 @@ def _inline(figure: Figure, title: str) -> Markup:
     """Return a figure as SVG for a page: colours by their CSS variables, the page's font, words instead of ids."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = re.sub(rf'<g id="{WORDS}([^"]*)">', r"<g><title>\1</title>", file.getvalue().partition("</defs>")[2])
+    text = re.sub(rf"<g id=(['\"]){WORDS}(.*?)\1>", r"<g><title>\2</title>", file.getvalue().partition("</defs>")[2])
     text = re.sub(r'(?<=<g) id="[^"]*"| clip-path="[^"]*"| transform="rotate\(-0 [^"]*"|<!--.*?-->|\n *', "", text)
     text = re.sub(
         r"font: ([\d.]+px)[^;]*|font-family[^;]*; ", lambda found: f"font-size: {found[1]}" * bool(found[1]), text
