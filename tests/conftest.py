@@ -1,4 +1,4 @@
-"""For every test: OpenMP threads that wait asleep, the fast lane, and what several tests share."""
+"""For every test: few threads and processes, the fast lane, and what several tests share."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from multiprocessing.process import BaseProcess
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands have them; spinning threads take half of the CPU
+os.environ.setdefault("CALSE_WORKERS", "1")  # each more is a process to start, and other tests have the other cores
 SLOW = {"ai_edge_litert", "dlib", "dvc", "great_expectations", "mlflow", "numba", "torch"}
 
 

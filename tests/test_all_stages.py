@@ -102,7 +102,7 @@ class Repository:
     def __init__(self, root, opened):
         self.root, self.opened = root, opened
         beside = Path(sys.executable).parent
-        self.environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "2"}
+        self.environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "1"}
         for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
             self.environment.pop(name, None)
 

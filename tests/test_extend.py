@@ -73,7 +73,7 @@ def study(tmp_path_factory):
     ((_, _, commands),) = blocks("sh")
     before, repro = commands.split("dvc repro")
     beside = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "2"}
+    environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "1"}
     environment |= {"HOME": str(home), "PYTHONPATH": str(root / "src")}
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
         environment.pop(name, None)

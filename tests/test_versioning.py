@@ -32,7 +32,7 @@ class Clone:
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         keys = {"AWS_ACCESS_KEY_ID": "toy", "AWS_SECRET_ACCESS_KEY": "toy", "AWS_DEFAULT_REGION": "us-east-1"}
-        self.environment = outside | who | keys | {"PATH": path, "PYTHONPATH": str(ROOT / "src"), "CALSE_WORKERS": "2"}
+        self.environment = outside | who | keys | {"PATH": path, "PYTHONPATH": str(ROOT / "src"), "CALSE_WORKERS": "1"}
 
     def tries(self, *command, here="."):
         done = subprocess.run(

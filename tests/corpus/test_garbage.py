@@ -13,8 +13,7 @@ from videos import patched, write_clip
 
 
 @pytest.fixture
-def layout(tmp_path, monkeypatch):
-    monkeypatch.setenv("CALSE_WORKERS", "1")
+def layout(tmp_path):
     return Layout(tmp_path / "repository")
 
 

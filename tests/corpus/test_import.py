@@ -26,8 +26,7 @@ PUBLIC = Source("public", 1)
 
 
 @pytest.fixture
-def layout(tmp_path, monkeypatch):
-    monkeypatch.setenv("CALSE_WORKERS", "1")  # each more is a process to start
+def layout(tmp_path):
     return Layout(tmp_path / "repository")
 
 

@@ -21,7 +21,6 @@ from videos import moving, patched, remux, small_params, write_bad_files, write_
 @pytest.fixture
 def layout(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "repository"))
-    monkeypatch.setenv("CALSE_WORKERS", "1")  # each more is a process to start
     return Layout(tmp_path / "repository")
 
 
