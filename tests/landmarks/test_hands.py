@@ -107,26 +107,27 @@ def test_a_hand_out_of_the_picture_is_not_sought():
     assert (hands.looks, hands.tries) == (0, 2 + 5)
 
 
-def test_palms_are_sought_in_every_third_frame_while_a_hand_is_missing():
+def test_a_missing_hand_is_sought_at_once_and_then_in_every_third_frame():
     hands = Hands([60, 120])
     follow = hands.follower()
-    for _ in range(7):
+    looks = []
+    for _ in range(12):
         follow(FRAME, person([140, 120], [60, 120]))
-    assert hands.looks == 3
+        looks.append(hands.looks)
+    assert looks == [1, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6]
 
 
-def test_a_hand_that_palms_show_late_is_followed_back_to_the_look_before():
+def test_a_hand_that_is_found_late_is_followed_back_to_the_look_before():
     hands = Hands()
     follow = hands.follower(corner=(46, 18))
-    clip = [person([140, 120], [60, 120]) for _ in range(4)]
-    follow(FRAME, clip[0])
-    hands.places, hands.visible = [np.array([60, 120], np.float32)], False
-    for found in clip:
+    clip = [person([140, 120], [60, 120]) for _ in range(9)]
+    for number, found in enumerate(clip):
         for slot in (0, 1):  # arms that point aside: what is found there is none
             found.body[0][[INDICES[slot], LITTLES[slot]], :2] = found.body[0][WRISTS[slot], :2] + [6, 0]
-    for found in clip[1:]:
+        if number == 6:
+            hands.places, hands.visible = [np.array([60, 120], np.float32)], False
         follow(FRAME, found)
-    assert [wrists(found)[1] for found in clip] == [None, [60, 120], [60, 120], [60, 120]]
+    assert [wrists(found)[1] for found in clip] == 6 * [None] + 3 * [[60, 120]]
 
 
 def test_without_a_body_hands_near_the_face_fill_the_slots_that_they_look_like():

@@ -103,6 +103,22 @@ def anonymise(
 
 
 @tools.command()
+def overlay(
+    video: Annotated[Path, typer.Argument(parser=from_root, metavar="VIDEO")],
+    target: Annotated[Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video")],
+) -> None:
+    """Draw face, arms and hands, as the stage landmarks finds them, on any video."""
+    from calse.config.params import read_params
+    from calse.landmarks.overlay import overlay
+
+    found = overlay(read_params(), Layout(), video, target)
+    left, right = found.has_hands.mean(axis=0)
+    shares = {"face": found.has_face.mean(), "body": found.has_body.mean(), "left hand": left, "right hand": right}
+    frames = ", ".join(f"{what} in {share:.0%}" for what, share in shares.items())
+    print(f"{target}: {len(found.face)} frames; {frames}")
+
+
+@tools.command()
 def predict(
     checkpoint: Annotated[
         Path,

@@ -16,7 +16,7 @@ from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.landmarks.tflite import Network
 
 _MIN_PRESENCE = 0.5
-_EVERY = 3  # frames from one detection of palms to the next while a hand is missing: it costs as much as a hand
+_EVERY = 3  # frames from one search for a missing hand to the next: it costs as much as two that are followed
 _PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop over the palm's box, the hand's steady
 # points, the distance from the wrist to the knuckles of a body
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
@@ -74,27 +74,41 @@ class Found:
 class HandFollower:
     """Finds the hands in one frame after the other, each by the first way that succeeds.
 
-    Where it was before; where the body's arm ends; where palms are seen. Palms are not sought in every frame: a hand
-    found that way is followed back through the frames before.
+    Where it was before; where the body's arm ends; where palms are seen. A missing hand is not sought in every frame:
+    one that is found is followed back through the frames before.
     """
 
     def __init__(self, palms: Detector, mesh: HandMesh) -> None:
         self._palms, self._mesh = palms, mesh
         self._before: deque[tuple[Pictures, Found]] = deque(maxlen=_EVERY - 1)
-        self._wait = 0
+        self._missed = [0, 0]  # frames since the hand of a slot was there
 
     def __call__(self, frame: Pictures, found: Found) -> None:
         """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person."""
-        self._wait -= 1
         if found.body is not None or found.face is not None:
             for slot in (0, 1):
-                found.hands[slot] = self._tracked(frame, found, slot) or self._at_wrist(frame, found, slot)
-            sought = [slot for slot in found.missing if not _is_outside(frame, found, slot)]
-            if sought and self._wait <= 0:
-                self._wait = _EVERY
+                found.hands[slot] = self._tracked(frame, found, slot)
+                self._missed[slot] = self._missed[slot] + 1 if found.hands[slot] is None else 0
+            sought = [slot for slot in found.missing if self._is_due(slot) and not _is_outside(frame, found, slot)]
+            for slot in sought:
+                self._fill(found, slot, self._at_wrist(frame, found, slot))
+            if any(slot in found.missing for slot in sought):
                 self._look(frame, found)
             _drop_twin(found)
         self._before.append((frame, found))
+
+    def _is_due(self, slot: int) -> bool:
+        """Tell whether a missing hand is sought: at once, and when that did not help, now and then."""
+        return self._missed[slot] <= _EVERY or self._missed[slot] % _EVERY == 0
+
+    def _fill(self, found: Found, slot: int, hand: Hand | None) -> None:
+        """Give a hand to a slot and follow it back to where it was sought last."""
+        found.hands[slot] = hand
+        for frame, earlier in reversed(self._before):
+            if hand is None or slot not in earlier.missing:
+                break
+            again = self._hand(frame, earlier, slot, square_of_hand(hand.points))
+            hand = earlier.hands[slot] = again or self._at_wrist(frame, earlier, slot)
 
     def _tracked(self, frame: Pictures, found: Found, slot: int) -> Hand | None:
         before = self._before[-1][1].hands[slot] if self._before else None
@@ -102,7 +116,7 @@ class HandFollower:
 
     def _at_wrist(self, frame: Pictures, found: Found, slot: int) -> Hand | None:
         """Look where the body's arm ends, and then again closer at what is there."""
-        if found.body is None or _is_outside(frame, found, slot):
+        if found.body is None:
             return None
         points = found.body[0][:, :2]
         knuckles = (2 * points[INDICES[slot]] + points[LITTLES[slot]]) / 3
@@ -123,15 +137,7 @@ class HandFollower:
             hand = self._mesh(frame, square)
             slot = _slot(found, hand)
             if slot is not None:
-                found.hands[slot] = hand
-                self._follow_back(hand, slot)
-
-    def _follow_back(self, hand: Hand, slot: int) -> None:
-        for frame, found in reversed(self._before):
-            earlier = self._hand(frame, found, slot, square_of_hand(hand.points)) if slot in found.missing else None
-            if earlier is None:
-                break
-            found.hands[slot] = hand = earlier
+                self._fill(found, slot, hand)
 
     def _hand(self, frame: Pictures, found: Found, slot: int, square: Square) -> Hand | None:
         hand = self._mesh(frame, square)

@@ -1,0 +1,68 @@
+"""The command `overlay`: a video with its landmarks drawn on it, to look at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from calse.config.params import Params
+from calse.data.paths import Layout
+from calse.landmarks.body import ELBOWS, NOSE, SHOULDERS, WRISTS
+from calse.landmarks.crops import Pictures
+from calse.landmarks.following import landmarks_of_frames, load_networks
+from calse.landmarks.record import Floats, Landmarks
+from calse.runtime.errors import CalseError
+from calse.runtime.files import folder_for_now
+from calse.runtime.repository import scratch
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import iterate_frames
+from calse.video.untrusted.copy import Foreign, copy_videos
+from calse.video.untrusted.sandbox import Refused
+
+ARMS = [(SHOULDERS[0], SHOULDERS[1]), *zip(SHOULDERS, ELBOWS, strict=True), *zip(ELBOWS, WRISTS, strict=True)]
+FINGERS = [(0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (5, 9, 10, 11, 12), (9, 13, 14, 15, 16), (13, 17, 18, 19, 20), (0, 17)]
+FACE, BODY, HANDS = (255, 255, 255), (255, 220, 0), ((0, 220, 255), (255, 80, 200))  # the hands: left, right
+SUBPIXEL = 4  # bits
+
+
+def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landmarks:
+    """Find the landmarks of any video and write it with them drawn in; return them.
+
+    Raises CalseError when the target exists, a model is missing or the video cannot be read.
+    """
+    if target.exists():
+        raise CalseError(f"{target} exists; remove it or choose another name")
+    networks = load_networks(layout)
+    with folder_for_now(scratch() / "foreign") as folder:
+        job = Foreign(video, folder / "copy.mp4")
+        (times,) = copy_videos([job], params.ingest.seconds_per_clip)
+        if isinstance(times, Refused):
+            raise CalseError(f"{video}: {times.reason}")
+        found = landmarks_of_frames(iterate_frames(job.copy), networks, params.landmarks)
+        pictures = drawn(iterate_frames(job.copy), found)
+        write_video(target, pictures, times.fps, times=None if times.constant else times.seconds)
+    return found
+
+
+def drawn(frames: Iterator[Pictures], landmarks: Landmarks) -> Iterator[Pictures]:
+    """Yield frames with face points, arms and hands drawn in: the signer's left hand is blue, the right one pink."""
+    for number, frame in enumerate(frames):
+        picture = np.array(frame, order="C")
+        thickness = max(1, round(min(picture.shape[:2]) / 250))
+        if landmarks.has_face[number]:
+            for point in landmarks.face[number, ::3]:
+                _line(picture, np.stack([point, point]), FACE, thickness)
+        if landmarks.has_body[number]:
+            for bone in ARMS:
+                _line(picture, landmarks.body[number, list(bone)], BODY, thickness)
+            _line(picture, landmarks.body[number, [NOSE, NOSE]], BODY, 4 * thickness)
+        for slot in np.flatnonzero(landmarks.has_hands[number]).tolist():
+            for finger in FINGERS:
+                _line(picture, landmarks.hands[number, slot, list(finger)], HANDS[slot], thickness)
+        yield picture
+
+
+def _line(picture: Pictures, points: Floats, colour: tuple[int, int, int], thickness: int) -> None:
+    fixed = np.round(points[:, :2].clip(-1e4, 1e4) * 2**SUBPIXEL).astype(np.int32)
+    cv2.polylines(picture, [fixed], False, colour, thickness, cv2.LINE_AA, SUBPIXEL)
