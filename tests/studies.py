@@ -11,19 +11,20 @@ from calse.config.params import as_dict, read_params
 from calse.data.paths import Layout
 from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.launch.observer import Run
-from calse.recognition.network import build_model
+from calse.recognition.network import find_network
 from calse.runtime.files import write_json
 from calse.tracking.store import Store, locked_store, store_uri
 from calse.tracking.tracker import Tracker
-from toys import toy_params
+from toys import toy_settings
 
 PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
-RUN = Run("AF1", "SACU", 1)
+RUN = Run("i3d", "AF1", "SACU", 1)
 INFO = {
+    "recogniser": "i3d",
     "recipe": "AF1",
     "test_source": "SACU",
     "seed": 1,
-    "params": {"batch": 10, "lr": 0.01, "pretrained": "/somewhere/kinetics.pt"},
+    "params": {"optim": {"batch": 10, "lr": 0.01}, "model": {"pretrained": "/somewhere/kinetics.pt"}},
     "classes": ["AÑO", "NO"],
     "fingerprint": "f" * 64,
     "split_sha256": "5" * 64,
@@ -43,8 +44,15 @@ stages:
   ingest: {matrix: {source: "${corpus.sources}"}}
   augment: {matrix: {set: "${sets}"}}
   swap: {foreach: "${swap}"}
-  train: {matrix: {recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
-  evaluate: {matrix: {recipe: "${recipes}"}}
+  train: {matrix: {recogniser: "${train}", recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
+  evaluate: {matrix: {recogniser: "${train}", recipe: "${recipes}"}}
+"""
+PARAMS_YAML = """
+corpus: {sources: {SACU: 1}}
+sets: [AF1]
+swap: {DF-1: {erode: 9}}
+train: {i3d: {}}
+recipes: {AF1: []}
 """
 yaml = YAML(typ="safe", pure=True)
 
@@ -70,15 +78,13 @@ def write_study():
         layout.split("AF1"): "clip\n",
         layout.set_manifest("AF1"): "clip\none\ntwo\n",
         Path("src/fit.py"): "...",
-        layout.metrics("train") / "AF1/SACU-seed-1.csv": CURVE,
+        layout.metrics("train") / "i3d/AF1/SACU-seed-1.csv": CURVE,
         Path("dvc.yaml"): DVC_YAML,
-        Path(
-            "params.yaml"
-        ): "{corpus: {sources: {SACU: 1}}, sets: [AF1], swap: {DF-1: {erode: 9}}, recipes: {AF1: []}}",
+        Path("params.yaml"): PARAMS_YAML,
     }.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for name, value in {"ingest/SACU": {"clips": 3}, "swap/DF-1": QUALITY, "evaluate/AF1/metrics": SCORES}.items():
+    for name, value in {"ingest/SACU": {"clips": 3}, "swap/DF-1": QUALITY, "evaluate/i3d/AF1/metrics": SCORES}.items():
         write_json(layout.metrics(name).with_suffix(".json"), value)
     write_lock()
 
@@ -89,9 +95,11 @@ def write_lock():
         "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
         "augment@AF1": stage({"augment.AF1": {"scale": 0.1}}, [], ["data/manifests/sets/AF1.csv"]),
         "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [code, split], ["metrics/swap/DF-1.json"]),
-        "train@AF1": stage({"train": {"batch": 10}}, [split, code], [models, "metrics/train/AF1"]),
-        "evaluate@AF1": stage({}, [split, models], ["metrics/evaluate/AF1/metrics.json"]),
-        "train@GONE": stage({"train": {"batch": 99}}, [], []),
+        "train@i3d-AF1": stage(
+            {"train.i3d": {"optim": {"batch": 10}}}, [split, code], [models, "metrics/train/i3d/AF1"]
+        ),
+        "evaluate@i3d-AF1": stage({}, [split, models], ["metrics/evaluate/i3d/AF1/metrics.json"]),
+        "train@i3d-GONE": stage({"train.i3d": {"optim": {"batch": 99}}}, [], []),
     }
     with open("dvc.lock", "w") as file:
         yaml.dump({"stages": stages}, file)
@@ -108,10 +116,10 @@ def runs(experiment="toy"):
 
 def write_checkpoint():
     """A real network in the place of the study's training."""
-    train = toy_params(width=0.05).train
-    info = INFO | {"params": {name: value for name, value in as_dict(train).items() if name != "seeds"}}
+    settings = toy_settings(width=0.05)
+    info = INFO | {"params": {name: value for name, value in as_dict(settings).items() if name != "seeds"}}
     checkpoint = Layout().models("i3d", "AF1") / "SACU/seed-1.safetensors"
-    save_checkpoint(checkpoint, build_model(train, 2), info)
+    save_checkpoint(checkpoint, find_network("i3d").built(settings.model, 2), info)
     write_lock()
     return checkpoint
 

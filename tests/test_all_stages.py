@@ -26,7 +26,14 @@ SMALL = {
     "corpus": {"glosses": 2, "sources": {"SACU": PRIVATE, "DILSE": None, "DONOR-2": None, "DONOR-3": None}},
     "ingest": {"short_side": 64},
     "validate": {"min_side": 32},
-    "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 1, "batch": 6, "precision": "fp32"},
+    "train": {
+        "i3d": {
+            "model": {"width": 0.05},
+            "input": {"size": 32, "frames": 9},
+            "optim": {"batch": 6, "precision": "fp32"},
+            "schedule": {"epochs": 1},
+        }
+    },
     "evaluate": {"topk": [1, 2]},
     "test_sources": ["SACU"],
     "omit": ["SACU"],
@@ -206,7 +213,7 @@ def test_every_stage_is_a_finished_run_in_the_one_store(repository):
     made = {"SACU", "STS", "INTERPRETER", "DONOR-1", "AF2", "DF-1", "OMIT-SACU", "workspace"}
     trainings = [run for run in runs if "calse.recipe" in run.data.tags]
     assert {run.info.run_name for run in runs} - {run.info.run_name for run in trainings} == made
-    assert sorted(run.info.run_name for run in trainings) == sorted(f"{recipe}-SACU-1" for recipe in RECIPES)
+    assert sorted(run.info.run_name for run in trainings) == sorted(f"i3d-{recipe}-SACU-1" for recipe in RECIPES)
     for run in trainings:
         assert {"loss", "test.top1", "test.omitted.top2"} <= set(run.data.metrics)
         assert run.inputs.dataset_inputs[0].dataset.digest in (repository.root / "dvc.lock").read_text()
@@ -225,7 +232,14 @@ def test_a_parameter_of_a_set_reruns_the_trainings_that_use_it_and_no_other(repo
     repository.change({"augment": {"AF2": {"rotation": 5}}, "swap": {"DF-1": {"feather": 0.1}}})
     stages = repository.repro()
     rerun = {name for name in stages if not name.startswith(("split", "report"))}
-    assert rerun == {"augment@AF2", "train@AF2", "evaluate@AF2", "swap@DF-1", "train@DF1", "evaluate@DF1"}
+    assert rerun == {
+        "augment@AF2",
+        "train@i3d-AF2",
+        "evaluate@i3d-AF2",
+        "swap@DF-1",
+        "train@i3d-DF1",
+        "evaluate@i3d-DF1",
+    }
     assert stages[-1] == "report"
 
 
@@ -247,11 +261,11 @@ def test_queued_experiments_land_in_the_store_with_their_own_name_code_and_param
     repository.run("git", "add", "-A")
     repository.run("git", "-c", "user.name=toy", "-c", "user.email=toy@example.org", "commit", "-qm", "study")
     queue, recipe = ("dvc", "exp", "run", "--queue"), "+recipes.Both={sets: [AF2, DF-1], equal_steps: true}"
-    repository.run(*queue, "-n", "both", "-S", recipe, "-S", "train.lr=0.01", "train@Both")
+    repository.run(*queue, "-n", "both", "-S", recipe, "-S", "train.i3d.optim.lr=0.01", "train@i3d-Both")
     fit = repository.root / "src/calse/recognition/training/fit.py"
     code = fit.read_text()
     fit.write_text(code.replace('{"loss": round(loss / seen, 6)', '{"loss": 42.0'))
-    repository.run(*queue, "-n", "strange", "train@Baseline")
+    repository.run(*queue, "-n", "strange", "train@i3d-Baseline")
     fit.write_text(code)
     repository.run("dvc", "queue", "start", "-j", "2")
     repository.wait_for_experiments({"both", "strange"})
@@ -260,10 +274,10 @@ def test_queued_experiments_land_in_the_store_with_their_own_name_code_and_param
     code, output = repository.run(*CALSE, "track", "verify")
     assert code == 0, output
     runs = {(run.data.tags["dvc.experiment"], run.info.run_name): run.data for run in runs_of(repository)}
-    assert runs["both", "Both-SACU-1"].params["train.lr"] == "0.01"
+    assert runs["both", "i3d-Both-SACU-1"].params["train.i3d.optim.lr"] == "0.01"
     assert runs["both", "both"].params["recipes.Both.sets"] == '["AF2", "DF-1"]'
-    assert runs["strange", "Baseline-SACU-1"].metrics["loss"] == 42
-    assert runs["workspace", "Baseline-SACU-1"].metrics["loss"] < 42
+    assert runs["strange", "i3d-Baseline-SACU-1"].metrics["loss"] == 42
+    assert runs["workspace", "i3d-Baseline-SACU-1"].metrics["loss"] < 42
     assert "Both" not in (repository.root / "params.yaml").read_text()
 
 

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.__main__ import compare
 from benchmarks.growth import MEASURE, Usage, exponent, row_of
-from benchmarks.material import preset, training_on
+from benchmarks.material import preset, settings_of, training_on
 from benchmarks.peers.i3d import PublishedI3D, published_loss
 from benchmarks.peers.loader import published_clip
 from benchmarks.peers.swap import PlainSwap
@@ -29,7 +29,7 @@ from benchmarks.works import WORKS
 from benchmarks.works.clips import psnr
 from benchmarks.works.faces import swap_training
 from benchmarks.works.recognition import flops_of, waiting_race
-from calse.recognition.architectures.networks.i3d import I3D
+from calse.recognition.architectures.i3d.network import I3D
 from calse.recognition.training.losses import training_loss
 from calse.runtime.errors import CalseError
 from calse.video.ours.read import read_frames
@@ -144,7 +144,7 @@ def test_a_log_becomes_each_stages_seconds_processes_and_imports(monkeypatch: py
 @pytest.mark.parametrize(("frames", "size", "giga"), [(16, 112, 38.6), (64, 224, 614)])
 def test_the_work_of_a_step_is_the_networks(frames: int, size: int, giga: float):
     """Figures of the published network, forward and backward of one clip."""
-    assert flops_of(preset("calse-100", frames=frames, size=size).train) / 1e9 == pytest.approx(giga, rel=0.01)
+    assert flops_of(settings_of(preset("calse-100", frames=frames, size=size))) / 1e9 == pytest.approx(giga, rel=0.01)
 
 
 @pytest.mark.parametrize("training", [True, False])

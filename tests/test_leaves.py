@@ -32,8 +32,9 @@ from calse.faceswap.convert import swap_frames
 from calse.faceswap.quality.quality import failures
 from calse.landmarks.following import follow, load_networks
 from calse.recognition.architectures.landmarks.pretrain import random_signings, trained
+from calse.recognition.registry import find_recogniser
 from calse.recognition.training.fit import Training
-from calse.recognition.training.jobs import jobs_of, runs_of, steps_of
+from calse.recognition.training.jobs import jobs_of, runs_of
 from calse.report.page.pictures import Pictures
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
@@ -48,18 +49,18 @@ OTHER = {
     "name": "mine", "kind": "interpreter", "INTERPRETER.kind": "public", "licence": "CC0", "consent": "in writing",
     "clips_per_gloss": 2, "on_bad_clip": "fail", "fps": 12.5, "detect_every": 1, "min_presence": 1.0, "min_width": 0.9,
     "signers": "OTHER", "swap-train.size": 64, "precision": "bf16", "donor": "DONOR-2", "smoothing": 5.0,
-    "min_moved": 0.9, "min_kept": 0.9, "Baseline": ["AF1"], "sets": ["DF-1"], "seeds": [3], "model": "s3d",
-    "pretrained": "nowhere.pt", "input": "rgb", "channel_order": "bgr", "frames": 10, "train.size": 33,
+    "min_moved": 0.9, "min_kept": 0.9, "Baseline": ["AF1"], "sets": ["DF-1"], "seeds": [3],
+    "pretrained": "nowhere.pt", "modality": "rgb", "channel_order": "bgr", "frames": 10, "input.size": 33,
     "sampling": "consecutive", "micro_batch": 2, "loss": "bce-localisation", "optimiser": "adam",
-    "schedule": "constant", "topk": [2],
+    "schedule.kind": "constant", "topk": [2],
 }  # fmt: skip
 # What by design changes no result.
 NO_RESULT = {
     "ingest.seconds_per_clip": "how long a file may take before it is refused",
     "swap-train.preview_every": "how often a state is kept and a picture drawn",
     "swap-train.threads": "speed; sums may depend on it, results need not",
-    "train.threads": "speed; sums may depend on it, results need not",
-    "train.recompute": "less memory for the same bits",
+    "train.i3d.threads": "speed; sums may depend on it, results need not",
+    "train.i3d.model.recompute": "less memory for the same bits",
 }
 ELSEWHERE = "augment"  # options of a set are tried beside its kind
 PRETRAIN = {"signs": 4, "takes": 4, "steps": 4, "seed": 2}
@@ -201,13 +202,13 @@ def recipes(params, layout):
     for recipe, settings in params.recipes.items():
         split(params, there, recipe)
         made = read_split(there.split(recipe))
-        yield there.split(recipe).read_text(), runs_of(params, recipe)
-        yield steps_of(params.train, made.clips, settings.equal_steps)
+        yield there.split(recipe).read_text(), runs_of(params, "i3d", recipe)
+        yield find_recogniser("i3d").facts(params.train["i3d"], there, made.clips, settings.equal_steps)
 
 
 def recogniser(params, layout):
-    jobs = jobs_of(params, layout, read_split(layout.split("Baseline")), "Baseline", Path("models"), Path("curves"))
-    training = Training(jobs[0])
+    split, folders = read_split(layout.split("Baseline")), (Path("models"), Path("curves"))
+    training = Training(jobs_of(params, layout, split, "i3d", "Baseline", *folders)[0])
     while not training.done:
         training.run_epoch(len(training.history) + 1)
     return weights(training.model)

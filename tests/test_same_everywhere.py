@@ -42,11 +42,11 @@ def train(connection, seed):
     from toys import WAYS, moving_square, toy_params
 
     params = toy_params(epochs=3, lr=1e-5, seeds=[seed])
-    job = jobs_of(params, Layout(), read_split(Layout().split("Baseline")), "Baseline", Path("m"), Path("m"))[0]
-    frames = [Path(f"{clip}.npy") for clip in range(len(job.labels))]
-    for file, label in zip(frames, job.labels):  # as drawn: no codec of another version comes between
+    job = jobs_of(params, Layout(), read_split(Layout().split("Baseline")), "i3d", "Baseline", Path("m"), Path("m"))[0]
+    inputs = [Path(f"{clip}.npy") for clip in range(len(job.labels))]
+    for file, label in zip(inputs, job.labels):  # as drawn: no codec of another version comes between
         np.save(file, moving_square(WAYS[job.info["classes"][label]], [int(file.stem)]))
-    job, epochs = replace(job, frames=frames), []
+    job, epochs = replace(job, inputs=inputs), []
     fit(job, lambda kind, *details: epochs.append(details[1]["loss"]) if kind == "epoch" else None)
     next(job.states.glob("*.pt")).unlink()
     connection.send((epochs, sha256_of(job.checkpoint)))

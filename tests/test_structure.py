@@ -17,22 +17,32 @@ STAGES = {
 }
 # What carries, checks or tells without shaping a result: a change there reruns nothing.
 PLUMBING = {
-    "__init__.py", "__main__.py", "calse/cli", "calse/config", "calse/data/manifests.py", "calse/data/paths.py",
-    "calse/data/splits.py", "calse/recognition/launch", "calse/recognition/registry.py", "calse/runtime",
-    "calse/tracking",
+    "__init__.py", "__main__.py", "calse/augment/registry.py", "calse/cli", "calse/config", "calse/data/manifests.py",
+    "calse/data/paths.py", "calse/data/splits.py", "calse/recognition/launch", "calse/recognition/registry.py",
+    "calse/recognition/settings.py", "calse/runtime", "calse/tracking",
 }  # fmt: skip
 SCREEN = {SOURCE / "calse/recognition/launch/display.py", SOURCE / "calse/faceswap/autoencoder/preview.py"}
+VIEW = "view.py"  # how a recogniser looks at videos from anywhere, which no stage does
+# What a network can do beside what the stage asks of it.
+NOT_ASKED = {
+    "inputs": {SOURCE / "calse/recognition/network.py"},
+    "train": {SOURCE / "calse/recognition/inference.py"},
+    "evaluate": {SOURCE / "calse/recognition/pretrained.py"},
+}
 # A room imports none that stands below it; config knows what may stand in params.yaml from registries
 # and the clip record alone.
 ROOMS = (
     "runtime", "config", "video", "data", "corpus", "landmarks", "augment", "faceswap", "recognition", "evaluation",
     "report", "tracking", "doctor", "cli",
 )  # fmt: skip
-# A registry imports the files of its folder when it is asked.
+# A registry imports these files of its folder when it is asked.
 REGISTERED = {
-    SOURCE / "calse/augment/registry.py": SOURCE / "calse/augment",
-    SOURCE / "calse/recognition/registry.py": SOURCE / "calse/recognition/architectures",
+    SOURCE / "calse/augment/registry.py": (SOURCE / "calse/augment", "*.py"),
+    SOURCE / "calse/recognition/registry.py": (SOURCE / "calse/recognition/architectures", "*/recogniser.py"),
 }
+ARCHITECTURES = SOURCE / "calse/recognition/architectures"
+RECOGNISERS = sorted(path.parent.name for path in ARCHITECTURES.glob("*/recogniser.py"))
+KINDS = sorted({path.stem for path in Path("src/calse/augment").glob("*.py")} - {"__init__", "registry", "stage"})
 LAUNCHED = {SOURCE / "calse/recognition/launch/train.py"}
 STRANGERS = {"corpus", "augment", "faceswap", "recognition"}  # which share records, never code
 
@@ -42,10 +52,14 @@ def path_of(module):
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def imports_of(path):
-    """The files of this project that a file imports, inside functions too."""
-    found = set(REGISTERED[path].glob("*.py")) if path in REGISTERED else set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports_of(path, types=True):
+    """The files of this project that a file imports, inside functions too, and those whose types alone it needs."""
+    folder, pattern = REGISTERED.get(path, (path, ""))
+    found = set(folder.glob(pattern)) if pattern else set()
+    tree = ast.parse(path.read_text())
+    checked = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    unread = [] if types else [inner for node in checked for inner in ast.walk(node)]
+    for node in (node for node in ast.walk(tree) if node not in unread):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("calse", "signers"):
             found.add(path_of(node.module))
             inner = [path_of(f"{node.module}.{alias.name}") for alias in node.names]
@@ -55,14 +69,14 @@ def imports_of(path):
     return found
 
 
-def closure(path):
+def closure(path, left_out=frozenset()):
     seen, waiting = set(), {path}
     while waiting:
         file = waiting.pop()
         seen.add(file)
         # What only carries shapes nothing by what it imports; what launches trainings does.
         if file == path or shapes_output(file) or "launch" in file.parts or file in REGISTERED:
-            waiting |= imports_of(file) - seen - SCREEN
+            waiting |= {each for each in imports_of(file, types=False) - seen - SCREEN - left_out if each.name != VIEW}
     return seen
 
 
@@ -86,11 +100,27 @@ def entry_of(stage):
     raise LookupError(stage)
 
 
+def code_of(stage):
+    """The code that a stage lists, whatever recogniser or kind of set it is run for."""
+    deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    for item, names in {"${item.recogniser}": RECOGNISERS, "${item.kind}": KINDS}.items():
+        deps = [dep.replace(item, name) for dep in deps for name in (names if item in dep else [""])]
+    return [Path(dep) for dep in deps]
+
+
+@pytest.mark.parametrize("recogniser", RECOGNISERS)
+def test_a_recogniser_needs_none_of_the_code_that_is_another_ones(recogniser):
+    own = SOURCE / "calse/recognition/architectures" / recogniser
+    used = closure(own / "recogniser.py", {SOURCE / "calse/recognition/registry.py"})
+    others = {file for file in used if ARCHITECTURES in file.parents} - set(own.rglob("*.py"))
+    assert {file for file in others if file.name != "__init__.py"} == set()
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_exactly_the_code_that_shapes_its_output(stage):
-    listed = [Path(dep) for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    listed = code_of(stage)
     entry = entry_of(stage)
-    used = {file for file in closure(entry) if shapes_output(file)} | ({entry} - LAUNCHED)
+    used = {file for file in closure(entry, NOT_ASKED.get(stage, set())) if shapes_output(file)} | ({entry} - LAUNCHED)
     unlisted = {file for file in used if not any(file == dep or dep in file.parents for dep in listed)}
     assert not unlisted
     assert not {

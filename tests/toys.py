@@ -12,6 +12,7 @@ from calse.config.params import Params, check_params
 from calse.data.clips import COLUMNS, Clip, clip_id
 from calse.data.manifests import write_manifest, write_rows
 from calse.data.paths import Layout
+from calse.recognition.settings import Input, NetworkSettings
 from calse.runtime.files import sha256_of
 from calse.video.ours.encode import write_video
 
@@ -35,19 +36,39 @@ on_cpu = pytest.mark.skipif(
 )
 
 
-def toy_params(**train: object) -> Params:
-    """The embedded corpus's parameters with one recipe and a tiny training; `train` overrides some of it."""
-    return check_params(toy_tree(**train))
+def toy_params(recogniser: str = "i3d", **train: object) -> Params:
+    """The embedded corpus's parameters with one recipe and a tiny training; `train` overrides some of its settings."""
+    return check_params(toy_tree(recogniser, **train))
 
 
-def toy_tree(**train: object) -> dict[str, Any]:
+def toy_settings(recogniser: str = "i3d", **train: object) -> NetworkSettings:
+    """The settings of that training."""
+    settings = toy_params(recogniser, **train).train[recogniser]
+    assert isinstance(settings, NetworkSettings)
+    return settings
+
+
+def toy_input(**train: object) -> Input:
+    """What that training is shown."""
+    return toy_settings(**train).input
+
+
+def toy_tree(recogniser: str = "i3d", **train: object) -> dict[str, Any]:
     """The same as params.yaml has them."""
     tree: dict[str, Any] = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
     tree["recipes"] = {"Baseline": []}
     tree["test_sources"] = ["SACU", "STS"]
     tree["omit"] = ["SACU"]
-    tree["train"] |= TRAIN | train
+    tree["train"] = {recogniser: changed(tree["train"]["i3d"], TRAIN | train)}
     return tree
+
+
+def changed(settings: dict[str, Any], values: dict[str, object]) -> dict[str, Any]:
+    """The settings of a network with some values changed, each where its name stands."""
+    for name, value in values.items():
+        section = next(part for part in [*settings.values(), settings] if isinstance(part, dict) and name in part)
+        section[name] = value
+    return settings
 
 
 def moving_square(way: tuple[int, int], seed: list[int], frames: int = 12, side: int = 48) -> np.ndarray:

@@ -62,8 +62,8 @@ def params_with(**sets):
 
 def test_a_file_is_a_kind_that_works_on_rgb_and_may_change_length_and_size(kind_file, tmp_path):
     kind_file("dimmed_half", OPTIONS + MAKE)
-    assert kinds() == ["affine", "dimmed-half"]
-    params = params_with(Dim={"kind": "dimmed-half", "light": 0.5} | COMMON)
+    assert kinds() == ["affine", "dimmed_half"]
+    params = params_with(Dim={"kind": "dimmed_half", "light": 0.5} | COMMON)
     frames = np.full((6, 48, 64, 3), 200, np.uint8)
     write_video(tmp_path / "clip.mp4", frames, 25)
     parent = Clip(
@@ -79,7 +79,7 @@ def test_a_file_is_a_kind_that_works_on_rgb_and_may_change_length_and_size(kind_
     assert np.abs(pictures.astype(int) - 100).max() <= 3
     assert (made.parent, made.set, made.path) == ("clip", "Dim", "data/augmented/Dim/Dim-clip-1.mp4")
     details = made.details
-    assert (details["by"], details["of"]) == ("dimmed-half", 6)
+    assert (details["by"], details["of"]) == ("dimmed_half", 6)
     assert details["drawn"] == int(np.random.default_rng(details["seed"]).integers(1000))
     assert make_copy(replace(copy, number=2)).details["drawn"] != details["drawn"]
 
@@ -90,11 +90,11 @@ def test_the_parameters_of_another_kind_are_held_against_its_own(kind_file):
         params_with(S={"kind": "shaded", "light": 2} | COMMON)
     with pytest.raises(CalseError, match=r"augment\.S\.rotation: no such parameter"):
         params_with(S={"kind": "shaded", "light": 1, "rotation": 3} | COMMON)
-    with pytest.raises(CalseError, match=r"augment\.S\.kind: the kinds of augmentation set are affine, shaded, not"):
+    with pytest.raises(CalseError, match=r"augment\.S\.kind: there is no kind 'shade'; those are: affine, shaded"):
         params_with(S={"kind": "shade", "light": 1} | COMMON)
 
 
 def test_a_file_that_is_no_kind_is_named(kind_file):
     kind_file("without_make", OPTIONS)
     with pytest.raises(CalseError, match=r"without_make\.py: a kind of augmentation set needs `make`"):
-        params_with(S={"kind": "without-make", "light": 1} | COMMON)
+        params_with(S={"kind": "without_make", "light": 1} | COMMON)

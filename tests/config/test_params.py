@@ -25,9 +25,9 @@ def test_every_preset_is_valid(path):
 
 def test_the_study_preset_holds_the_published_settings():
     params = read_params(Path("presets/calse-100.yaml"))
-    train = params.train
-    assert (train.frames, train.size, train.batch, train.epochs, train.lr) == (64, 224, 10, 60, 1e-3)
-    assert (train.optimiser, train.loss, train.width) == ("adam", "bce-localisation", 1.0)
+    (i3d,) = params.train.values()
+    assert (i3d.input.frames, i3d.input.size, i3d.optim.batch, i3d.schedule.epochs) == (64, 224, 10, 60)
+    assert (i3d.optim.optimiser, i3d.optim.lr, i3d.optim.loss, i3d.model.width) == ("adam", 1e-3, "bce-localisation", 1)
     assert params.corpus.glosses == 100
     assert params.evaluate.topk == (1, 5, 10)
     assert sum(params.corpus.sources[name].clips_per_gloss for name in params.filmed) == 6
@@ -38,16 +38,21 @@ def test_the_study_preset_holds_the_published_settings():
 @pytest.mark.parametrize(
     ("where", "value", "says"),
     [
-        ("train.epochs", "sixty", "train.epochs"),
-        ("train.epochs", 0, "train.epochs"),
-        ("train.epochs", True, "train.epochs"),
-        ("train.epoch", 60, "train.epoch: no such parameter"),
-        ("train.lr", float("nan"), "train.lr"),
-        ("train.seeds", [], "train.seeds"),
+        ("train.i3d.schedule.epochs", "sixty", "train.i3d.schedule.epochs"),
+        ("train.i3d.schedule.epochs", 0, "train.i3d.schedule.epochs"),
+        ("train.i3d.schedule.epochs", True, "train.i3d.schedule.epochs"),
+        ("train.i3d.schedule.epoch", 60, "train.i3d.schedule.epoch: no such parameter"),
+        ("train.i3d.optim.lr", float("nan"), "train.i3d.optim.lr"),
+        ("train.i3d.seeds", [], "train.i3d.seeds"),
+        ("train.i3d.seeds", [1, 1], "train.i3d.seeds: 1 is named twice"),
+        ("train.i3d", None, "train.i3d: "),
+        ("train", {}, "train: "),
+        ("train", ["i3d"], "train: "),
+        ("train.i4d", {}, "train.i4d: there is no such recogniser; those are: i3d, "),
         ("augment.AF1.of", "dictionary", "augment.AF1.of"),
         ("augment.AF1.rotation", -1, "augment.AF1.rotation"),
-        ("augment.AF1.kind", "afine", "augment.AF1.kind: the kinds of augmentation set are affine"),
-        ("augment.AF1.kind", None, "augment.AF1.kind: the kinds of augmentation set are affine"),
+        ("augment.AF1.kind", "afine", "augment.AF1.kind: there is no kind 'afine'; those are: affine"),
+        ("augment.AF1.kind", None, "augment.AF1.kind: there is no kind None; those are: affine"),
         ("augment.AF1.rotate", 3, "augment.AF1.rotate: no such parameter"),
         ("augment.AF1", ["affine"], "augment.AF1: "),
         ("augment.AF1", {"mode": "legacy"}, "augment.AF1.kind: this parameter is missing"),
@@ -78,11 +83,15 @@ def test_the_study_preset_holds_the_published_settings():
         ("ingest", None, "ingest"),
         ("swap.DF-1.of", "interpreter", "swap.DF-1.of: no such parameter; delete it"),
         (
-            "train.micro_batch",
+            "train.i3d.optim.micro_batch",
             11,
-            "train.micro_batch: 11 is more than train.batch, which is 10",
+            "train.i3d.optim.micro_batch: 11 is more than optim.batch, which is 10",
         ),
-        ("train.loss", "bce-localisation", "train.label_smoothing: the loss bce-localisation does not read it; set 0"),
+        (
+            "train.i3d.optim.loss",
+            "bce-localisation",
+            "train.i3d.optim.label_smoothing: the loss bce-",
+        ),
         ("corpus.sources.DONOR-1.clips_per_gloss", 5, "corpus.sources.DONOR-1.clips_per_gloss: a donor's are not"),
         ("recipes.Baseline", {"sets": [], "equal_steps": True}, "recipes.Baseline.equal_steps: without sets"),
         ("corpus.sources.mean", DONOR, "corpus.sources.mean: tables have a column or row of that name"),
@@ -113,8 +122,8 @@ def test_a_wrong_value_is_refused_by_its_path_in_one_line(tree, where, value, sa
 
 
 def test_a_missing_parameter_is_named(tree):
-    del tree["train"]["lr"]
-    with pytest.raises(CalseError, match=r"train.lr: this parameter is missing"):
+    del tree["train"]["i3d"]["optim"]["lr"]
+    with pytest.raises(CalseError, match=r"train.i3d.optim.lr: this parameter is missing"):
         check_params(tree)
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from calse.config.params import as_dict
-from calse.recognition.architectures.networks.i3d import I3D
+from calse.recognition.architectures.i3d.network import I3D
 from calse.recognition.checkpoint import load_checkpoint, save_checkpoint
 from calse.recognition.pretrained import load_pretrained
 from calse.runtime.errors import CalseError
-from toys import toy_params
+from toys import toy_settings
 
 WIDTH = 0.0625
 
@@ -136,7 +136,7 @@ def test_code_in_a_checkpoint_is_refused_and_never_run(attack: type[Attack], zip
 def test_a_pickled_network_is_refused_with_what_to_do(tmp_path: Path):
     torch.save(small(), tmp_path / "whole.pt")
     with pytest.raises(
-        CalseError, match=r"whole\.pt .*\(calse\.recognition\.architectures\.networks\.i3d\.I3D\); .* state_dict\(\)"
+        CalseError, match=r"whole\.pt .*\(calse\.recognition\.architectures\.i3d\.network\.I3D\); .* state_dict\(\)"
     ):
         load_pretrained(small(), tmp_path / "whole.pt")
 
@@ -175,10 +175,12 @@ def test_another_width_or_channel_count_is_refused(tmp_path: Path):
 
 
 INFO = {
-    "params": {name: value for name, value in as_dict(toy_params(width=WIDTH).train).items() if name != "seeds"},
+    "recogniser": "i3d",
+    "params": {name: value for name, value in as_dict(toy_settings(width=WIDTH)).items() if name != "seeds"},
     "classes": ["AÑO", "NO", "SUR"],
     "clip": {"fps": 25.0, "short_side": 48},
     "fingerprint": "f",
+    "split_sha256": "5",
 }
 
 

@@ -23,7 +23,7 @@ from calse.recognition.input.views import batch_of, crop_corner, sample_frames
 from calse.runtime.errors import CalseError
 from calse.runtime.memo import PACKAGE, code
 from calse.video.ours.read import read_frames
-from toys import make_repository, ramp, toy_params
+from toys import make_repository, ramp, toy_input
 
 CPU = torch.device("cpu")
 
@@ -57,8 +57,8 @@ def test_crops_are_central_in_evaluation_and_everywhere_in_training():
 
 
 def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():
-    train, clip = toy_params(input="rgb").train, ramp()
-    batch = network_input(batch_of([clip], train), train, CPU)
+    train, clip = toy_input(modality="rgb"), ramp()
+    batch = network_input(batch_of([clip], train), train, None, CPU)
     frames = (np.arange(9) + 0.5) * 12 // 9
     expected = clip[frames.astype(int), 4:36, 2:34].transpose(3, 0, 1, 2) / 127.5 - 1
     np.testing.assert_allclose(batch[0], expected, atol=1e-6)
@@ -66,30 +66,30 @@ def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():
 
 
 def test_bgr_turns_the_channels_round():
-    rgb, bgr = toy_params(input="rgb").train, toy_params(input="rgb", channel_order="bgr").train
+    rgb, bgr = toy_input(modality="rgb"), toy_input(modality="rgb", channel_order="bgr")
     batch = batch_of([ramp()], rgb)
-    assert torch.equal(network_input(batch, bgr, CPU), network_input(batch, rgb, CPU).flip(1))
+    assert torch.equal(network_input(batch, bgr, None, CPU), network_input(batch, rgb, None, CPU).flip(1))
 
 
 def test_motion_input_has_no_still_part_and_unit_variance():
-    train = toy_params(input="motion").train
+    train = toy_input(modality="motion")
     still = np.repeat(ramp()[:1], 12, axis=0)
-    moving, nothing = network_input(batch_of([ramp(), still], train), train, CPU)
+    moving, nothing = network_input(batch_of([ramp(), still], train), train, None, CPU)
     assert moving.mean(dim=1).abs().max() < 1e-4
     assert moving.square().mean().item() == pytest.approx(1, abs=1e-4)
     assert nothing.abs().max() < 1e-2, "a still clip is nothing, not amplified noise"
 
 
 def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
-    clip, plain = np.full((12, 36, 36, 3), 100, np.uint8), toy_params(flip=1, brightness=0).train
+    clip, plain = np.full((12, 36, 36, 3), 100, np.uint8), toy_input(flip=1, brightness=0)
     clip[:, :, :18] = 50
     flipped = batch_of([clip], plain, [np.random.default_rng(0)]).frames[0]
     assert (flipped[:, :, 0] == 100).all()
     assert (flipped[:, :, -1] == 50).all()
-    bright = toy_params(input="rgb", brightness=0.2, flip=0).train
+    bright = toy_input(modality="rgb", brightness=0.2, flip=0)
     values = []
     for seed in range(50):
-        batch = network_input(batch_of([clip], bright, [np.random.default_rng(seed)]), bright, CPU)
+        batch = network_input(batch_of([clip], bright, [np.random.default_rng(seed)]), bright, None, CPU)
         values.append((batch[0, :, 0, 0, -1] + 1) * 127.5)
     gains = torch.stack(values) / 100
     assert (gains.min() > 0.8) & (gains.max() < 1.2)
@@ -103,7 +103,7 @@ def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
 def test_a_batch_holds_the_clips_own_pixels_and_leaves_the_clips_alone(sampling: str, available: int, tmp_path: Path):
     """Against plain indexing, to the bit, on a map that cannot be written, in room that held another batch."""
     np.save(tmp_path / "clip.npy", ramp()[:available])
-    clip, train = open_frames(tmp_path / "clip.npy"), toy_params(sampling=sampling, flip=0.5).train
+    clip, train = open_frames(tmp_path / "clip.npy"), toy_input(sampling=sampling, flip=0.5)
     room = np.full((10, 9, 32, 32, 3), 77, np.uint8)
     batch = batch_of([clip] * 8, train, [np.random.default_rng(seed) for seed in range(8)], room)
     turned = set()
@@ -260,10 +260,10 @@ def test_a_clip_on_the_device_is_seen_as_the_one_in_memory(flip: int, tmp_path: 
     kept = clips.open(tmp_path / "clip.npy")
     assert isinstance(kept, torch.Tensor)
     assert clips.open(tmp_path / "clip.npy") is kept, "copied once"
-    train = toy_params(flip=flip, brightness=0.3).train
+    train = toy_input(flip=flip, brightness=0.3)
     rngs = [[np.random.default_rng(3), np.random.default_rng(4)] for _ in range(2)]
-    one = network_input(batch_of([mapped, mapped], train, rngs[0]), train, CPU)
-    other = network_input(batch_of([kept, mapped], train, rngs[1]), train, CPU)
+    one = network_input(batch_of([mapped, mapped], train, rngs[0]), train, None, CPU)
+    other = network_input(batch_of([kept, mapped], train, rngs[1]), train, None, CPU)
     assert torch.equal(one, other)
 
 

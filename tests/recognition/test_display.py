@@ -7,8 +7,8 @@ from calse.recognition.launch.observer import Run
 
 
 def test_the_display_says_once_what_needs_attention(capsys: pytest.CaptureFixture[str]):
-    run = Run("Baseline", "SACU", 1)
-    info = {"params": {"loss": "ce"}, "classes": ["AÑO", "NO", "SUR"]}
+    run = Run("i3d", "Baseline", "SACU", 1)
+    info = {"params": {"optim": {"loss": "ce"}}, "classes": ["AÑO", "NO", "SUR"]}
     info |= {"device": "cpu", "precision": "fp32", "precision_reason": "asked for"}
     with Display({run: 4}) as display:
         for _ in range(2):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from calse.recognition.architectures.networks.i3d import I3D, SameMaxPool, Unit
+from calse.recognition.architectures.i3d.network import I3D, SameMaxPool, Unit
 from calse.runtime.errors import CalseError
 
 PUBLISHED_SHAPES = {  # C x T x H x W behind each layer, for 64 frames of 224 pixels

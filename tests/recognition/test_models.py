@@ -1,5 +1,6 @@
 """Every recogniser behind the one door: it trains, it keeps its published names, it refuses what it cannot take."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,37 +9,43 @@ from torchvision.models import video
 
 from calse.data.paths import Layout
 from calse.data.splits import read_split
-from calse.recognition import architectures
+from calse.recognition import registry
+from calse.recognition.architectures.i3d import recogniser as i3d
 from calse.recognition.input.transforms import network_input
 from calse.recognition.input.views import batch_of
-from calse.recognition.network import build_model
+from calse.recognition.network import Network, find_network
 from calse.recognition.pretrained import load_pretrained
 from calse.recognition.registry import recognisers
 from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import jobs_of
 from calse.recognition.training.precision import convolution_inputs, weight_gradient
 from calse.runtime.errors import CalseError
-from toys import make_repository, ramp, toy_params
+from toys import make_repository, ramp, toy_input, toy_params
 
 SMALLEST = {"i3d": (9, 32), "r2plus1d_18": (9, 32), "s3d": (13, 32), "swin3d_t": (9, 32)}
-RECOGNISERS = recognisers()
+RECOGNISERS = {name: one for name, one in recognisers().items() if isinstance(one, Network)}
 TORCHVISIONS = [name for name in RECOGNISERS if name != "i3d"]
 
 
 def smallest(name: str, **options: object):
     frames, size = SMALLEST.get(name) or RECOGNISERS[name].shape or (0, 0)
-    return toy_params(model=name, width=1.0, frames=frames, size=size, **options)
+    return toy_params(name, width=1.0, frames=frames, size=size, **options)
+
+
+def built(name: str, classes: int, **options: object) -> torch.nn.Module:
+    return RECOGNISERS[name].built(smallest(name, **options).train[name].model, classes)
 
 
 def test_the_studys_recogniser_and_torchvisions_are_known():
     assert set(RECOGNISERS) == {"i3d", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"}
 
 
-def test_two_recognisers_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    copied = Path("src/calse/recognition/architectures/i3d.py").read_text(encoding="utf-8")
-    (tmp_path / "mine.py").write_text(copied, encoding="utf-8")
-    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(tmp_path)])
-    with pytest.raises(CalseError, match=r"architectures\.mine: there is a recogniser 'i3d' already"):
+def test_a_recogniser_that_is_not_called_as_its_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "ARCHITECTURES", tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/recogniser.py").touch()
+    monkeypatch.setitem(sys.modules, "calse.recognition.architectures.mine.recogniser", i3d)
+    with pytest.raises(CalseError, match=r"mine/recogniser.py: its recogniser is called 'i3d'; call it 'mine'"):
         recognisers.__wrapped__()
 
 
@@ -52,25 +59,25 @@ def test_it_trains_at_its_smallest_size(name: str, repository: Layout, monkeypat
     monkeypatch.chdir(repository.root)
     monkeypatch.setenv("DVC_ROOT", str(repository.root))
     split = read_split(repository.split("Baseline"))
-    training = Training(jobs_of(smallest(name), Layout(), split, "Baseline", Path("models"), Path("curves"))[0])
+    training = Training(jobs_of(smallest(name), Layout(), split, name, "Baseline", Path("models"), Path("curves"))[0])
     training.model.train()
     batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2])
     losses = [float(training._step(batch, labels, 1e-4)[0]) for _ in range(4)]
     assert losses[-1] < losses[0]
     assert all(weight.grad is not None for weight in training.model.parameters())
-    assert training.info["params"]["model"] == name
+    assert training.info["recogniser"] == name
 
 
 def test_mvit_answers_at_the_one_size_it_takes():
     with torch.device("meta"):
-        model = build_model(smallest("mvit_v2_s").train, 14)
+        model = built("mvit_v2_s", 14)
         assert model(torch.empty(2, 3, 16, 224, 224)).shape == (2, 14)
 
 
 @pytest.mark.parametrize("name", TORCHVISIONS)
 def test_names_and_shapes_are_the_published_ones_but_for_the_head(name: str):
     with torch.device("meta"):
-        ours, published = build_model(smallest(name).train, 14).state_dict(), getattr(video, name)().state_dict()
+        ours, published = built(name, 14).state_dict(), getattr(video, name)().state_dict()
     assert set(ours) == set(published)
     assert {key.split(".")[0] for key in ours if ours[key].shape != published[key].shape} == {RECOGNISERS[name].head}
 
@@ -78,17 +85,17 @@ def test_names_and_shapes_are_the_published_ones_but_for_the_head(name: str):
 def test_published_weights_are_taken_and_their_head_is_replaced(tmp_path: Path):
     published = video.s3d(num_classes=400)
     torch.save(published.state_dict(), tmp_path / "s3d.pth")
-    model = build_model(smallest("s3d").train, 14)
+    model = built("s3d", 14)
     report = load_pretrained(model, tmp_path / "s3d.pth", RECOGNISERS["s3d"].head)
     assert report.dropped == ["classifier.1.bias", "classifier.1.weight"]
     assert torch.equal(model.features[0][0][0].weight, published.features[0][0][0].weight)
     with pytest.raises(CalseError, match=r"s3d\.pth holds no layer of this network"):
-        load_pretrained(build_model(smallest("i3d").train, 14), tmp_path / "s3d.pth")
+        load_pretrained(built("i3d", 14), tmp_path / "s3d.pth")
 
 
 def test_s3d_averages_space_as_published():
     torch.manual_seed(0)
-    ours = build_model(smallest("s3d").train, 5).eval()
+    ours = built("s3d", 5).eval()
     published = video.s3d(num_classes=5).eval()
     published.load_state_dict(ours.state_dict())
     clip = torch.randn(1, 3, 16, 224, 224)
@@ -99,13 +106,12 @@ def test_s3d_averages_space_as_published():
 @pytest.mark.parametrize("name", TORCHVISIONS)
 def test_dropout_and_batch_statistics_are_the_parameters(name: str):
     momentum = {"bn_momentum": 0.3} if RECOGNISERS[name].batch_norm else {}
-    train = smallest(name, dropout=0.9, **momentum).train
     with torch.device("meta"):
-        model = build_model(train, 3)
+        model = built(name, 3, dropout=0.9, **momentum)
     momenta = {part.momentum for part in model.modules() if isinstance(part, torch.nn.BatchNorm3d)}
     assert momenta == set(momentum.values())
     if not momentum:
-        with pytest.raises(CalseError, match=f"train.bn_momentum: {name} has no batch normalisation"):
+        with pytest.raises(CalseError, match=f"train.{name}.model.bn_momentum: {name} has no batch normalisation"):
             smallest(name, bn_momentum=0.3)
     if name in ("r2plus1d_18", "swin3d_t"):
         head, seen = model.get_submodule(RECOGNISERS[name].head), []
@@ -117,16 +123,15 @@ def test_dropout_and_batch_statistics_are_the_parameters(name: str):
 
 
 def test_rgb_is_standardised_as_torchvision_does():
-    train = toy_params(model="r2plus1d_18", width=1.0, input="rgb").train
-    batch = network_input(batch_of([ramp()], train), train, torch.device("cpu"))
-    plain = toy_params(input="rgb").train
-    frames = (network_input(batch_of([ramp()], plain), plain, torch.device("cpu"))[0] + 1) / 2
+    shown, cpu = toy_input(modality="rgb"), torch.device("cpu")
+    batch = network_input(batch_of([ramp()], shown), shown, find_network("r2plus1d_18").statistics, cpu)
+    frames = (network_input(batch_of([ramp()], shown), shown, None, cpu)[0] + 1) / 2
     preset = video.R2Plus1D_18_Weights.KINETICS400_V1.transforms(crop_size=(32, 32), resize_size=(32, 32))
     torch.testing.assert_close(batch[0], preset(frames.transpose(0, 1)), atol=1e-4, rtol=1e-4)
 
 
 def test_convolutions_of_other_networks_are_checked_for_bf16_too():
-    model = build_model(smallest("s3d").train, 3)
+    model = built("s3d", 3)
     found = {name: (layer, shape) for name, layer, shape in convolution_inputs(model, 13, 32)}
     layer, shape = found["features.0.0.0"]
     assert shape == (1, 3, 13, 32, 32)
@@ -134,24 +139,23 @@ def test_convolutions_of_other_networks_are_checked_for_bf16_too():
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("name", "options", "says"),
     [
-        ({"model": "s3d", "width": 0.25}, "train.width: s3d comes in width 1 only, not 0.25"),
-        ({"model": "swin3d_t", "width": 1.0, "loss": "bce-localisation"}, "train.loss: swin3d_t gives one answer"),
-        ({"model": "s3d", "width": 1.0, "frames": 12}, "train.frames: s3d needs at least 13, not 12"),
+        ("s3d", {"width": 0.25}, "s3d.model.width: s3d comes in width 1 only, not 0.25"),
+        ("s3d", {"width": 1.0, "recompute": True}, "s3d.model.recompute: s3d cannot"),
+        ("swin3d_t", {"width": 1.0, "loss": "bce-localisation"}, "swin3d_t.optim.loss: swin3d_t gives one answer"),
+        ("s3d", {"width": 1.0, "frames": 12}, "s3d.input.frames: s3d needs at least 13, not 12"),
         (
-            {"model": "mvit_v2_s", "width": 1.0, "frames": 16, "size": 64},
-            "train.size: mvit_v2_s takes 16 frames of 224",
+            "mvit_v2_s",
+            {"width": 1.0, "frames": 16, "size": 64},
+            "mvit_v2_s.input.size: mvit_v2_s takes 16 frames of 224",
         ),
-        ({"model": "mvit_v2_s", "width": 1.0, "frames": 32, "size": 224}, "train.frames: mvit_v2_s takes 16 frames"),
-        ({"frames": 8}, "train.frames: i3d needs at least 9, not 8"),
-        (
-            {"model": "resnet"},
-            "train.model: there is no recogniser 'resnet'; those are: i3d, r2plus1d_18, s3d, mvit_v2_s, swin3d_t",
-        ),
+        ("mvit_v2_s", {"width": 1.0, "frames": 32, "size": 224}, "mvit_v2_s.input.frames: mvit_v2_s takes 16 frames"),
+        ("i3d", {"frames": 8}, "i3d.input.frames: i3d needs at least 9, not 8"),
+        ("resnet", {}, f"resnet: there is no such recogniser; those are: {', '.join(recognisers())}"),
     ],
 )
-def test_what_a_recogniser_cannot_take_is_refused_by_the_parameters_name(options: dict, says: str):
+def test_what_a_recogniser_cannot_take_is_refused_by_the_parameters_name(name: str, options: dict, says: str):
     with pytest.raises(CalseError) as caught:
-        toy_params(**options)
-    assert str(caught.value).startswith(f"params.yaml: {says}")
+        toy_params(name, **options)
+    assert str(caught.value).startswith(f"params.yaml: train.{says}")

@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from calse.recognition.training.optimiser import Adam, learning_rate
-from toys import toy_params
+from toys import toy_settings
 
 
 def test_one_cycle_is_the_schedule_of_that_name():
-    train_params = toy_params(lr=0.01).train
+    one_cycle = toy_settings().schedule
     model = torch.nn.Linear(1, 1)
     theirs = torch.optim.SGD(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.01, total_steps=50, cycle_momentum=False)
     for step in range(50):
-        assert learning_rate(train_params, step, 50) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
+        assert learning_rate(0.01, one_cycle, step, 50) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
         theirs.step()
         schedule.step()
-    assert learning_rate(toy_params(schedule="constant").train, 49, 50) == 0.003
+    assert learning_rate(0.003, toy_settings(kind="constant").schedule, 49, 50) == 0.003
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
@@ -26,7 +26,7 @@ def test_optimiser_is_the_one_asked_for(name: str, theirs: Callable):
     weights, copies = ([torch.full((3,), 0.5), torch.full((2, 2), -1.0)] for _ in range(2))
     for weight in (*weights, *copies):
         weight.requires_grad_()
-    ours = Adam(weights, toy_params(optimiser=name, weight_decay=0.5).train)
+    ours = Adam(weights, toy_settings(optimiser=name, weight_decay=0.5).optim)
     reference = theirs(copies, lr=0.01, weight_decay=0.5)
     for step in range(4):
         for weight in (*weights, *copies):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from calse.recognition.architectures.networks.i3d import I3D, Unit
+from calse.recognition.architectures.i3d.network import I3D, Unit
 from calse.recognition.training import precision
 from calse.recognition.training.precision import choose_precision, convolution_inputs, wrong_in_bf16
 from calse.runtime.errors import CalseError
@@ -39,7 +39,7 @@ def test_few_frames_are_never_padded_inside_the_convolution(monkeypatch: pytest.
         return original(x, weight, bias, stride, padding)
 
     original = F.conv3d
-    monkeypatch.setattr("calse.recognition.architectures.networks.i3d.F.conv3d", recorded)
+    monkeypatch.setattr("calse.recognition.architectures.i3d.network.F.conv3d", recorded)
     I3D(3, width=0.0625)(torch.randn(1, 3, 16, 32, 32))
     assert paddings[2] == {0}
 
@@ -69,7 +69,7 @@ def test_wrong_gradients_switch_auto_to_fp32_and_stop_bf16(monkeypatch: pytest.M
         "bf16 gradients of Mixed_5b.b1b are wrong on this machine",
     )
     assert choose_precision("auto", model, 24, 32, CPU).name == "bf16"
-    with pytest.raises(CalseError, match=r"train\.precision: bf16 gradients of Mixed_5b\.b1b are wrong"):
+    with pytest.raises(CalseError, match=r"optim\.precision: bf16 gradients of Mixed_5b\.b1b are wrong"):
         choose_precision("bf16", model, 16, 32, CPU)
     assert choose_precision("fp32", model, 16, 32, CPU).name == "fp32"
 

@@ -10,18 +10,19 @@ import av
 import numpy as np
 import pytest
 
-from calse.config.params import Train
 from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.evaluation.evaluate import predict_run
 from calse.recognition.input.frames import shrink
-from calse.recognition.predict import Wanted, chosen_frames, predict_videos
+from calse.recognition.predict import predict_videos
+from calse.recognition.settings import Input
 from calse.recognition.training.fit import fit
 from calse.recognition.training.jobs import jobs_of
+from calse.recognition.view import chosen_frames
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
 from film import coded, patches, write_film
-from toys import make_repository, toy_params
+from toys import make_repository, toy_input, toy_params
 from videos import moving, remux, write_bad_files, write_clip
 
 CHECKPOINT = Path("models/SACU/seed-1.safetensors")
@@ -41,7 +42,7 @@ def inside(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALSE_WORKERS", "1")
     if not CHECKPOINT.exists():
         split = read_split(Layout().split("Baseline"))
-        job = jobs_of(toy_params(epochs=1), Layout(), split, "Baseline", Path("models"), Path("curves"))[0]
+        job = jobs_of(toy_params(epochs=1), Layout(), split, "i3d", "Baseline", Path("models"), Path("curves"))[0]
         fit(job, lambda *_: None)
 
 
@@ -53,7 +54,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess:
 
 def test_a_test_clip_gets_the_row_that_evaluation_gave_it():
     split, layout = read_split(Layout().split("Baseline")), Layout()
-    job = jobs_of(toy_params(), layout, split, "Baseline", Path("models"), Path("curves"))[0]
+    job = jobs_of(toy_params(), layout, split, "i3d", "Baseline", Path("models"), Path("curves"))[0]
     clips = split.test("SACU")
     _, rows = predict_run(job.run, split, {"filmed": clips}, layout, CHECKPOINT)
     answers = predict_videos(CHECKPOINT, [Path(clip.path) for clip in clips], 60)
@@ -102,41 +103,41 @@ def write_gif(path: Path, frames: np.ndarray) -> None:
         container.mux(stream.encode(None))
 
 
-def looked_at(video: Path, train: Train) -> np.ndarray:
-    return chosen_frames(Wanted(video, 25, 48, train)).frames
+def looked_at(video: Path, shown: Input) -> np.ndarray:
+    return chosen_frames(video, 25, 48, shown)[0]
 
 
 @pytest.mark.parametrize("sampling", ["uniform", "consecutive"])
 @pytest.mark.parametrize("count", [1, 5, 9, 60])
 def test_any_length_gives_the_frames_that_the_network_wants(count: int, sampling: str, tmp_path: Path):
-    train = toy_params(sampling=sampling).train
+    shown = toy_input(sampling=sampling)
     video = write_clip(tmp_path / "clip.mp4", frames=count)
     uniform = [int((place + 0.5) * count / 9) for place in range(9)]
     start = max(0, count - 9) // 2
     consecutive = [min(start + place, count - 1) for place in range(9)]
     chosen = {"uniform": uniform, "consecutive": consecutive}[sampling]
-    np.testing.assert_array_equal(looked_at(video, train), shrink(read_frames(video), 37)[chosen])
+    np.testing.assert_array_equal(looked_at(video, shown), shrink(read_frames(video), 37)[chosen])
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mov"])
 def test_any_container_gives_the_same_frames(suffix: str, tmp_path: Path):
-    train, video = toy_params().train, write_clip(tmp_path / "clip.mp4")
+    shown, video = toy_input(), write_clip(tmp_path / "clip.mp4")
     other = remux(video, tmp_path / f"clip{suffix}")
-    np.testing.assert_array_equal(looked_at(other, train), looked_at(video, train))
+    np.testing.assert_array_equal(looked_at(other, shown), looked_at(video, shown))
 
 
 def test_another_frame_rate_is_brought_to_the_clips_own(tmp_path: Path):
-    train = toy_params().train
+    shown = toy_input()
     twice = write_clip(tmp_path / "fast.mp4", frames=24, fps=50)
     every_other = shrink(read_frames(twice)[::2], 37)
     chosen = [int((place + 0.5) * 12 / 9) for place in range(9)]
-    np.testing.assert_array_equal(looked_at(twice, train), every_other[chosen])
+    np.testing.assert_array_equal(looked_at(twice, shown), every_other[chosen])
 
 
 def test_a_rest_counts_for_as_long_as_it_lasts(tmp_path: Path):
-    train, video = toy_params().train, tmp_path / "rest.mp4"
+    shown, video = toy_input(), tmp_path / "rest.mp4"
     times = [0, 0.04, 0.08, 0.12, 0.16, 1.16, 1.2, 1.24, 1.28, 1.32, 1.36]
     write_video(video, moving(10), 25, times=times)
     on_screen = [0, 1, 2, 3, *[4] * 25, 5, 6, 7, 8, 9]
     chosen = [on_screen[int((place + 0.5) * 34 / 9)] for place in range(9)]
-    np.testing.assert_array_equal(looked_at(video, train), shrink(read_frames(video), 37)[chosen])
+    np.testing.assert_array_equal(looked_at(video, shown), shrink(read_frames(video), 37)[chosen])

@@ -56,42 +56,42 @@ def params(**train: object) -> Params:
 
 def job(recipe: str, **train: object) -> Job:
     split = read_split(Layout().split(recipe))
-    return jobs_of(params(**train), Layout(), split, recipe, Path(recipe), Path(recipe))[0]
+    return jobs_of(params(**train), Layout(), split, "i3d", recipe, Path(recipe), Path(recipe))[0]
 
 
 def test_equal_steps_are_those_of_the_filmed_clips_alone():
     baseline, more, even = (job(name, epochs=5, batch=4) for name in ("Baseline", "AF1", "Even"))
-    assert [len(one.frames) for one in (baseline, more, even)] == [9, 15, 15]
-    assert [one.steps for one in (baseline, more, even)] == [15, 20, 15]
+    assert [len(one.inputs) for one in (baseline, more, even)] == [9, 15, 15]
+    assert [one.info["steps"] for one in (baseline, more, even)] == [15, 20, 15]
     assert even.epochs == 4, "three whole ones of 4 steps and 3 of the fourth"
     assert even.info["equal_steps"]
     assert len({one.info["fingerprint"] for one in (baseline, more, even)}) == 3
 
 
 def test_a_training_stops_at_its_last_step_having_used_the_whole_schedule():
-    equal, rates = job("Even", epochs=3, batch=4, schedule="one-cycle"), []
+    equal, rates = job("Even", epochs=3, batch=4, kind="one-cycle"), []
     fit(equal, lambda kind, *_: rates.append(kind))
     with open(equal.curve) as file:
         curve = list(csv.DictReader(file))
     assert [row["epoch"] for row in curve] == ["1", "2", "3"]
-    assert float(curve[-1]["lr"]) == pytest.approx(equal.train.lr / 250_000, rel=1e-3), "the end of one cycle"
+    assert float(curve[-1]["lr"]) == pytest.approx(equal.settings.optim.lr / 250_000, rel=1e-3), "the end of one cycle"
     assert json.loads(equal.checkpoint.with_suffix(".json").read_text())["steps"] == 9
     assert all(0 <= float(row["accuracy"]) <= 1 for row in curve)
 
 
 def test_seeds_of_a_recipe_replace_those_of_all():
-    assert [run.seed for run in runs_of(params(seeds=[1, 2, 3]), "Baseline")] == [1, 2, 3]
-    assert [run.seed for run in runs_of(params(seeds=[1, 2, 3]), "Again")] == [101, 102]
+    assert [run.seed for run in runs_of(params(seeds=[1, 2, 3]), "i3d", "Baseline")] == [1, 2, 3]
+    assert [run.seed for run in runs_of(params(seeds=[1, 2, 3]), "i3d", "Again")] == [101, 102]
 
 
 def test_the_seed_only_control_is_trained_and_evaluated_under_its_own_seeds():
     small = params(epochs=1)
-    train(small, Layout(), "Again")
-    evaluate(small, Layout(), "Again")
+    train(small, Layout(), "i3d", "Again")
+    evaluate(small, Layout(), "i3d", "Again")
     assert sorted(path.name for path in Path("models/i3d/Again/SACU").glob("*.json")) == [
         "seed-101.json",
         "seed-102.json",
     ]
-    metrics = json.loads(Path("metrics/evaluate/Again/metrics.json").read_text())
+    metrics = json.loads(Path("metrics/evaluate/i3d/Again/metrics.json").read_text())
     assert metrics["steps"] == {"SACU": 3}
     assert set(metrics["filmed"]["SACU"]["seeds"]) == {"101", "102"}

@@ -13,15 +13,17 @@ import pytest
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
+from calse.config.params import check_params
 from calse.data.paths import Layout
 from calse.data.splits import read_split
+from calse.recognition.inputs import inputs
 from calse.recognition.training.jobs import fingerprint
-from toys import make_repository, on_cpu, toy_tree
+from toys import changed, make_repository, on_cpu, toy_tree
 
 ROOT = Path(__file__).parents[2]
 BOTH = [("SACU", "1"), ("SACU", "2"), ("STS", "1"), ("STS", "2")]
-DVC = ("dvc", "repro", "-s", "train@Baseline")
-TRAIN = (sys.executable, "-m", "calse", "train", "Baseline")
+DVC = ("dvc", "repro", "-s", "train@i3d-Baseline")
+TRAIN = (sys.executable, "-m", "calse", "train", "i3d", "Baseline")
 
 
 class Study:
@@ -33,16 +35,18 @@ class Study:
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(ROOT / name, target) if (ROOT / name).is_dir() else shutil.copy(ROOT / name, target)
-        self.split = make_repository(root, takes=1).split("Baseline")
+        layout = make_repository(root, takes=1)
+        self.split = layout.split("Baseline")
         with open(self.split, newline="", encoding="utf-8") as file:
             self.rows = list(csv.reader(file))
         subprocess.run(["git", "init", "-q"], cwd=root, check=True)
         self.set(test_sources=["SACU"])
+        inputs(check_params(self.tree), layout, "i3d")
 
     def set(self, test_sources: list[str], **train: object) -> None:
         """Write params.yaml and the split, as the split stage would."""
         self.tree["test_sources"] = test_sources
-        self.tree["train"] |= train
+        changed(self.tree["train"]["i3d"], train)
         YAML(typ="safe", pure=True).dump(self.tree, self.root / "params.yaml")
         with open(self.split, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(
@@ -62,13 +66,13 @@ class Study:
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         trained, taken = (
-            sorted(re.findall(rf"Baseline/(\w+)/seed-(\d) {words}", done.stdout + done.stderr))
+            sorted(re.findall(rf"i3d/Baseline/(\w+)/seed-(\d) {words}", done.stdout + done.stderr))
             for words in ("loss", "trained before")
         )
         return trained, taken
 
     def results(self) -> dict[str, bytes]:
-        folders = [Layout(self.root).models("i3d", "Baseline"), Layout(self.root).metrics("train") / "Baseline"]
+        folders = [Layout(self.root).models("i3d", "Baseline"), Layout(self.root).metrics("train") / "i3d/Baseline"]
         return {str(path): path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.*"))}
 
     def tracked(self) -> dict[tuple[str, str], str]:

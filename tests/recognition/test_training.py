@@ -19,7 +19,7 @@ import torch
 from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.evaluation.evaluate import evaluate, predict_run
-from calse.recognition.architectures.networks.i3d import I3D
+from calse.recognition.architectures.i3d.network import I3D
 from calse.recognition.checkpoint import load_checkpoint
 from calse.recognition.input import frames_cache
 from calse.recognition.input.views import Batch
@@ -30,7 +30,7 @@ from calse.recognition.training.fit import Training, fit, prepared_ahead
 from calse.recognition.training.jobs import Job, jobs_of
 from calse.runtime.errors import CalseError
 from calse.runtime.files import locked, sha256_of
-from toys import WAYS, make_repository, on_cpu, toy_params
+from toys import WAYS, make_repository, on_cpu, toy_params, toy_settings
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def inside(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def jobs(folder: str, **options: object) -> list[Job]:
     params, layout = toy_params(**options), Layout()
-    return jobs_of(params, layout, read_split(layout.split("Baseline")), "Baseline", Path(folder), Path(folder))
+    return jobs_of(params, layout, read_split(layout.split("Baseline")), "i3d", "Baseline", Path(folder), Path(folder))
 
 
 def results(job: Job) -> list[bytes]:
@@ -94,9 +94,9 @@ def outputs() -> dict[str, bytes]:
 
 def test_the_stage_learns_and_evaluates_what_it_learned():
     params, listener = toy_params(epochs=16), Listener()
-    train(params, Layout(), "Baseline", listener)
-    evaluate(params, Layout(), "Baseline")
-    scores = json.loads(Path("metrics/evaluate/Baseline/metrics.json").read_text())["filmed"].values()
+    train(params, Layout(), "i3d", "Baseline", listener)
+    evaluate(params, Layout(), "i3d", "Baseline")
+    scores = json.loads(Path("metrics/evaluate/i3d/Baseline/metrics.json").read_text())["filmed"].values()
     assert sum(score["top1"] * score["clips"] for score in scores) >= 5, "of 6 clips, chance is 2"
     check_events(listener)
     check_predictions()
@@ -119,7 +119,7 @@ def test_a_run_that_another_process_trains_is_waited_for(capfd: pytest.CaptureFi
 
 def check_events(listener: Listener) -> None:
     for source in ("SACU", "STS"):
-        run = Run("Baseline", source, 1)
+        run = Run("i3d", "Baseline", source, 1)
         fingerprint = json.loads(Path(f"models/i3d/Baseline/{source}/seed-1.json").read_text())["fingerprint"]
         epochs = [("epoch", run, number, ["accuracy", "loss", "lr"]) for number in range(1, 17)]
         assert [event for event in listener.heard if event[1] == run] == [
@@ -130,7 +130,7 @@ def check_events(listener: Listener) -> None:
 
 
 def check_predictions() -> None:
-    with open("metrics/evaluate/Baseline/predictions.csv", encoding="utf-8", newline="") as file:
+    with open("metrics/evaluate/i3d/Baseline/predictions.csv", encoding="utf-8", newline="") as file:
         every = list(csv.DictReader(file))
     rows = [row for row in every if row["test_set"] == "filmed"]
     omitted = [row for row in every if row["test_set"] == "omitted"]
@@ -144,7 +144,7 @@ def check_predictions() -> None:
         assert chances == sorted(chances, reverse=True)
         assert sum(chances) == pytest.approx(1, abs=1e-5)
         assert row["gloss_4"] == "", "there are only three glosses"
-    metrics = json.loads(Path("metrics/evaluate/Baseline/metrics.json").read_text())
+    metrics = json.loads(Path("metrics/evaluate/i3d/Baseline/metrics.json").read_text())
     assert metrics["omitted"] == {"SACU": metrics["filmed"]["SACU"]}
     for source, scores in metrics["filmed"].items():
         hits = [row["rank"] == "1" for row in rows if row["test_source"] == source]
@@ -168,7 +168,7 @@ def test_the_seed_decides_every_byte_and_workers_none():
 @pytest.mark.parametrize(("workers", "trainings"), [("1", 1), ("2", 2), ("16", 9)])
 def test_one_training_more_than_the_cores_carry_fills_the_waits_of_the_others(monkeypatch, workers, trainings):
     monkeypatch.setenv("CALSE_WORKERS", workers)
-    assert slots(toy_params(threads=2)) == trainings
+    assert slots(toy_settings(threads=2)) == trainings
 
 
 @on_cpu
@@ -236,7 +236,7 @@ def test_a_stopped_stage_leaves_nothing_behind_and_tells_so(monkeypatch: pytest.
     monkeypatch.setenv("CALSE_WORKERS", "1")
     before, listener = outputs(), Listener(stop_at=1)
     with pytest.raises(KeyboardInterrupt):
-        train(toy_params(epochs=50, seeds=[3]), Layout(), "Baseline", listener)
+        train(toy_params(epochs=50, seeds=[3]), Layout(), "i3d", "Baseline", listener)
     assert outputs() == before
     assert listener.heard[-1] == ("failed", listener.heard[-1][1], "KeyboardInterrupt")
     assert not list(Path("models/i3d").glob(".*"))
@@ -246,8 +246,8 @@ def test_a_stopped_stage_leaves_nothing_behind_and_tells_so(monkeypatch: pytest.
 def test_a_loss_that_is_not_finite_stops_the_stage_and_names_run_and_epoch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CALSE_WORKERS", "1")
     torch.save({"Conv3d_1a_7x7.conv3d.weight": torch.full((8, 3, 7, 7, 7), torch.nan)}, "broken.pt")
-    with pytest.raises(CalseError, match=r"^Baseline/SACU/seed-1: loss or gradient is not finite in epoch 1"):
-        train(toy_params(pretrained="broken.pt"), Layout(), "Baseline")
+    with pytest.raises(CalseError, match=r"^i3d/Baseline/SACU/seed-1: loss or gradient is not finite in epoch 1"):
+        train(toy_params(pretrained="broken.pt"), Layout(), "i3d", "Baseline")
 
 
 def test_a_killed_worker_is_named(monkeypatch: pytest.MonkeyPatch):
@@ -257,8 +257,8 @@ def test_a_killed_worker_is_named(monkeypatch: pytest.MonkeyPatch):
                 os.kill(child.pid or 0, signal.SIGKILL)
 
     monkeypatch.setenv("CALSE_WORKERS", "1")
-    with pytest.raises(CalseError, match=r"^Baseline/SACU/seed-1: its process died with code -9"):
-        train(toy_params(epochs=500), Layout(), "Baseline", Killer())
+    with pytest.raises(CalseError, match=r"^i3d/Baseline/SACU/seed-1: its process died with code -9"):
+        train(toy_params(epochs=500), Layout(), "i3d", "Baseline", Killer())
 
 
 ENDLESS = """
@@ -268,8 +268,8 @@ from calse.recognition.launch.workers import run_side_by_side
 
 if __name__ == "__main__":
     job = jobs("endless")[0]
-    many = {"frames": job.frames * 100_000, "labels": job.labels * 100_000}
-    job = dataclasses.replace(job, info=job.info | {"steps": 10**9}, **many)
+    many = {"inputs": job.inputs * 100_000, "labels": job.labels * 100_000}
+    job = dataclasses.replace(job, info=job.info | {"steps": 10**9, "epochs": 10**9}, **many)
     run_side_by_side([job], 1, lambda *_: print(multiprocessing.active_children()[0].pid, flush=True))
 """
 
@@ -366,7 +366,7 @@ def test_a_training_starts_from_a_pretrained_checkpoint_and_tells_what_it_took()
     assert training.info["pretrained_sha256"] == sha256_of(first.checkpoint)
     started = load_checkpoint(first.checkpoint)[0].state_dict()
     assert torch.equal(training.model.state_dict()["logits.conv3d.weight"], started["logits.conv3d.weight"])
-    with pytest.raises(CalseError, match=r"train\.pretrained: none\.pt is missing"):
+    with pytest.raises(CalseError, match=r"train\.i3d\.model\.pretrained: none\.pt is missing"):
         jobs("third", pretrained="none.pt")
 
 
@@ -378,7 +378,7 @@ def test_the_stage_process_needs_no_torch():
 def test_an_unknown_recipe_is_refused_by_name():
     Path("data/splits/AF9.csv").write_bytes(Layout().split("Baseline").read_bytes())
     with pytest.raises(CalseError, match="no recipe 'AF9'"):
-        train(toy_params(), Layout(), "AF9")
+        train(toy_params(), Layout(), "i3d", "AF9")
 
 
 def test_a_checkpoint_of_another_split_is_not_evaluated():
@@ -388,7 +388,11 @@ def test_a_checkpoint_of_another_split_is_not_evaluated():
         split.write_text("".join(text.splitlines(keepends=True)[:-1]), encoding="utf-8")
         with pytest.raises(CalseError, match="was trained on another"):
             predict_run(
-                Run("Baseline", "SACU", 1), read_split(split), {}, Layout(), Path("other/SACU/seed-1.safetensors")
+                Run("i3d", "Baseline", "SACU", 1),
+                read_split(split),
+                {},
+                Layout(),
+                Path("other/SACU/seed-1.safetensors"),
             )
     finally:
         split.write_text(text, encoding="utf-8")
@@ -414,8 +418,8 @@ if __name__ == "__main__":
     rows = [asdict(clip) | {"SACU": "test" if clip.source == "SACU" else "train"} for clip in clips]
     write_rows(layout.split("Baseline"), [*COLUMNS, "SACU"], rows)
     params = replace(toy_params(epochs=1, frames=9, batch=600, micro_batch=300), test_sources=("SACU",), omit=())
-    train(params, layout, "Baseline")
-    evaluate(params, layout, "Baseline")
+    train(params, layout, "i3d", "Baseline")
+    evaluate(params, layout, "i3d", "Baseline")
 """
 
 
@@ -425,5 +429,5 @@ def test_more_clips_and_larger_batches_than_a_process_may_have_files_open(tmp_pa
     environment = os.environ | {"PYTHONPATH": path, "DVC_ROOT": str(tmp_path), "CALSE_WORKERS": "1"}
     done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    with open(tmp_path / "metrics/evaluate/Baseline/predictions.csv", newline="", encoding="utf-8") as file:
+    with open(tmp_path / "metrics/evaluate/i3d/Baseline/predictions.csv", newline="", encoding="utf-8") as file:
         assert sum(1 for _ in csv.DictReader(file)) == 600

@@ -80,7 +80,7 @@ def layout(tmp_path):
         write_json(layout.metrics("validate") / f"{name}.json", verdict)
     for recipe in RECIPES:
         curve = "epoch,loss,accuracy,lr\n1,1.1,0.3,0.001\n2,0.6,0.8,0.001\n"
-        write_text(layout.metrics("train") / recipe / "SACU-seed-1.csv", curve)
+        write_text(layout.metrics("train") / "i3d" / recipe / "SACU-seed-1.csv", curve)
     return layout
 
 
@@ -134,7 +134,9 @@ def test_the_page_has_every_part_needs_nothing_else_and_is_the_same_twice(layout
 
 
 def test_it_tells_quality_gate_parameters_and_hashes(layout):
-    params = replace(PARAMS, train=replace(PARAMS.train, pretrained="/home/somebody/kinetics.pt"))
+    i3d = PARAMS.train["i3d"]
+    begun = replace(i3d, model=replace(i3d.model, pretrained="/home/somebody/kinetics.pt"))
+    params = replace(PARAMS, train={"i3d": begun})
     text = " ".join(made(layout, params).split())
     assert "<code>&#34;kinetics.pt&#34;</code>" in text, "and not whose folder it lies in"
     assert 'DF-1: <span class="bad">fails</span>' in text

@@ -44,7 +44,7 @@ def test_accuracies_means_and_deltas_by_hand():
     table = accuracy_table(cells_of(rows, (1, 5, 10)))
     assert [cell(table, "Baseline", "SACU", k) for k in (1, 5, 10)] == [0.25, 0.5, 0.75]
     assert [cell(table, "AF1", "SACU", k) for k in (1, 5, 10)] == [0.5, 0.75, 1.0]
-    assert headline(table, 1) == {"top1": {"Baseline": 0.625, "AF1": 0.25}}
+    assert headline(table.assign(recogniser="i3d"), 1) == {"top1": {"i3d": {"Baseline": 0.625, "AF1": 0.25}}}
     assert [cell(table, "AF1", "SACU", k, "delta") for k in (1, 5, 10)] == [0.25, 0.25, 0.25]
     assert cell(table, "Baseline", "mean", 1) == (0.25 + 1) / 2
     assert cell(table, "AF1", "mean", 1, "delta") == 0.25 - 0.625
@@ -184,7 +184,7 @@ def repository(tmp_path):
     rng = np.random.default_rng(5)
     for recipe in PARAMS.recipes:
         rows = [row for source in PARAMS.test_sources for row in predictions(recipe, source, rng.integers(1, 101, 100))]
-        path = layout.metrics("evaluate") / recipe / "predictions.csv"
+        path = layout.metrics("evaluate") / "i3d" / recipe / "predictions.csv"
         write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
         steps = {source: 3000 + 600 * len(PARAMS.recipes[recipe].sets) for source in PARAMS.test_sources}
         write_rows(path.with_name("confusion.csv"), ["gloss", "answered", "clips"], CONFUSED)
@@ -218,8 +218,8 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
     assert cell(table, "DF2", "mean", 1, "steps") == cell(table, "DF2", "STS", 1, "steps") == 4800
     measures = pd.read_csv(repository.metrics("report") / "measures.csv")
     assert measures[measures.recipe == "AF1"].to_dict("split")["data"] == [
-        *(["AF1", source, "mrr", 0.5] for source in (*PARAMS.test_sources, "mean")),
-        ["AF1", "mean, face blurred", "mrr", 0.25],
+        *(["i3d", "AF1", source, "mrr", 0.5] for source in (*PARAMS.test_sources, "mean")),
+        ["i3d", "AF1", "mean, face blurred", "mrr", 0.25],
     ]
     show(PARAMS, repository)
     shown = capsys.readouterr().out
@@ -257,9 +257,9 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
 
 
 def test_what_looks_like_a_number_stays_text(tmp_path):
-    path = Layout(tmp_path).metrics("evaluate") / "AF1/predictions.csv"
+    path = Layout(tmp_path).metrics("evaluate") / "i3d/AF1/predictions.csv"
     write_rows(path, COLUMNS, [predictions_of_numbers()])
-    table = read_predictions(Layout(tmp_path), "AF1")
+    table = read_predictions(Layout(tmp_path), "i3d", "AF1")
     assert table.to_dict("records") == [predictions_of_numbers() | {"recipe": "AF1"}]
 
 
@@ -269,8 +269,8 @@ def predictions_of_numbers():
 
 
 def test_missing_predictions_name_the_command_that_makes_them(repository):
-    (repository.metrics("evaluate") / "AF2" / "predictions.csv").unlink()
-    with pytest.raises(CalseError, match="dvc repro evaluate@AF2"):
+    (repository.metrics("evaluate") / "i3d/AF2" / "predictions.csv").unlink()
+    with pytest.raises(CalseError, match="dvc repro evaluate@i3d-AF2"):
         report(PARAMS, repository)
 
 

@@ -32,9 +32,9 @@ def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
     assert sync() == {"made": 5}
     found = runs()
     assert {run.info.status for run in found.values()} == {"FINISHED"}
-    training = found["AF1-SACU-1"]
-    assert (training.data.params["train.batch"], training.data.params["recipe"]) == ("10", "AF1")
-    assert training.data.params["train.pretrained"] == "kinetics.pt"
+    training = found["i3d-AF1-SACU-1"]
+    assert (training.data.params["train.i3d.optim.batch"], training.data.params["recipe"]) == ("10", "AF1")
+    assert training.data.params["train.i3d.model.pretrained"] == "kinetics.pt"
     assert training.data.metrics == {"loss": 1.5, "accuracy": 0.2, "test.clips": 4, "test.top1": 0.5}
     points = client().get_metric_history(training.info.run_id, "loss")
     assert [(point.step, point.value) for point in points] == [(1, 3.0), (2, 1.5)]
@@ -49,15 +49,15 @@ def test_the_pipeline_is_the_parent_and_holds_every_parameter_and_score(study):
     sync()
     parent = runs()["workspace"]
     parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs().items()}
-    assert parents == dict.fromkeys(("SACU", "AF1", "DF-1", "AF1-SACU-1"), parent.info.run_id) | {"workspace": None}
+    assert parents == dict.fromkeys(("SACU", "AF1", "DF-1", "i3d-AF1-SACU-1"), parent.info.run_id) | {"workspace": None}
     assert parent.data.params == {
         "corpus.name": "toy",
         "augment.AF1.scale": "0.1",
         "ingest.fps": "25",
         "swap.DF-1.erode": "0.5",
-        "train.batch": "10",
+        "train.i3d.optim.batch": "10",
     }
-    assert parent.data.metrics == {"AF1.SACU.top1": 0.5, "AF1.STS.top1": 1, "AF1.mean.top1": 0.75}
+    assert parent.data.metrics == {"i3d-AF1.SACU.top1": 0.5, "i3d-AF1.STS.top1": 1, "i3d-AF1.mean.top1": 0.75}
 
 
 def test_a_second_sync_changes_nothing(study):
@@ -73,7 +73,7 @@ def test_a_second_sync_changes_nothing(study):
 def test_verify_names_every_drift_and_sync_mends_it(study):
     sync()
     found, changed = runs(), client()
-    changed.log_metric(found["AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
+    changed.log_metric(found["i3d-AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
     changed.delete_run(found["SACU"].info.run_id)
     changed.log_param(found["DF-1"].info.run_id, "swap.extra", "1")
     changed.create_run(found["DF-1"].info.experiment_id, tags=found["workspace"].data.tags)
@@ -102,24 +102,24 @@ def test_a_rerun_replaces_its_run_and_other_parameters_make_another(study):
 
 def test_what_dvc_does_not_vouch_for_is_not_told(study):
     write_json(Path("metrics/swap/DF-1.json"), QUALITY | {"frames": 99})
-    Path("metrics/evaluate/AF1/metrics.json").unlink()
+    Path("metrics/evaluate/i3d/AF1/metrics.json").unlink()
     sync()
     assert "DF-1" not in runs()
-    assert "test.top1" not in runs()["AF1-SACU-1"].data.metrics
+    assert "test.top1" not in runs()["i3d-AF1-SACU-1"].data.metrics
 
 
 def test_the_projection_completes_the_run_that_was_written_live(study, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "wild-idea")
     tracker = tracked()
-    assert runs()["AF1-SACU-1"].info.status == "RUNNING"
+    assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING"
     for epoch, loss in ((1, 3.0), (2, 1.5)):
         tracker.epoch(RUN, epoch, {"loss": loss, "accuracy": 0.1 * epoch})
     sync_workspace()
-    assert runs()["AF1-SACU-1"].info.status == "RUNNING", "it is alive"
+    assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING", "it is alive"
     tracker.finished(RUN)
-    live = runs()["AF1-SACU-1"]
+    live = runs()["i3d-AF1-SACU-1"]
     sync_workspace()
-    training = runs()["AF1-SACU-1"]
+    training = runs()["i3d-AF1-SACU-1"]
     assert (training.info.run_id, training.info.status) == (live.info.run_id, "FINISHED")
     assert training.data.metrics["test.top1"] == 0.5
     assert training.data.tags["mlflow.parentRunId"] == runs()["wild-idea"].info.run_id
@@ -133,12 +133,12 @@ def test_a_long_training_is_completed_and_not_written_again(study):
     for epoch in epochs:
         tracker.epoch(RUN, epoch, {"loss": 1 / epoch})
     tracker.finished(RUN)
-    live = runs()["AF1-SACU-1"].info.run_id
+    live = runs()["i3d-AF1-SACU-1"].info.run_id
     curve = "epoch,loss\n" + "".join(f"{epoch},{1 / epoch}\n" for epoch in epochs)
-    Path("metrics/train/AF1/SACU-seed-1.csv").write_text(curve)
+    Path("metrics/train/i3d/AF1/SACU-seed-1.csv").write_text(curve)
     write_lock()
     assert sync() == {"made": 4, "completed": 1}
-    assert runs()["AF1-SACU-1"].info.run_id == live
+    assert runs()["i3d-AF1-SACU-1"].info.run_id == live
     assert len(client().get_metric_history(live, "loss")) == 250
     assert verify() == ([], [])
 
@@ -153,13 +153,13 @@ def test_training_again_takes_the_place_of_a_failed_training(study):
 
 def test_a_run_that_another_pipeline_made_is_left_to_it(study, monkeypatch):
     sync()
-    before = runs()["AF1-SACU-1"].info.run_id
+    before = runs()["i3d-AF1-SACU-1"].info.run_id
     monkeypatch.setenv("DVC_EXP_NAME", "wild-idea")
     tracked().finished(RUN)
-    Path("metrics/evaluate/AF1/metrics.json").unlink()
+    Path("metrics/evaluate/i3d/AF1/metrics.json").unlink()
     sync_workspace()
-    assert runs()["AF1-SACU-1"].info.run_id == before
-    assert "test.top1" in runs()["AF1-SACU-1"].data.metrics
+    assert runs()["i3d-AF1-SACU-1"].info.run_id == before
+    assert "test.top1" in runs()["i3d-AF1-SACU-1"].data.metrics
 
 
 def test_a_killed_training_does_not_stay_running(study):
@@ -169,14 +169,14 @@ def test_a_killed_training_does_not_stay_running(study):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as training:
         assert training.stdout.readline() == b"begun\n"
         sync_workspace()
-        assert runs()["AF1-SACU-1"].info.status == "RUNNING"
+        assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING"
         training.send_signal(signal.SIGKILL)
     Path("models/i3d/AF1/SACU/seed-1.json").rename("kept.json")
     sync()
-    assert runs()["AF1-SACU-1"].info.status == "KILLED"
+    assert runs()["i3d-AF1-SACU-1"].info.status == "KILLED"
     Path("kept.json").rename("models/i3d/AF1/SACU/seed-1.json")
     sync()
-    assert runs()["AF1-SACU-1"].info.status == "FINISHED"
+    assert runs()["i3d-AF1-SACU-1"].info.status == "FINISHED"
     assert verify() == ([], [])
 
 
@@ -185,7 +185,7 @@ def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trai
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path.cwd()}/shared.db")
     tracked().finished(RUN)
     sync()
-    client().log_metric(runs()["AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
+    client().log_metric(runs()["i3d-AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
     assert "metric loss at step 2" in verify()[0][0]
     sync()
     assert verify() == ([], [])
@@ -193,12 +193,12 @@ def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trai
     lost.broken = True  # the server was gone when the training ended
     lost.finished(RUN)
     sync()
-    assert (runs()["AF1-SACU-1"].info.status, verify()) == ("FINISHED", ([], []))
+    assert (runs()["i3d-AF1-SACU-1"].info.status, verify()) == ("FINISHED", ([], []))
     elsewhere = tracked()
     (mark,) = Path("mlruns/alive").iterdir()
     mark.unlink()
     sync()
-    assert runs()["AF1-SACU-1"].info.status == "RUNNING"
+    assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING"
     elsewhere.finished(RUN)
 
 
@@ -227,27 +227,27 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
 def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, monkeypatch):
     checkpoint = write_checkpoint()
     sync()
-    assert promote(Layout(), "AF1-SACU-1", None) == ("toy-AF1", "1")
-    model = mlflow.pyfunc.load_model("models:/toy-AF1/1")
+    assert promote(Layout(), "i3d-AF1-SACU-1", None) == ("toy-i3d-AF1", "1")
+    model = mlflow.pyfunc.load_model("models:/toy-i3d-AF1/1")
     clip = np.random.default_rng(7).integers(0, 256, (20, 40, 60, 3), np.uint8)
     network, info = load_checkpoint(checkpoint)
-    ((_, expected),) = predict(network, info, [shrink(clip, short_side(info["params"]["size"]))])
+    ((_, expected),) = predict(network, info, [shrink(clip, short_side(info["params"]["input"]["size"]))])
     answers = model.predict(clip[None])
     assert list(answers.columns) == INFO["classes"]
     np.testing.assert_array_equal(answers.to_numpy()[0], expected)
     assert model.metadata.metadata["classes"] == INFO["classes"]
     assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
-    assert model.metadata.run_id == runs()["AF1-SACU-1"].info.run_id
+    assert model.metadata.run_id == runs()["i3d-AF1-SACU-1"].info.run_id
     assert verify() == ([], [])
     monkeypatch.setattr("calse.recognition.inference.predict", lambda *_: [(None, np.random.default_rng().random(2))])
     with pytest.raises(CalseError, match="answers otherwise"):
-        promote(Layout(), "AF1-SACU-1", None)
-    assert [found.version for found in client().search_model_versions("name='toy-AF1'")] == [1]
-    with pytest.raises(CalseError, match="those are: AF1-SACU-1"):
+        promote(Layout(), "i3d-AF1-SACU-1", None)
+    assert [found.version for found in client().search_model_versions("name='toy-i3d-AF1'")] == [1]
+    with pytest.raises(CalseError, match="those are: i3d-AF1-SACU-1"):
         promote(Layout(), "AF2-SACU-1", None)
-    Path("metrics/train/AF1/SACU-seed-1.csv").unlink()
+    Path("metrics/train/i3d/AF1/SACU-seed-1.csv").unlink()
     with pytest.raises(CalseError, match="dvc exp apply"):
-        promote(Layout(), "AF1-SACU-1", None)
+        promote(Layout(), "i3d-AF1-SACU-1", None)
 
 
 def test_the_ui_says_when_there_is_nothing_to_show(tmp_path, monkeypatch):
@@ -270,7 +270,7 @@ def test_the_ui_says_when_its_port_is_taken(study):
 )
 def test_an_address_that_mlflow_cannot_open_is_told_in_one_line(uri, study, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for command in (sync, verify, lambda: serve(5000), lambda: promote(Layout(), "AF1-SACU-1", None)):
+    for command in (sync, verify, lambda: serve(5000), lambda: promote(Layout(), "i3d-AF1-SACU-1", None)):
         with pytest.raises(CalseError, match=f"^MLFLOW_TRACKING_URI={uri} is no store; name a server"):
             command()
 

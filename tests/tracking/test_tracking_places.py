@@ -36,7 +36,7 @@ def test_a_store_lies_inside_of_a_repository_of_any_name(name, tmp_path, migrate
 def test_a_moved_repository_says_so_and_takes_its_models_along(study, tmp_path, tmp_path_factory, monkeypatch):
     write_checkpoint()
     sync()
-    promote(Layout(), "AF1-SACU-1", None)
+    promote(Layout(), "i3d-AF1-SACU-1", None)
     former = tmp_path.with_name("former 100%41")
     tmp_path.rename(former)
     monkeypatch.chdir(former)
@@ -44,13 +44,13 @@ def test_a_moved_repository_says_so_and_takes_its_models_along(study, tmp_path, 
     drift, _ = verify()
     assert drift == [f"mlflow.db was moved or copied: it keeps artifacts in {tmp_path.as_uri()}/mlruns/artifacts"]
     assert (doctors_line().level, doctors_line().mend) == ("warn", "calse track sync")
-    assert promote(Layout(), "AF1-SACU-1", None) == ("toy-AF1", "2")
+    assert promote(Layout(), "i3d-AF1-SACU-1", None) == ("toy-i3d-AF1", "2")
     assert (verify(), doctors_line().level) == (([], []), "ok")
     assert not tmp_path.exists(), "nothing is written where it lay before"
-    run_id = runs()["AF1-SACU-1"].info.run_id
+    run_id = runs()["i3d-AF1-SACU-1"].info.run_id
     elsewhere = tmp_path_factory.mktemp("loaded")
     for version in "12":
-        model = mlflow.pyfunc.load_model(f"models:/toy-AF1/{version}", dst_path=str(elsewhere))
+        model = mlflow.pyfunc.load_model(f"models:/toy-i3d-AF1/{version}", dst_path=str(elsewhere))
         assert model.metadata.run_id == run_id
 
 

@@ -95,7 +95,7 @@ def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         assert verify() == ([], [])
         found = client().search_runs([client().get_experiment_by_name(name).experiment_id])
-        assert sorted(run.info.run_name for run in found) == ["AF1", "AF1-SACU-1", "DF-1", "SACU", "workspace"]
+        assert sorted(run.info.run_name for run in found) == ["AF1", "DF-1", "SACU", "i3d-AF1-SACU-1", "workspace"]
 
 
 def test_a_sync_goes_on_when_another_one_has_an_older_run_of_the_same_record(shared, monkeypatch):
@@ -158,9 +158,9 @@ def test_a_live_training_is_completed_and_its_model_promoted_through_the_server(
     tracker.epoch(RUN, 2, {"loss": 1.5, "accuracy": 0.2})
     tracker.finished(RUN)
     assert sync() == {"made": 4, "completed": 1}
-    assert promote(Layout(), "AF1-SACU-1", "served") == ("served", "1")
+    assert promote(Layout(), "i3d-AF1-SACU-1", "served") == ("served", "1")
     model = mlflow.pyfunc.load_model("models:/served/1", dst_path=str(tmp_path))
-    assert model.metadata.run_id == runs(shared_name())["AF1-SACU-1"].info.run_id
+    assert model.metadata.run_id == runs(shared_name())["i3d-AF1-SACU-1"].info.run_id
     assert verify() == ([], [])
 
 

@@ -21,7 +21,7 @@ import typer
 
 from benchmarks.gpu_step import MODES, Step, largest_kernels, loss_curve
 from benchmarks.machine import Copy, Gemm, describe_machine
-from benchmarks.material import preset, training_on
+from benchmarks.material import changed, preset, settings_of, training_on
 from benchmarks.works.faces import swap_training
 from benchmarks.works.recognition import flops_of, waiting_race
 from calse.config.params import Params
@@ -101,12 +101,12 @@ class StepFigures:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        step = Step(replace(self.params.train, batch=batch), self.device, mode, self.precision)
+        step = Step(changed(settings_of(self.params), batch=batch), self.device, mode, self.precision)
         rate = batch / seconds_of(step, self.device, 3 if self.device.type == "cpu" else 10)
         name = f"I3D {mode} in {self.precision}, batch {batch}"
         self.table.add(f"{name}: training", rate, "clips/s", 250)
         self.table.add(
-            f"{name}: share of the bf16 GEMM rate", 100 * rate * flops_of(self.params.train) / self.peak, "%"
+            f"{name}: share of the bf16 GEMM rate", 100 * rate * flops_of(settings_of(self.params)) / self.peak, "%"
         )
         if self.device.type == "cuda":
             self.table.add(f"{name}: memory", torch.cuda.max_memory_allocated() / 2**30, "GiB")
@@ -115,7 +115,7 @@ class StepFigures:
 
     def kernels(self) -> None:
         """Add the three kernels that take most of a step's time."""
-        step = Step(replace(self.params.train, batch=self.best_batch), self.device, MODES[0], self.precision)
+        step = Step(changed(settings_of(self.params), batch=self.best_batch), self.device, MODES[0], self.precision)
         for place, (name, share) in enumerate(largest_kernels(step, self.device), start=1):
             self.table.add(f"largest kernel {place}: {name[:90]}", 100 * share, "%")
 
@@ -123,13 +123,13 @@ class StepFigures:
 def whole_training(table: Table, params: Params, tiny: bool) -> None:
     """Measure an epoch of the training stage itself: clips from disk, checks, and what it waits for clips."""
     with tempfile.TemporaryDirectory() as folder:
-        training = training_on(Path(folder), params, (4 if tiny else 12) * params.train.batch)
+        training = training_on(Path(folder), params, (4 if tiny else 12) * settings_of(params).optim.batch)
         race = waiting_race(training)
         for _ in range(2):  # the first epoch warms up
             start = time.perf_counter()
             times = race.sides["epoch"]()
             seconds = time.perf_counter() - start
-    table.add("train stage: training", len(training.job.frames) / seconds, "clips/s")
+    table.add("train stage: training", len(training.job.inputs) / seconds, "clips/s")
     table.add("train stage: waits for clips", 100 * times["waited"] / seconds, "%")
 
 

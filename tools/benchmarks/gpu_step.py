@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.material import CLASSES, preset
-from calse.config.params import Train
-from calse.recognition.network import build_model, placed
+from benchmarks.material import CLASSES, preset, settings_of
+from calse.recognition.input.transforms import placed
+from calse.recognition.network import find_network
+from calse.recognition.settings import NetworkSettings
 from calse.recognition.training.losses import training_loss
 from calse.recognition.training.optimiser import Adam
 
@@ -19,16 +20,18 @@ WARM_UP = 3
 class Step:
     """A whole step: crop, flip and scale uint8 clips on the device, forward, loss, backward, Adam."""
 
-    def __init__(self, train: Train, device: torch.device, mode: str, precision: str) -> None:
-        self.train, self.device, self.bf16 = train, device, precision == "bf16"
+    def __init__(self, settings: NetworkSettings, device: torch.device, mode: str, precision: str) -> None:
+        self.input, self.optim = settings.input, settings.optim
+        self.device, self.bf16 = device, precision == "bf16"
+        shown, batch = self.input, self.optim.batch
         torch.manual_seed(0)
-        self.network = placed(build_model(train, CLASSES), device).train()
+        self.network = placed(find_network("i3d").built(settings.model, CLASSES), device).train()
         self.forward = torch.compile(self.network) if mode == "compile" else self.network
-        self.optimiser = Adam(self.network.parameters(), train)
+        self.optimiser = Adam(self.network.parameters(), self.optim)
         self.draw = np.random.default_rng(0)
-        side = round(train.size * 256 / 224)
-        noise = self.draw.integers(0, 256, (min(KEPT, 4 * train.batch), train.frames, side, side, 3), np.uint8)
-        self.kept, self.labels = torch.from_numpy(noise).to(device), torch.arange(train.batch, device=device)
+        side = round(shown.size * 256 / 224)
+        noise = self.draw.integers(0, 256, (min(KEPT, 4 * batch), shown.frames, side, side, 3), np.uint8)
+        self.kept, self.labels = torch.from_numpy(noise).to(device), torch.arange(batch, device=device)
         self.clips = self.view()
         self.graph = self.captured() if mode == "graph" else None
 
@@ -43,11 +46,11 @@ class Step:
 
     def view(self) -> Tensor:
         """Return N x 3 x T x S x S in [-1, 1], channels last: one crop and perhaps a flip for each clip."""
-        size, room = self.train.size, self.kept.shape[2] - self.train.size + 1
+        size, room = self.input.size, self.kept.shape[2] - self.input.size + 1
         views = []
-        for clip, top, left in self.draw.integers(0, [len(self.kept), room, room], (self.train.batch, 3)).tolist():
+        for clip, top, left in self.draw.integers(0, [len(self.kept), room, room], (self.optim.batch, 3)).tolist():
             view = self.kept[clip, :, top : top + size, left : left + size]
-            views.append(view.flip(2) if self.draw.random() < self.train.flip else view)
+            views.append(view.flip(2) if self.draw.random() < self.input.flip else view)
         return torch.stack(views).float().div_(127.5).sub_(1).permute(0, 4, 1, 2, 3)
 
     def update(self) -> Tensor:
@@ -55,9 +58,9 @@ class Step:
         self.optimiser.clear()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
             logits = self.forward(self.clips)
-        loss = training_loss(logits, self.labels, self.train.loss, self.train.frames, self.train.label_smoothing)
+        loss = training_loss(logits, self.labels, self.optim.loss, self.input.frames, self.optim.label_smoothing)
         torch.autograd.backward(loss)
-        self.optimiser.step(self.train.lr)
+        self.optimiser.step(self.optim.lr)
         return loss.detach()
 
     def captured(self) -> torch.cuda.CUDAGraph:
@@ -94,6 +97,6 @@ def loss_curve(device: torch.device, precision: str, tiny: bool) -> list[float]:
     """Return the losses of a small network that learns one batch by heart; every draw is the same everywhere."""
     frames, size, batch, steps = (9, 32, 2, 3) if tiny else (16, 64, 8, 20)
     learning = {"dropout": 0.0, "label_smoothing": 0.0, "lr": 1e-3}
-    train = preset("synthetic", frames=frames, size=size, batch=batch, **learning).train
-    step = Step(train, device, MODES[0], precision)
+    params = preset("synthetic", frames=frames, size=size, batch=batch, **learning)
+    step = Step(settings_of(params), device, MODES[0], precision)
     return [float(step.update()) for _ in range(steps)]

@@ -41,8 +41,8 @@ STAGES = {  # command, and the first of the sizes that it is measured at
     "augment": (["augment", "AF1"], 1),
     "landmarks": (["landmarks", "INTERPRETER"], 0),
     "swap": (["swap", "DF-1"], 0),
-    "train (4 epochs)": (["train", "Baseline"], 1),
-    "evaluate": (["evaluate", "Baseline"], 1),
+    "train (4 epochs)": (["train", "i3d", "Baseline"], 1),
+    "evaluate": (["evaluate", "i3d", "Baseline"], 1),
 }
 COLUMNS = ["stage", "clips", "cpu_seconds", "giga_instructions", "peak_mb", "exponent", "memory_16x_over_1x", "machine"]
 GLOSSES = 4
@@ -173,9 +173,11 @@ def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
     tree["augment"] = {"AF1": tree["augment"]["AF1"] | {"clips_per_gloss": None}}
     tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": None}}
     tree |= {"donors": ["DONOR-1"], "omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}
-    tree["train"] |= {"epochs": 4, "threads": 1, "precision": "fp32"}
+    i3d = tree["train"]["i3d"]
+    i3d["schedule"]["epochs"], i3d["threads"], i3d["optim"]["precision"] = 4, 1, "fp32"
     if tiny:
-        tree["train"] |= {"frames": 9, "size": 32, "width": 0.125}
+        i3d["input"] |= {"frames": 9, "size": 32}
+        i3d["model"]["width"] = 0.125
     return tree, check_params(tree)
 
 

@@ -12,6 +12,7 @@ from calse.config.params import Params, read_params
 from calse.data.clips import Clip
 from calse.data.paths import Layout
 from calse.recognition.launch.observer import Run
+from calse.recognition.settings import NetworkSettings
 from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import Job
 from calse.runtime.files import sha256_of
@@ -27,9 +28,26 @@ FOREVER = 10**9  # steps: no benchmark comes to the end of a schedule
 
 
 def preset(name: str = "synthetic", **train: Any) -> Params:
-    """Return a preset's parameters with some of `train` changed, and nothing to start from."""
+    """Return a preset's parameters with some of I3D's settings changed, and nothing to start from."""
     params = read_params(ROOT / "presets" / f"{name}.yaml")
-    return replace(params, train=replace(params.train, **{"pretrained": None} | train))
+    return replace(params, train={"i3d": changed(settings_of(params), **{"pretrained": None} | train)})
+
+
+def settings_of(params: Params) -> NetworkSettings:
+    """Return how I3D is trained."""
+    settings = params.train["i3d"]
+    assert isinstance(settings, NetworkSettings)
+    return settings
+
+
+def changed(settings: NetworkSettings, **values: Any) -> NetworkSettings:
+    """Return a network's settings with some values changed, each where its name stands."""
+    for name, value in values.items():
+        parts = {part: getattr(settings, part) for part in ("model", "input", "optim", "schedule")}
+        part = next((part for part, section in parts.items() if hasattr(section, name)), None)
+        change = {name: value} if part is None else {part: replace(parts[part], **{name: value})}
+        settings = replace(settings, **change)
+    return settings
 
 
 @cache
@@ -53,17 +71,19 @@ def write_clip(layout: Layout, name: str, frames: np.ndarray, source: str = "SAC
 
 def training_on(folder: Path, params: Params, clips: int, classes: int = CLASSES) -> Training:
     """Return a training on so many clips of noise, decoded already, three frames longer than the network's."""
-    train, rng = params.train, np.random.default_rng(0)
-    side = round(train.size * 256 / 224)
+    settings, rng = settings_of(params), np.random.default_rng(0)
+    shown = settings.input
+    side = round(shown.size * 256 / 224)
     paths = [folder / f"{number}.npy" for number in range(clips)]
     for path in paths:
-        np.save(path, rng.integers(0, 256, (train.frames + 3, side, round(side * 4 / 3), 3), np.uint8))
+        np.save(path, rng.integers(0, 256, (shown.frames + 3, side, round(side * 4 / 3), 3), np.uint8))
     job = Job(
-        run=Run("benchmark", "SACU", 1),
-        train=train,
-        frames=paths,
+        run=Run("i3d", "benchmark", "SACU", 1),
+        settings=settings,
+        clips=[],
+        inputs=paths,
         labels=[number % classes for number in range(clips)],
-        info={"classes": [str(number) for number in range(classes)], "steps": FOREVER},
+        info={"classes": [str(number) for number in range(classes)], "steps": FOREVER, "epochs": FOREVER},
         checkpoint=folder / "seed-1.safetensors",
         curve=folder / "curve.csv",
         states=folder / "states",

@@ -32,13 +32,13 @@ def main(what: str, frames: int, size: int) -> None:
     """Take one step and print its peak over what the imports took, a clip."""
     import torch
 
-    from benchmarks.material import preset, training_on
+    from benchmarks.material import preset, settings_of, training_on
     from benchmarks.peers.i3d import plain_step
 
     saving = {"micro_batch": 1 if what == "micro" else None, "recompute": what == "recompute"}
     params, before = preset("calse-100", frames=frames, size=size, batch=BATCH, **saving), peak_rss()
     if what == "published":
-        plain_step(params.train)(torch.randn(BATCH, 3, frames, size, size), torch.tensor([0, 1]))
+        plain_step(settings_of(params))(torch.randn(BATCH, 3, frames, size, size), torch.tensor([0, 1]))
     else:
         with tempfile.TemporaryDirectory() as folder:
             training_on(Path(folder), params, BATCH).run_epoch(1)

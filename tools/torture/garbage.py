@@ -208,13 +208,14 @@ def write_checkpoint(path: Path) -> Path:
     """Write the smallest network of two glosses, with nothing learnt."""
     from calse.config.params import as_dict, read_params
     from calse.recognition.checkpoint import save_checkpoint
-    from calse.recognition.network import build_model
+    from calse.recognition.network import find_network
 
-    train = replace(read_params(ROOT / "presets/synthetic.yaml").train, width=0.05, size=32, frames=9)
-    settings = {name: value for name, value in as_dict(train).items() if name != "seeds"}
+    i3d: Any = read_params(ROOT / "presets/synthetic.yaml").train["i3d"]
+    model, shown = replace(i3d.model, width=0.05), replace(i3d.input, size=32, frames=9)
+    settings = as_dict(replace(i3d, model=model, input=shown))
     clip = {"fps": 25, "short_side": 32}
-    info = {"params": settings, "classes": ["A", "B"], "fingerprint": "none", "clip": clip, "channel_order": "rgb"}
-    save_checkpoint(path, build_model(train, 2), info)
+    info = {"recogniser": "i3d", "params": settings, "classes": ["A", "B"], "clip": clip}
+    save_checkpoint(path, find_network("i3d").built(model, 2), info | {"fingerprint": "none", "split_sha256": "none"})
     return path
 
 

@@ -24,6 +24,7 @@ def memory(megabytes: int) -> tuple[str, ...]:
     return ("prlimit", f"--as={megabytes * 2**20}")
 
 
+TRAIN = ("train", "i3d", "Baseline")
 READ_ONLY = "mount --bind data data && mount -o remount,bind,ro data"
 # root may write and read everything, unless it goes without these
 UNPRIVILEGED = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner") if os.geteuid() == 0 else ()
@@ -34,7 +35,7 @@ class Lack:
     """What a command is to go without, and the words that it must say."""
 
     name: str
-    command: tuple[str, str]
+    command: tuple[str, ...]
     says: str
     under: tuple[str, ...] = UNPRIVILEGED
     closed: str = ""
@@ -48,11 +49,17 @@ LACKS = (
     Lack("scratch full", ("omit", "SACU"), "the disk is full", mounted("mount -t tmpfs -o size=4k none .scratch")),
     Lack("data read-only", ("ingest", "SACU"), "read-only", mounted(READ_ONLY)),
     Lack("no permission to write", ("augment", "AF2"), "permission denied", closed="data/augmented", mode=0o500),
-    Lack("no permission to keep models", ("train", "Baseline"), "permission denied", closed="models/i3d", mode=0o500),
+    Lack(
+        "no permission to keep models",
+        TRAIN,
+        "permission denied",
+        closed="models/i3d",
+        mode=0o500,
+    ),
     Lack("no permission to read clips", ("landmarks", "SACU"), "permission denied", closed="data/clips/SACU"),
     Lack("no permission to read params", ("split", "Baseline"), "permission denied", closed="params.yaml"),
     Lack("2.5 GB of memory", ("swap", "DF-1"), "memory", memory(2500)),
-    Lack("2.5 GB of memory", ("train", "Baseline"), "memory", memory(2500)),
+    Lack("2.5 GB of memory", TRAIN, "memory", memory(2500)),
     Lack("0.6 GB of memory", ("augment", "AF2"), "memory", memory(600)),
 )
 

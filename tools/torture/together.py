@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from torture.toy import digests, environment, make_toy
 
-TRAIN = (sys.executable, "-m", "calse", "train", "Baseline")
+TRAIN = (sys.executable, "-m", "calse", "train", "i3d", "Baseline")
 PATIENCE = 300  # seconds
 
 
@@ -45,11 +45,11 @@ class Study:
         """Run a command; return its exit code and what it printed."""
         return ended(self.start(*command, **more))
 
-    def change(self, section: str, **values: object) -> "Study":
-        """Change values of a section of params.yaml."""
+    def with_lr(self, lr: float) -> "Study":
+        """Change the learning rate in params.yaml."""
         path, yaml = self.root / "params.yaml", YAML(typ="safe", pure=True)
         tree = yaml.load(path)
-        tree[section] |= values
+        tree["train"]["i3d"]["optim"]["lr"] = lr
         yaml.dump(tree, path)
         return self
 
@@ -74,7 +74,7 @@ def together() -> Iterator[Case]:
         git = "git -c user.name=toy -c user.email=toy@example.org"
         for command in ("git init -q", "dvc repro -q", f"{git} add -A", f"{git} commit -qm study"):
             subprocess.run(command.split(), cwd=whole, env=environment(), check=True, capture_output=True)
-        alone = Study(whole, folder / "alone").change("train", lr=0.01)
+        alone = Study(whole, folder / "alone").with_lr(0.01)
         alone.run("dvc", "repro")
         expected = digests(alone.root)
         tries = (two_repros, queue_beside_repro, two_trainings, cache_elsewhere, store_locked, store_deleted)
@@ -91,7 +91,7 @@ def different(study: Study, expected: dict[str, str], below: str = "") -> list[s
 
 def two_repros(study: Study, expected: dict[str, str]) -> Case:
     """Start `dvc repro` twice; DVC lets one through."""
-    study.change("train", lr=0.01)
+    study.with_lr(0.01)
     both = [study.start("dvc", "repro"), study.start("dvc", "repro")]
     (first, one), (second, other) = map(ended, both)
     faults = [] if 0 in (first, second) else ["neither came to its end"]
@@ -103,8 +103,8 @@ def two_repros(study: Study, expected: dict[str, str]) -> Case:
 
 def queue_beside_repro(study: Study, expected: dict[str, str]) -> Case:
     """Train in the queue what the workspace trains too."""
-    study.run("dvc", "exp", "run", "--queue", "-n", "queued", "-S", "train.lr=0.01")
-    study.change("train", lr=0.01)
+    study.run("dvc", "exp", "run", "--queue", "-n", "queued", "-S", "train.i3d.optim.lr=0.01")
+    study.with_lr(0.01)
     study.run("dvc", "queue", "start")
     code, printed = study.run("dvc", "repro")
     deadline = time.monotonic() + PATIENCE
@@ -121,7 +121,7 @@ def queue_beside_repro(study: Study, expected: dict[str, str]) -> Case:
 def two_trainings(study: Study, expected: dict[str, str]) -> Case:
     """Train one run in two working trees of one repository, as two queued experiments do."""
     beside = Study(study.root, study.root.with_name("beside"))
-    trees = [tree.change("train", lr=0.01) for tree in (study, beside)]
+    trees = [tree.with_lr(0.01) for tree in (study, beside)]
     done = [ended(process) for process in [tree.start(*TRAIN, DVC_ROOT=str(study.root)) for tree in trees]]
     faults = [f"failed: {printed[-300:]}" for code, printed in done if code]
     faults += [fault for tree in trees for fault in different(tree, expected, "models/i3d/Baseline")]
@@ -137,7 +137,7 @@ def cache_elsewhere(study: Study, expected: dict[str, str]) -> Case:
         return Case("the cache on another file system", "not tried: there is none", [])
     with tempfile.TemporaryDirectory(dir=elsewhere) as cache:
         study.run("dvc", "cache", "dir", cache)
-        code, printed = study.change("train", lr=0.01).run("dvc", "repro")
+        code, printed = study.with_lr(0.01).run("dvc", "repro")
         faults = [f"failed: {printed[-300:]}"] if code else []
         models = study.root / "models/i3d/Baseline"
         shutil.rmtree(models)
@@ -165,7 +165,7 @@ def store_deleted(study: Study, expected: dict[str, str]) -> Case:
 
 
 def _trained(name: str, study: Study, expected: dict[str, str], disturb: Callable[[], None]) -> Case:
-    training = study.change("train", lr=0.01).start(*TRAIN)
+    training = study.with_lr(0.01).start(*TRAIN)
     states = study.root / ".scratch/training"
     while training.poll() is None and not list(states.glob("*/*.pt")):  # an epoch is over
         time.sleep(0.02)

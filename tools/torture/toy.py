@@ -17,7 +17,14 @@ SMALL = {
     "corpus": {"glosses": 2, "sources": {"DILSE": None, "DONOR-2": None, "DONOR-3": None}},
     "ingest": {"short_side": 64},
     "validate": {"min_side": 32},
-    "train": {"width": 0.05, "size": 32, "frames": 9, "epochs": 3, "batch": 6, "precision": "fp32"},
+    "train": {
+        "i3d": {
+            "model": {"width": 0.05},
+            "input": {"size": 32, "frames": 9},
+            "optim": {"batch": 6, "precision": "fp32"},
+            "schedule": {"epochs": 3},
+        }
+    },
     "evaluate": {"topk": [1, 2]},
     "test_sources": ["SACU"],
     "omit": ["SACU"],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from calse.augment.registry import AugmentationSet, refusal
-from calse.config.sections import STRICT, NotNegative, Share
+from calse.augment.registry import AugmentationSet
+from calse.config.sections import STRICT, NotNegative, Share, refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +41,9 @@ class Options(AugmentationSet):
     @model_validator(mode="after")
     def _legacy_takes_no_limits(self) -> "Options":
         for name in LIMITS:
-            if self.mode == "legacy" and getattr(self, name) != 0:
-                raise refusal(name, getattr(self, name), "mode legacy does not read this, so it must be 0")
+            value = getattr(self, name)
+            if self.mode == "legacy" and value != 0:
+                raise refusal(name, value, f"mode legacy does not read this, so it must be 0, not {value:g}")
         return self
 
 

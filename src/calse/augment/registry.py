@@ -1,4 +1,4 @@
-"""The kinds of augmentation set: each is a file of this folder, found by its name; time_warp.py is `time-warp`.
+"""The kinds of augmentation set: each is a file of this folder, which is called as its file is.
 
 A kind's file holds its parameters, `Options`, and what makes one clip:
 
@@ -15,12 +15,11 @@ import pkgutil
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 import calse.augment
-from calse.config.sections import STRICT, Positive, Seed
+from calse.config.sections import STRICT, Positive, Seed, refusal
 from calse.runtime.errors import CalseError
 
 NOT_KINDS = {"registry", "stage"}
@@ -44,13 +43,12 @@ class AugmentationSet:
 def kinds() -> list[str]:
     """Return the names of all kinds."""
     modules = (module.name for module in pkgutil.iter_modules(calse.augment.__path__))
-    return sorted(name.replace("_", "-") for name in modules if name not in NOT_KINDS and not name.startswith("_"))
+    return sorted(name for name in modules if name not in NOT_KINDS and not name.startswith("_"))
 
 
 def kind_of(name: str) -> ModuleType:
     """Import the file of a kind. Raises CalseError when it lacks what a kind needs."""
-    file = name.replace("-", "_")
-    module = importlib.import_module(f"{__package__}.{file}")
+    module = importlib.import_module(f"{__package__}.{name}")
     for part in ("Options", "make"):
         if not hasattr(module, part):
             raise CalseError(f"{module.__file__}: a kind of augmentation set needs `{part}`; see docs/extend.md")
@@ -62,15 +60,9 @@ def set_of_kind(value: object) -> object:
     if not isinstance(value, dict) or "kind" not in value:
         return value  # refused as any section is that is no mapping or lacks a parameter
     if value["kind"] not in kinds():
-        raise refusal("kind", value["kind"], f"the kinds of augmentation set are {', '.join(kinds())}")
+        raise refusal("kind", value["kind"], f"there is no kind {value['kind']!r}; those are: {', '.join(kinds())}")
     options: Any = kind_of(value["kind"]).Options
     return TypeAdapter(options).validate_json(json.dumps(value))
-
-
-def refusal(parameter: str, value: object, why: str) -> ValidationError:
-    """Return the error that refuses a value of one parameter of a set."""
-    error = InitErrorDetails(type=PydanticCustomError("refused", "{why}", {"why": why}), loc=(parameter,), input=value)
-    return ValidationError.from_exception_data("augment", [error])
 
 
 AnySet = Annotated[SerializeAsAny[AugmentationSet], BeforeValidator(set_of_kind)]

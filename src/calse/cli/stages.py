@@ -136,23 +136,32 @@ def pretrain(
 
 
 @app.command(rich_help_panel=STAGES)
-def train(recipe: str) -> None:
-    """Train the recogniser on a recipe, once for each test source and seed."""
+def inputs(recogniser: str) -> None:
+    """List what a recogniser reads beside the clips."""
+    from calse.config.params import read_params
+    from calse.recognition.inputs import inputs
+
+    inputs(read_params(), Layout(), recogniser)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(recogniser: str, recipe: str) -> None:
+    """Train a recogniser on a recipe, once for each test source and seed."""
     from calse.config.params import read_params
     from calse.recognition.launch.train import train
     from calse.tracking.tracker import Tracker
 
     params, layout = read_params(), Layout()
-    train(params, layout, recipe, Tracker(params, layout))
+    train(params, layout, recogniser, recipe, Tracker(params, layout))
 
 
 @app.command(rich_help_panel=STAGES)
-def evaluate(recipe: str) -> None:
+def evaluate(recogniser: str, recipe: str) -> None:
     """Read each test source once and write every prediction."""
     from calse.config.params import read_params
     from calse.evaluation.evaluate import evaluate
 
-    evaluate(read_params(), Layout(), recipe)
+    evaluate(read_params(), Layout(), recogniser, recipe)
 
 
 @app.command(rich_help_panel=STAGES)

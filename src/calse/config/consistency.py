@@ -109,9 +109,9 @@ def check_lists(params: "Params", path: Path) -> None:
         "landmarks.sources": params.landmarks.sources,
         "omit": params.omit,
         "donors": params.donors,
-        "train.seeds": params.train.seeds,
         "evaluate.topk": params.evaluate.topk,
     }
+    lists |= {f"train.{name}.seeds": getattr(own, "seeds", ()) for name, own in params.train.items()}
     for recipe, settings in params.recipes.items():
         lists |= {f"recipes.{recipe}.sets": settings.sets, f"recipes.{recipe}.seeds": settings.seeds or ()}
     for name, values in lists.items():
@@ -126,16 +126,6 @@ def check_lists(params: "Params", path: Path) -> None:
 
 def check_unread(params: "Params", path: Path) -> None:
     """Refuse a value that nothing would read: an ablation of it would change no result and say nothing."""
-    train = params.train
-    if train.loss == "bce-localisation" and train.label_smoothing:
-        raise CalseError(
-            f"{path}: train.label_smoothing: the loss bce-localisation does not read it; set 0, or train.loss: ce"
-        )
-    if train.micro_batch is not None and train.micro_batch > train.batch:
-        raise CalseError(
-            f"{path}: train.micro_batch: {train.micro_batch} is more than train.batch, which is {train.batch}, "
-            f"and would split nothing; set null, or at most {train.batch}"
-        )
     for name, source in params.corpus.sources.items():
         if source.kind == "donor" and source.clips_per_gloss is not None:
             raise CalseError(f"{path}: corpus.sources.{name}.clips_per_gloss: a donor's are not counted; set null")

@@ -27,10 +27,9 @@ from calse.config.sections import (
     SwapSet,
     SwapTrain,
     Synthesis,
-    Train,
     Validate,
 )
-from calse.recognition.registry import check_recogniser
+from calse.recognition.registry import Recognisers
 from calse.runtime.errors import CalseError
 
 RENAMED = {
@@ -52,7 +51,6 @@ __all__ = [
     "SwapSet",
     "SwapTrain",
     "Synthesis",
-    "Train",
     "Validate",
     "as_dict",
     "check_params",
@@ -77,7 +75,7 @@ class Params:
     recipes: dict[Name, RecipeOrSets]
     test_sources: Annotated[tuple[Name, ...], Field(min_length=1)]
     pretrain: Pretrain
-    train: Train
+    train: Recognisers
     evaluate: Evaluate
     report: Report
 
@@ -96,9 +94,10 @@ class Params:
         """The sources whose videos are not to be shared."""
         return frozenset(name for name, source in self.corpus.sources.items() if not source.share)
 
-    def seeds_of(self, recipe: str) -> tuple[int, ...]:
-        """Return the seeds of a recipe's trainings: its own, or train.seeds."""
-        return self.recipes[recipe].seeds or self.train.seeds
+    def seeds_of(self, recogniser: str, recipe: str) -> tuple[int, ...]:
+        """Return the seeds of a recogniser's trainings on a recipe: the recipe's or its own; 1 if it draws nothing."""
+        own: tuple[int, ...] | None = getattr(self.train[recogniser], "seeds", None)
+        return (self.recipes[recipe].seeds or own) if own else (1,)
 
     def sources_of(self, kind: str) -> list[str]:
         """Return the names of the sources of one kind, in the file's order."""
@@ -129,7 +128,9 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
         hint = (
-            f", not {first['input']!r:.100}" if first["type"] not in ("missing", "unexpected_keyword_argument") else ""
+            f", not {first['input']!r:.100}"
+            if first["type"] not in ("missing", "unexpected_keyword_argument", "refused")
+            else ""
         )
         raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
@@ -137,7 +138,6 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     check_names(params, path)
     check_lists(params, path)
     check_unread(params, path)
-    check_recogniser(params.train, path)
     return params
 
 

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 # Deferred: a worker that is handed a section has no need of its validator.
 STRICT = ConfigDict(extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True, defer_build=True)
@@ -15,6 +16,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 NAME, LONGEST_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$", 64
 Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Words = Annotated[str, Field(pattern=r"^[^\x00-\x1f]*$", max_length=300)]
+
+
+def refusal(parameter: str | tuple[str, ...], value: object, why: str) -> ValidationError:
+    """Return the error that refuses a value of a parameter, named as seen from the section that raises it."""
+    where = (parameter,) if isinstance(parameter, str) else parameter
+    kind = PydanticCustomError("refused", "{why}", {"why": why})
+    return ValidationError.from_exception_data("section", [InitErrorDetails(type=kind, loc=where, input=value)])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -130,42 +138,11 @@ class SwapSet:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Train:
-    """How the recogniser is trained, once for each test source and seed; `model` is one that the registry knows."""
-
-    model: Name
-    width: Annotated[float, Field(gt=0, le=4)]
-    pretrained: Words | None
-    input: Literal["rgb", "motion"]
-    channel_order: Literal["rgb", "bgr"]
-    frames: Annotated[int, Field(ge=1, le=10_000)]
-    size: Annotated[int, Field(ge=32, le=4096)]
-    sampling: Literal["uniform", "consecutive"]
-    flip: Share
-    brightness: Share
-    epochs: Positive
-    batch: Positive
-    micro_batch: Positive | None
-    recompute: bool
-    loss: Literal["ce", "bce-localisation"]
-    label_smoothing: Share
-    optimiser: Literal["adam", "adamw"]
-    lr: Rate
-    weight_decay: NotNegative
-    schedule: Literal["constant", "one-cycle"]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    bn_momentum: Annotated[float, Field(gt=0, le=1)]
-    precision: Literal["auto", "fp32", "bf16"]
-    threads: Positive
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
-
-
-@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """Which sets join the training clips; in the file a plain list of sets says the same in short.
 
     `equal_steps` trains as many optimiser steps as the filmed clips alone would take, so that more clips are not also
-    more training; `seeds` takes the place of train.seeds.
+    more training; `seeds` takes the place of a recogniser's own.
     """
 
     sets: tuple[Name, ...]

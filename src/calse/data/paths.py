@@ -65,6 +65,10 @@ class Layout:
         """Which clips train and test, for every test source of a recipe."""
         return self.root / "data/splits" / f"{recipe}.csv"
 
+    def inputs(self, recogniser: str) -> Path:
+        """One row a file that a recogniser reads beside the clips."""
+        return self.root / "data/inputs" / f"{recogniser}.csv"
+
     def models(self, recogniser: str, recipe: str) -> Path:
         """A recogniser's trained checkpoints of a recipe: `<TEST SOURCE>/seed-<n>.safetensors` beside `.json`."""
         return self.root / "models" / recogniser / recipe

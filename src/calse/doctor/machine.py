@@ -103,20 +103,26 @@ def accelerator(params: Params) -> Finding:
     """What will trainings run on, in which arithmetic, with how many threads?"""
     import torch
 
+    from calse.recognition.settings import NetworkSettings
     from calse.recognition.training.precision import has_native_bf16
     from calse.runtime.executor import worker_count
 
     found = torch.cuda.is_available()
-    device, threads = torch.device("cuda" if found else "cpu"), params.train.threads
+    device = torch.device("cuda" if found else "cpu")
+    networks = {name: one for name, one in params.train.items() if isinstance(one, NetworkSettings)}
+    threads = max((one.threads for one in networks.values()), default=1)
     name = torch.cuda.get_device_name() if found else f"CPU, {worker_count()} processes"
-    native, wanted = has_native_bf16(device), params.train.precision
+    native, asked = has_native_bf16(device), {one.optim.precision for one in networks.values()}
     checked = "bf16 where its gradients prove right when a training starts, else fp32"
-    arithmetic = "fp32: no native bf16" if wanted == "auto" and not native else "fp32" if wanted == "fp32" else checked
-    what = f"{name}; {arithmetic}; train.threads {threads}"
+    unable = "fp32: no native bf16" if not native and "bf16" not in asked else checked
+    arithmetic = "fp32" if asked <= {"fp32"} else unable
+    what = f"{name}; {arithmetic}; {threads} threads a training"
     if Path("/dev/nvidiactl").exists() and not found:
         return Finding(
             "warn", f"{what}; an NVIDIA device is here but torch {torch.__version__} cannot use it", "nvidia-smi"
         )
     if not found and threads > (os.cpu_count() or 1):
-        return Finding("warn", f"{what}, more than there are cores", f"dvc exp run -S train.threads={os.cpu_count()}")
+        greedy = next(name for name, one in networks.items() if one.threads == threads)
+        mend = f"dvc exp run -S train.{greedy}.threads={os.cpu_count()}"
+        return Finding("warn", f"{what}, more than there are cores", mend)
     return Finding("ok", what)

@@ -1,4 +1,4 @@
-"""The evaluate stage: every checkpoint of a recipe reads its test source, once."""
+"""The evaluate stage: every checkpoint of a recogniser on a recipe reads its test source, once."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from calse.data.manifests import read_manifest, write_rows
 from calse.data.paths import Layout
 from calse.data.splits import Split, read_split
 from calse.evaluation.measures import confusion, mean_of, rank_of, summary
-from calse.recognition.inference import BEST, best_first, predict
-from calse.recognition.input.frames_cache import cached_frames, open_frames
+from calse.recognition.inference import BEST, best_first
 from calse.recognition.launch.observer import Run
+from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import checkpoint_path, runs_of
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
@@ -24,8 +24,8 @@ COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"] + [
 ]
 
 
-def evaluate(params: Params, layout: Layout, recipe: str) -> None:
-    """Score every run of a recipe on its held-out clips and write metrics/evaluate/<recipe>/.
+def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> None:
+    """Score every run of a recogniser on a recipe on its held-out clips; write metrics/evaluate/<recogniser>/<recipe>.
 
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
     `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
@@ -36,15 +36,15 @@ def evaluate(params: Params, layout: Layout, recipe: str) -> None:
     split = read_split(layout.split(recipe))
     predictions: list[dict[str, Any]] = []
     steps: dict[str, int] = {}
-    models = layout.models(params.train.model, recipe)
-    for run in runs_of(params, recipe):
+    models = layout.models(recogniser, recipe)
+    for run in runs_of(params, recogniser, recipe):
         tests = {FILMED: split.test(run.test_source)}
         if run.test_source in params.omit:
             tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
         info, rows = predict_run(run, split, tests, layout, checkpoint_path(models, run))
         predictions += rows
         steps[run.test_source] = info["steps"]
-    with folder_written_aside(layout.metrics("evaluate") / recipe) as folder:
+    with folder_written_aside(layout.metrics("evaluate") / recogniser / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
         write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
@@ -71,16 +71,17 @@ def predict_run(
     run: Run, split: Split, tests: dict[str, list[Clip]], layout: Layout, path: Path
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Load a checkpoint and return what its JSON says and one row for each clip of the test sets."""
-    from calse.recognition.checkpoint import load_checkpoint
+    from calse.recognition.checkpoint import read_info, settings_of
 
-    model, info = load_checkpoint(path)
+    info, recogniser = read_info(path), find_recogniser(run.recogniser)
+    score, settings = recogniser.scorer(path), settings_of(info)
     if info["split_sha256"] != sha256_of(split.path):
         raise CalseError(f"{path} was trained on another {split.path}; rerun the train stage")
     rows = []
     for test_set, clips in tests.items():
-        frames = map(open_frames, cached_frames(clips, layout, info["params"]["size"]))
+        inputs = map(recogniser.load, recogniser.prepare(clips, layout, settings))
         head = {"test_source": run.test_source, "seed": run.seed, "test_set": test_set}
-        answers = zip(clips, predict(model, info, frames), strict=True)
+        answers = zip(clips, score(inputs), strict=True)
         rows += [head | prediction_row(clip, *answer, info["classes"]) for clip, answer in answers]
     return info, rows
 

@@ -8,8 +8,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from calse.config.params import Train
-from calse.recognition.network import build_model
+from calse.recognition.network import find_network
+from calse.recognition.registry import parsed_settings
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json, written_aside
 
@@ -27,23 +27,23 @@ def read_info(path: Path) -> dict[str, Any]:
     beside = path.with_suffix(".json")
     try:
         info: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-        _ = settings_of(info), info["classes"], info["fingerprint"]
+        _ = settings_of(info), info["classes"], info["fingerprint"], info["split_sha256"]
     except FileNotFoundError:
         raise CalseError(f"{beside} is missing; `dvc repro` or `dvc checkout` brings it back") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, CalseError):
         raise CalseError(f"{beside} does not describe a checkpoint; train again") from None
     return info
 
 
-def settings_of(info: dict[str, Any]) -> Train:
-    """Return the settings that a checkpoint was trained with, less its seed. Raises ValueError or TypeError."""
-    return Train(**info["params"], seeds=(0,))
+def settings_of(info: dict[str, Any]) -> Any:
+    """Return the settings that a checkpoint was trained with, less its seed. Raises ValueError or CalseError."""
+    return parsed_settings(info["recogniser"], info["params"])
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Return a trained network, ready to evaluate, and what its JSON says. Raises CalseError naming the file."""
     info = read_info(path)
-    model = build_model(settings_of(info), len(info["classes"]))
+    model = find_network(info["recogniser"]).built(settings_of(info).model, len(info["classes"]))
     try:
         model.load_state_dict(safetensors.torch.load_file(path))
     except FileNotFoundError:

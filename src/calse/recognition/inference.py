@@ -25,20 +25,21 @@ def predict(model: Any, info: dict[str, Any], clips: Iterable[np.ndarray]) -> li
     import torch
 
     from calse.recognition.checkpoint import settings_of
-    from calse.recognition.input.transforms import network_input
-    from calse.recognition.network import placed
+    from calse.recognition.input.transforms import network_input, placed
+    from calse.recognition.network import find_network
     from calse.recognition.training.losses import clip_scores, probabilities
 
-    train = settings_of(info)
-    torch.set_num_threads(train.threads)
+    settings, statistics = settings_of(info), find_network(info["recogniser"]).statistics
+    torch.set_num_threads(settings.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = placed(model, device)
     results: list[tuple[np.ndarray, np.ndarray]] = []
-    coming, size = iter(clips), train.micro_batch or train.batch
+    coming, size = iter(clips), settings.optim.micro_batch or settings.optim.batch
     for first in coming:
-        batch = batch_of(chain([first], islice(coming, size - 1)), train)
+        batch = batch_of(chain([first], islice(coming, size - 1)), settings.input)
         with torch.inference_mode():
-            scores = clip_scores(model(network_input(batch, train, device)), train.loss)
-            chances = probabilities(scores, train.loss)
+            inputs = network_input(batch, settings.input, statistics, device)
+            scores = clip_scores(model(inputs), settings.optim.loss)
+            chances = probabilities(scores, settings.optim.loss)
         results += zip(scores.cpu().numpy(), chances.cpu().numpy(), strict=True)
     return results

@@ -10,32 +10,28 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calse.config.params import Train
-from calse.recognition.inference import BEST, best_first, predict
-from calse.recognition.input.frames import short_side, shrink
-from calse.recognition.input.views import sample_frames
+from calse.recognition.inference import BEST, best_first
+from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
-from calse.video.ours.planes import rgb_of
-from calse.video.untrusted.decode import iterate_pictures
-from calse.video.untrusted.normalise import at_rate, fitted
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A video, the rate and short side that clips were brought to, and how a network looks at a clip."""
+    """A video, the rate and short side that clips were brought to, and who asks for it with which settings."""
 
     video: Path
     fps: float
     short_side: int
-    train: Train
+    recogniser: str
+    settings: Any
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The frames T x H x W x 3 uint8 that a network looks at, and why they may not look as they were filmed."""
+class Viewed:
+    """A recogniser's input, made of a video, and why it may not be as it was filmed."""
 
-    frames: np.ndarray
+    input: Any
     doubts: tuple[str, ...]
 
 
@@ -54,21 +50,23 @@ class Answer:
 
 def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
     """Answer for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
-    from calse.recognition.checkpoint import load_checkpoint, settings_of
+    from calse.recognition.checkpoint import read_info, settings_of
 
-    model, info = load_checkpoint(checkpoint)
+    info = read_info(checkpoint)
+    recogniser = find_recogniser(info["recogniser"])
+    score = recogniser.scorer(checkpoint)
     if "clip" not in info:
         raise CalseError(f"{checkpoint.with_suffix('.json')} does not tell what its clips were brought to; train again")
-    clip, train = info["clip"], settings_of(info)
-    wanted = [Wanted(video, clip["fps"], clip["short_side"], train) for video in videos]
-    seen = map_sandboxed(chosen_frames, wanted, "read", seconds)
-    scores = iter(predict(model, info, [one.frames for one in seen if not isinstance(one, Refused)]))
+    clip, settings = info["clip"], settings_of(info)
+    wanted = [Wanted(video, clip["fps"], clip["short_side"], recogniser.name, settings) for video in videos]
+    found = map_sandboxed(viewed, wanted, "read", seconds)
+    scores = iter(score([one.input for one in found if not isinstance(one, Refused)]))
     names = [str(video).encode(errors="replace").decode() for video in videos]
     return [
         Answer(name, one.reason, [])
         if isinstance(one, Refused)
         else Answer(name, "", best_glosses(*next(scores), info["classes"]), one.doubts)
-        for name, one in zip(names, seen, strict=True)
+        for name, one in zip(names, found, strict=True)
     ]
 
 
@@ -77,26 +75,14 @@ def best_glosses(scores: np.ndarray, chances: np.ndarray, classes: list[str]) ->
     return [(classes[index], round(float(chances[index]), 6)) for index in best_first(scores)[:BEST]]
 
 
-def chosen_frames(wanted: Wanted) -> Seen:
-    """Read the frames that a network looks at, and no more: any length takes the same memory.
-
-    A first pass counts, because which frames are chosen depends on how many there are. Raises CalseError saying what
-    is wrong with the file.
-    """
-    train = wanted.train
+def viewed(wanted: Wanted) -> Viewed:
+    """Read what a recogniser needs of a video. Raises CalseError saying what is wrong with the file."""
+    recogniser = find_recogniser(wanted.recogniser)
     try:
-        count = sum(1 for _ in at_rate(iterate_pictures(wanted.video), wanted.fps))
-        places = sample_frames(count, train.frames, train.sampling, None).tolist()
-        kept: dict[int, np.ndarray] = {}
-        doubts: set[str] = set()
-        for place, picture in enumerate(at_rate(iterate_pictures(wanted.video), wanted.fps)):
-            if place in places:
-                image = rgb_of(next(fitted([picture], wanted.short_side)))
-                kept[place] = shrink(image[None], short_side(train.size))[0]
-                doubts.update(picture.doubts)
+        given, doubts = recogniser.view(wanted.video, wanted.fps, wanted.short_side, wanted.settings)
     except CalseError as error:
         raise CalseError(str(error).removeprefix(f"{wanted.video}: ")) from None
-    return Seen(np.stack([kept[place] for place in places]), tuple(sorted(doubts)))
+    return Viewed(given, tuple(doubts))
 
 
 def print_answers(answers: list[Answer], as_json: bool) -> None:

@@ -52,7 +52,7 @@ def load_pretrained(model: nn.Module, path: Path, head: str = "logits") -> LoadR
     own = {name: tensor for name, tensor in model.state_dict().items() if not name.endswith(COUNTER)}
     matched = [name for name in own if name in found and found[name].shape == own[name].shape]
     if not any(found[name].dim() > 1 and not name.startswith(f"{head}.") for name in matched):
-        raise CalseError(f"{path} holds no layer of this network; give a checkpoint of train.model and train.width")
+        raise CalseError(f"{path} holds no layer of this network; give one of this recogniser and model.width")
     for name in own.keys() & found.keys() - set(matched):
         if not name.startswith(f"{head}."):
             shapes = f"{tuple(found[name].shape)}, not {tuple(own[name].shape)}"
@@ -72,7 +72,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
         return dict(tensors_of(content))
     except FileNotFoundError:
-        raise CalseError(f"train.pretrained: {path} is missing") from None
+        raise CalseError(f"{path} is missing; put the checkpoint there, or set model.pretrained to null") from None
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f" ({asked[1]})" if asked else ""

@@ -1,64 +1,107 @@
-"""Which recognisers there are: those that the files of architectures/ declare.
+"""Which recognisers there are: each is a folder of architectures/, found by its name, and declared in recogniser.py.
 
-No torch here and none in those files outside of `build`: what params.yaml asks for is checked by commands that start
-in a quarter of a second, before anything decodes.
+No torch here and none in those declarations outside of methods: what params.yaml asks for is checked by commands that
+start in a quarter of a second, before anything decodes.
 """
 
-from collections.abc import Callable
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from calse.recognition import architectures
+from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter
+from pydantic.dataclasses import dataclass as section
+
+from calse.config.sections import STRICT, Name, refusal
 from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
-    from torch import nn
+    import numpy as np
 
-    from calse.config.sections import Train
+    from calse.config.params import Params
+    from calse.data.clips import Clip
+    from calse.data.paths import Layout
+    from calse.recognition.training.jobs import Job
 
-Colour = tuple[float, float, float]
-BN_MOMENTUM = 0.1  # torch's own: the value of a parameter that a network without batch normalisation does not read
+    Scores = tuple[np.ndarray, np.ndarray]
+
+ARCHITECTURES = Path(__file__).with_name("architectures")
+
+
+@section(frozen=True, config=STRICT)
+class Settings:
+    """A recogniser's section of params.yaml, `train.<name>`; it checks itself.
+
+    One with a field `seeds` is trained once for each of them, one without once, as seed 1. A field `threads` is how
+    many a training computes with, else 1.
+    """
 
 
 @dataclass(frozen=True)
-class Recogniser:
-    """A network that `train.model` can name, and what it takes.
-
-    `build` makes it, untrained, for a number of classes; `head` is its layer whose shape follows that number. It takes
-    at least `frames` frames of any size, or exactly one `shape` (frames, pixels). `over_time`: it gives logits for
-    every moment of a clip, as the loss `bce-localisation` needs. `widths`: it comes in other widths than 1.
-    `recomputes`: it can compute its layers twice to save memory. `batch_norm`: it has batch normalisation, whose
-    momentum is `train.bn_momentum`. `statistics`: mean and deviation of RGB in [0, 1] that
-    its published weights were trained with; without them its input lies in [-1, 1].
-    """
+class Recogniser(ABC):
+    """What recognises signs: it is trained on a recipe's clips, and scores the clips of the source held out."""
 
     name: str
-    build: "Callable[[Train, int], nn.Module]"
-    head: str
-    frames: int = 1
-    shape: tuple[int, int] | None = None
-    over_time: bool = False
-    widths: bool = False
-    recomputes: bool = False
-    batch_norm: bool = False
-    statistics: tuple[Colour, Colour] | None = None
+    settings: ClassVar[Any] = Settings
+
+    def check(self, settings: Any) -> None:  # noqa: B027  # most have nothing to add to what the section checks itself
+        """Raise pydantic's ValidationError (`refusal`) when a value of its section does not go with it."""
+
+    def reads(self, params: "Params", layout: "Layout") -> list[Path]:
+        """Return the files that trainings and scores depend on beside the clips themselves.
+
+        The stage `inputs` lists them with their hashes.
+        """
+        return []
+
+    @abstractmethod
+    def facts(self, settings: Any, layout: "Layout", clips: "list[Clip]", equal_steps: bool) -> dict[str, Any]:
+        """Return what a training on these clips is known by beside its settings and clips, as plain values.
+
+        `steps` and `epochs` among them. With `equal_steps` the filmed clips alone decide on them.
+        """
+
+    @abstractmethod
+    def prepare(self, clips: "list[Clip]", layout: "Layout", settings: Any) -> list[Path]:
+        """Return a file for each clip: what `load` opens. Raises CalseError naming the clip that is wrong."""
+
+    @abstractmethod
+    def load(self, path: Path) -> Any:
+        """Return the input that is in a file."""
+
+    @abstractmethod
+    def view(self, video: Path, fps: float, short_side: int, settings: Any) -> tuple[Any, list[str]]:
+        """Return any video's input, brought to this rate and short side, and why it may not be as it was filmed.
+
+        Called in a sandbox. Raises CalseError saying what is wrong with the video.
+        """
+
+    @abstractmethod
+    def train(self, job: "Job", tell: Callable[..., None]) -> None:
+        """Train one run: write its checkpoint and its curve, or take those that were made before.
+
+        `tell` is called with `started` and what is known of the run, `epoch` with its number and metrics, `finished`;
+        or with `taken` alone. Called in a process of its own.
+        """
+
+    @abstractmethod
+    def scorer(self, checkpoint: Path) -> "Callable[[Iterable[Any]], list[Scores]]":
+        """Return what gives scores K and probabilities K of inputs. Raises CalseError naming a damaged checkpoint."""
 
 
 @cache
 def recognisers() -> dict[str, Recogniser]:
-    """Return every recogniser by name. Raises CalseError when two have the same."""
+    """Return every recogniser by name. Raises CalseError when one is not called as its folder."""
     found: dict[str, Recogniser] = {}
-    for file in iter_modules(architectures.__path__, f"{architectures.__name__}."):
-        declared = () if file.ispkg else vars(import_module(file.name)).values()
-        for recogniser in declared:
-            if isinstance(recogniser, Recogniser):
-                if recogniser.name in found:
-                    raise CalseError(f"{file.name}: there is a recogniser {recogniser.name!r} already; rename this one")
-                found[recogniser.name] = recogniser
+    for file in sorted(ARCHITECTURES.glob("*/recogniser.py")):
+        recogniser = import_module(f"{__package__}.architectures.{file.parent.name}.recogniser").RECOGNISER
+        if recogniser.name != file.parent.name:
+            raise CalseError(f"{file}: its recogniser is called {recogniser.name!r}; call it {file.parent.name!r}")
+        found[recogniser.name] = recogniser
     return found
 
 
@@ -69,29 +112,31 @@ def find_recogniser(name: str) -> Recogniser:
     return recognisers()[name]
 
 
-def check_recogniser(train: "Train", path: Path) -> None:
-    """Raise CalseError naming the parameter that `train.model` does not go with."""
-    try:
-        model = find_recogniser(train.model)
-    except CalseError as error:
-        raise CalseError(f"{path}: train.model: {error}") from None
-    if train.width != 1 and not model.widths:
-        raise CalseError(f"{path}: train.width: {model.name} comes in width 1 only, not {train.width:g}")
-    if train.loss == "bce-localisation" and not model.over_time:
-        able = " or ".join(other.name for other in recognisers().values() if other.over_time)
-        raise CalseError(
-            f"{path}: train.loss: {model.name} gives one answer a clip; bce-localisation needs {able}; set ce"
-        )
-    if train.recompute and not model.recomputes:
-        raise CalseError(f"{path}: train.recompute: {model.name} cannot; set false, or train.micro_batch")
-    if train.bn_momentum != BN_MOMENTUM and not model.batch_norm:
-        raise CalseError(
-            f"{path}: train.bn_momentum: {model.name} has no batch normalisation and does not read it; "
-            f"set {BN_MOMENTUM}"
-        )
-    if train.frames < model.frames:
-        raise CalseError(f"{path}: train.frames: {model.name} needs at least {model.frames}, not {train.frames}")
-    if model.shape and (train.frames, train.size) != model.shape:
-        frames, size = model.shape
-        wrong = "frames" if train.frames != frames else "size"
-        raise CalseError(f"{path}: train.{wrong}: {model.name} takes {frames} frames of {size} pixels and nothing else")
+def parsed_settings(name: str, value: object) -> Any:
+    """Return a recogniser's settings from plain values. Raises ValidationError naming the parameter."""
+    recogniser = find_recogniser(name)
+    settings: Any = TypeAdapter(recogniser.settings).validate_json(json.dumps(value))
+    recogniser.check(settings)
+    return settings
+
+
+def _named(sections: object) -> object:
+    if not isinstance(sections, dict):
+        return sections  # refused as any section is that is no mapping
+    for name in sections:
+        if name not in recognisers():
+            raise refusal(name, name, f"there is no such recogniser; those are: {', '.join(recognisers())}")
+    return {name: (name, settings) for name, settings in sections.items()}
+
+
+def _settings(named: Any) -> Any:
+    name, settings = named
+    return settings if isinstance(settings, Settings) else parsed_settings(name, settings)
+
+
+Recognisers = Annotated[
+    dict[Name, Annotated[SerializeAsAny[Settings], BeforeValidator(_settings)]],
+    BeforeValidator(_named),
+    Field(min_length=1),
+]
+"""The section `train`: the settings of every recogniser that is trained."""

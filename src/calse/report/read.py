@@ -1,6 +1,7 @@
 """What the stages before the report measured, as tables."""
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,36 @@ from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 
-CURVE = ["recipe", "test_source", "seed", "epoch", "loss", "accuracy"]
+CURVE = ["recogniser", "recipe", "test_source", "seed", "epoch", "loss", "accuracy"]
 
 
-def read_predictions(layout: Layout, recipe: str) -> pd.DataFrame:
+def read_predictions(layout: Layout, recogniser: str, recipe: str) -> pd.DataFrame:
     """Read a recipe's predictions, with the recipe as a column. Raises CalseError when there are none."""
-    path = _evaluated(layout, recipe, "predictions.csv")
+    path = _evaluated(layout, recogniser, recipe, "predictions.csv")
     # All is text but the ranks: a source named 1, or the glosses 1 to 9, must not become numbers.
     table = pd.read_csv(path, keep_default_na=False, dtype=str)
     return table.astype({"seed": int, "rank": int}).assign(recipe=recipe)
 
 
-def _evaluated(layout: Layout, recipe: str, name: str) -> Path:
-    path = layout.metrics("evaluate") / recipe / name
+def _evaluated(layout: Layout, recogniser: str, recipe: str, name: str) -> Path:
+    path = layout.metrics("evaluate") / recogniser / recipe / name
     if not path.is_file():
-        raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recipe}")
+        raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recogniser}-{recipe}")
     return path
 
 
-def read_confusion(layout: Layout, recipe: str) -> pd.DataFrame:
+def read_confusion(layout: Layout, recogniser: str, recipe: str) -> pd.DataFrame:
     """Read how often each gloss was taken for which. Raises CalseError when it was not counted."""
-    path = _evaluated(layout, recipe, "confusion.csv")
-    return pd.read_csv(path, keep_default_na=False, dtype=str).astype({"clips": int})
+    path = _evaluated(layout, recogniser, recipe, "confusion.csv")
+    return pd.read_csv(path, keep_default_na=False, dtype=str).astype({"clips": int}).assign(recipe=recipe)
 
 
-def read_scores(layout: Layout, recipe: str) -> dict[str, Any]:
+def read_scores(layout: Layout, recogniser: str, recipe: str) -> dict[str, Any]:
     """Read a recipe's measures. Raises CalseError when they lack the means or the steps of its trainings."""
-    path = _evaluated(layout, recipe, "metrics.json")
+    path = _evaluated(layout, recogniser, recipe, "metrics.json")
     scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if lacking := {"mean", "steps"} - scores.keys():
-        raise CalseError(f"{path} lacks {', '.join(sorted(lacking))}; run: dvc repro evaluate@{recipe}")
+        raise CalseError(f"{path} lacks {', '.join(sorted(lacking))}; run: dvc repro evaluate@{recogniser}-{recipe}")
     return scores
 
 
@@ -49,12 +50,12 @@ def steps_of(scores: dict[str, dict[str, Any]]) -> dict[tuple[str, str], int]:
 
 
 def read_curves(params: Params, layout: Layout) -> pd.DataFrame:
-    """Return a row an epoch of every training that was made: recipe, test_source, seed, epoch, loss, accuracy."""
+    """Return a row an epoch of every training that has a curve: CURVE."""
     found = []
-    for recipe in params.recipes:
-        for source in params.test_sources:
-            for seed in params.seeds_of(recipe):
-                path = layout.metrics("train") / recipe / f"{source}-seed-{seed}.csv"
-                if path.is_file():
-                    found.append(pd.read_csv(path).assign(recipe=recipe, test_source=source, seed=seed)[CURVE])
+    for recogniser, recipe, source in product(params.train, params.recipes, params.test_sources):
+        for seed in params.seeds_of(recogniser, recipe):
+            path = layout.metrics("train") / recogniser / recipe / f"{source}-seed-{seed}.csv"
+            if path.is_file():
+                own = pd.read_csv(path).assign(recogniser=recogniser, recipe=recipe, test_source=source, seed=seed)
+                found.append(own[CURVE])
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE)

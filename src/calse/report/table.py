@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from calse.config.params import Params
 from calse.report import statistics
 from calse.report.statistics import Cell, Hits, accuracy
 from calse.report.variance import MIN_TRAININGS, change_p
@@ -17,6 +18,18 @@ SIGNIFICANT = 0.05
 BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
 RECIPES, TRAININGS = "recipes", "trainings"
 Cells = dict[tuple[str, str, int], Cell]
+
+
+def recipe_labels(params: Params) -> dict[tuple[str, str], str]:
+    """Return how a recogniser's recipe is called in a list of all: after both, where there are several recognisers."""
+    pairs = [(name, recipe) for name in params.train for recipe in params.recipes]
+    return {pair: " ".join(pair) if len(params.train) > 1 else pair[1] for pair in pairs}
+
+
+def labelled(table: pd.DataFrame, labels: dict[tuple[str, str], str]) -> pd.DataFrame:
+    """Return a table whose recipes are called by their labels."""
+    pairs = zip(table["recogniser"], table["recipe"], strict=True)
+    return table.assign(recipe=[labels[pair] for pair in pairs])
 
 
 def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:

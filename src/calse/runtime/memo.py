@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -113,8 +114,9 @@ def code(files: Iterable[Path] = (PACKAGE,), packages: Container[str] | None = N
     return hashlib.sha256(f"{digest.hexdigest()} {' '.join(chosen)}".encode()).hexdigest()
 
 
-def code_of_stage(stage: str) -> list[Path]:
-    """Return the code that dvc.yaml lists for a stage: what shapes its output."""
+def code_of_stage(stage: str, **items: str) -> list[Path]:
+    """Return the code that dvc.yaml lists for a stage: what shapes its output. `items` are those of its matrix."""
     root = PACKAGE.parents[1]
     stages = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return [root / dep for dep in stages[stage]["deps"] if dep.startswith("src/")]
+    deps = [dep for dep in stages[stage]["deps"] if dep.startswith("src/")]
+    return [root / re.sub(r"\$\{item\.(\w+)\}", lambda found: items[found[1]], dep) for dep in deps]

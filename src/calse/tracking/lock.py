@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from operator import getitem
 from types import NoneType
 from typing import Any
@@ -68,11 +69,9 @@ def stage_names(tree: Tree) -> Iterator[str]:
     """Yield every stage's name: dvc.yaml's, multiplied by the items of params.yaml that its matrix or foreach names."""
     params = _yaml(tree, "params.yaml") or {}
     for name, stage in (_yaml(tree, "dvc.yaml") or {}).get("stages", {}).items():
-        items = stage.get("foreach") or next(iter(stage.get("matrix", {}).values()), None)
-        if items is None:
-            yield name
-            continue
-        yield from (f"{name}@{item}" for item in _named(params, items.strip("${}")))
+        lists = [stage["foreach"]] if "foreach" in stage else list(stage.get("matrix", {}).values())
+        items = product(*(_named(params, one.strip("${}")) for one in lists))
+        yield from (f"{name}@{'-'.join(map(str, item))}" for item in items) if lists else (name,)
 
 
 def _named(params: Any, section: str) -> Iterable[str]:
@@ -86,10 +85,11 @@ def _named(params: Any, section: str) -> Iterable[str]:
     return found or ()
 
 
-def code_of(tree: Tree, stage: str) -> list[str]:
-    """Return the code that dvc.yaml lists for a stage."""
+def code_of(tree: Tree, stage: str, recogniser: str) -> list[str]:
+    """Return the code that dvc.yaml lists for a stage, a recogniser's own included."""
     found = _yaml(tree, "dvc.yaml") or {}
-    return [dep for dep in found.get("stages", {}).get(stage, {}).get("deps", []) if dep.startswith("src/")]
+    deps = found.get("stages", {}).get(stage, {}).get("deps", [])
+    return [dep.replace("${item.recogniser}", recogniser) for dep in deps if dep.startswith("src/")]
 
 
 def _yaml(tree: Tree, path: str) -> Any:

@@ -31,8 +31,8 @@ def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
         store = Store(study.corpus)
         run = _find(store.runs(), wanted, {record.fingerprint for record in study.records})
     tags = run.data.tags
-    name = name or f"{study.corpus}-{tags['calse.recipe']}"
-    folder = layout.models(run.data.params["train.model"], tags["calse.recipe"]) / tags["calse.test_source"]
+    name = name or f"{study.corpus}-{tags['calse.recogniser']}-{tags['calse.recipe']}"
+    folder = layout.models(tags["calse.recogniser"], tags["calse.recipe"]) / tags["calse.test_source"]
     checkpoint = folder / f"seed-{run.data.params['seed']}.safetensors"
     with locked_store():
         version = _register(run.info.run_id, checkpoint, name)
@@ -64,8 +64,11 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     from calse.recognition.checkpoint import read_info
+    from calse.recognition.network import find_network
 
     info = read_info(checkpoint)
+    find_network(info["recogniser"])  # what MLflow calls answers from frames
+    size = info["params"]["input"]["size"]
     clips = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, -1, 3))])
     answers = Schema([ColSpec("float", gloss) for gloss in info["classes"]])
     mlflow.set_tracking_uri(store_uri())
@@ -77,7 +80,7 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
             code_paths=[os.path.relpath(Path(__file__).parents[1])],
             pip_requirements=requirements(),
             signature=ModelSignature(clips, answers),
-            input_example=np.zeros((1, 1, info["params"]["size"], info["params"]["size"], 3), np.uint8),
+            input_example=np.zeros((1, 1, size, size, 3), np.uint8),
             metadata={"classes": info["classes"], "fingerprint": info["fingerprint"]},
             registered_model_name=name,
         )
@@ -101,8 +104,8 @@ def _compare(checkpoint: Path, uri: str) -> None:
     from calse.recognition.input.frames import short_side
 
     model, info = load_checkpoint(checkpoint)
-    side = short_side(info["params"]["size"])
-    clip = np.random.default_rng(0).integers(0, 256, (info["params"]["frames"], side, side, 3), np.uint8)
+    side, frames = short_side(info["params"]["input"]["size"]), info["params"]["input"]["frames"]
+    clip = np.random.default_rng(0).integers(0, 256, (frames, side, side, 3), np.uint8)
     ((_, expected),) = predict(model, info, [clip])
     with TemporaryDirectory() as folder:  # MLflow cannot load from a path such as 100%41: it unescapes paths
         answered = mlflow.pyfunc.load_model(uri, dst_path=folder).predict(clip[None])

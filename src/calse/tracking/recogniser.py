@@ -22,7 +22,7 @@ class Recogniser(PythonModel):  # type: ignore[misc]
 
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return a row a clip and a column a gloss for clips N x T x H x W x 3 uint8 RGB of any size and length."""
-        side = short_side(self.info["params"]["size"])
+        side = short_side(self.info["params"]["input"]["size"])
         answers = predict(self.model, self.info, [shrink(clip, side) for clip in model_input])
         return pd.DataFrame([chances for _, chances in answers], columns=self.info["classes"])
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from calse.data.clips import compact_json
-from calse.data.paths import Layout
 from calse.tracking.lock import Stage, as_text, flat, read_lock
 from calse.tracking.trees import Tree, md5_of, parsed
 
@@ -83,12 +82,11 @@ def _figures(tree: Tree, stage: Stage) -> Facts | None:
 
 
 def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[Record]:
-    layout, recipe = Layout(), stage.item
-    curves, split = (layout.metrics("train") / recipe).as_posix(), layout.split(recipe).as_posix()
-    weights = stage.out("models/")
-    if weights is None or md5_of(tree, curves) != stage.outs.get(curves):
+    curves, weights = stage.out("metrics/train/"), stage.out("models/")
+    split = next((dep for dep in stage.data if dep.startswith("data/splits/")), None)
+    if curves is None or weights is None or split is None or md5_of(tree, curves) != stage.outs.get(curves):
         return
-    scores = _scores(tree, stages, recipe)
+    scores = _scores(tree, stages, stage.item)
     for path in tree.files(weights):
         if not path.endswith(".json"):
             continue
@@ -105,24 +103,24 @@ def _trainings(tree: Tree, stages: dict[str, Stage], stage: Stage) -> Iterator[R
 
 def training_record(info: dict[str, Any], code: dict[str, str], facts: Facts) -> Record:
     """Return a training's record; its fingerprint changes with all that its checkpoint names and with the code."""
-    name = f"{info['recipe']}-{info['test_source']}-{info['seed']}"
+    name = f"{info['recogniser']}-{info['recipe']}-{info['test_source']}-{info['seed']}"
     return record("training", {"training": info["fingerprint"], "code": code}, name, facts)
 
 
 def training_facts(info: dict[str, Any], split: str, split_md5: str) -> Facts:
     """Return what is known of a training when it starts: all plain values of its checkpoint's JSON, and its split."""
-    chosen = {f"train.{key}": value for key, value in info["params"].items()}
+    chosen = flat({}, info["params"], f"train.{info['recogniser']}.")
     plain = {
         key: value for key, value in info.items() if not isinstance(value, (dict, list)) and value not in ("", None)
     }
     plain.pop("fingerprint")
-    names = {f"calse.{key}": info[key] for key in ("recipe", "test_source")}
+    names = {f"calse.{key}": info[key] for key in ("recogniser", "recipe", "test_source")}
     return params(chosen | plain) | inputs({split: split_md5}) | tags(names)
 
 
-def _scores(tree: Tree, stages: dict[str, Stage], recipe: str) -> dict[str, Any]:
+def _scores(tree: Tree, stages: dict[str, Stage], item: str) -> dict[str, Any]:
     """Return the metrics of `evaluate`, or nothing when it read other checkpoints than those that `train` made."""
-    evaluate, train = stages.get(f"evaluate@{recipe}"), stages.get(f"train@{recipe}")
+    evaluate, train = stages.get(f"evaluate@{item}"), stages.get(f"train@{item}")
     if (
         evaluate is None
         or train is None

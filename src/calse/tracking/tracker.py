@@ -53,7 +53,7 @@ class Tracker:
 
     def _start(self, run: Run, info: dict[str, Any]) -> None:
         split = self.layout.split(run.recipe).relative_to(self.layout.root).as_posix()
-        code = {path: md5_of(self.tree, path) or "" for path in code_of(self.tree, "train")}
+        code = {path: md5_of(self.tree, path) or "" for path in code_of(self.tree, "train", run.recogniser)}
         record = training_record(info, code, training_facts(info, split, md5_of(self.tree, split) or ""))
         self.store = self.store or Store(self.params.corpus.name)
         if not self._make_room(self.store, record.fingerprint):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.material import CLASSES
-from calse.config.params import Train
-from calse.recognition.architectures.networks.i3d import INCEPTIONS
+from calse.recognition.architectures.i3d.network import INCEPTIONS
+from calse.recognition.settings import NetworkSettings
 
 Triple = tuple[int, int, int]
 
@@ -131,15 +131,16 @@ class PlainStep:
         return float(loss.item())
 
 
-def plain_step(train: Train) -> PlainStep:
+def plain_step(settings: NetworkSettings) -> PlainStep:
     """Return the published network's step with the same loss and update rule, each as torch has them by default."""
-    model = PublishedI3D(CLASSES, train.width, train.dropout)
-    rule: Any = torch.optim.AdamW if train.optimiser == "adamw" else torch.optim.Adam
-    if train.loss == "ce":
-        smoothing = train.label_smoothing
+    optim = settings.optim
+    model = PublishedI3D(CLASSES, settings.model.width, settings.model.dropout)
+    rule: Any = torch.optim.AdamW if optim.optimiser == "adamw" else torch.optim.Adam
+    if optim.loss == "ce":
+        smoothing = optim.label_smoothing
 
         def loss(logits: Tensor, labels: Tensor) -> Tensor:
             return F.cross_entropy(logits.mean(dim=2), labels, label_smoothing=smoothing)
     else:
-        loss = partial(published_loss, frames=train.frames)
-    return PlainStep(model, loss, rule(model.parameters(), lr=train.lr, weight_decay=train.weight_decay))
+        loss = partial(published_loss, frames=settings.input.frames)
+    return PlainStep(model, loss, rule(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay))

@@ -14,19 +14,20 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import Copy, Gemm, cores
-from benchmarks.material import CLASSES, filmed, preset, training_on, write_clip
+from benchmarks.material import CLASSES, filmed, preset, settings_of, training_on, write_clip
 from benchmarks.memory import peak_of_step
 from benchmarks.peers.i3d import plain_step
 from benchmarks.peers.loader import published_clip
 from benchmarks.race import Figure, Race, Setting, Times, fact, ratio
-from calse.config.params import Params, Train
+from calse.config.params import Params
 from calse.data.paths import Layout
-from calse.recognition.architectures.networks.i3d import I3D
+from calse.recognition.architectures.i3d.network import I3D
 from calse.recognition.input.frames import short_side, shrink
 from calse.recognition.input.frames_cache import open_frames
 from calse.recognition.input.resident import Resident
 from calse.recognition.input.transforms import network_input
 from calse.recognition.input.views import batch_of
+from calse.recognition.settings import Input, NetworkSettings
 from calse.recognition.training import fit
 from calse.recognition.training.fit import Training
 
@@ -58,8 +59,9 @@ def i3d_224(setting: Setting) -> Race:
 def i3d_small(setting: Setting) -> Race:
     """A step of the demo's network, at 64 pixels whatever size the demo trains at: figures stay comparable."""
     params = demo(setting, size=64)
-    train = params.train
-    name = f"I3D step, width {train.width}, {train.frames} x {train.size}, batch {train.batch}"
+    settings = settings_of(params)
+    shown = f"{settings.input.frames} x {settings.input.size}"
+    name = f"I3D step, width {settings.model.width}, {shown}, batch {settings.optim.batch}"
     return step_race(setting, params, name, 2.0, None)
 
 
@@ -71,14 +73,15 @@ def demo(setting: Setting, **changes: int) -> Params:
 
 def step_race(setting: Setting, params: Params, name: str, target: float, share: float | None) -> Race:
     """Race a whole step of ours, loading included, against the published class in fp32, its clips ready in memory."""
-    train = params.train
-    ours = training_on(setting.folder, params, train.batch)
+    settings, batch_size = settings_of(params), settings_of(params).optim.batch
+    ours = training_on(setting.folder, params, batch_size)
     ours.job.states.mkdir()
-    plain, epochs = plain_step(train), itertools.count(1)
-    batch = batch_of([open_frames(path) for path in ours.job.frames], train)
-    clips, labels = network_input(batch, train, torch.device("cpu")).contiguous(), torch.tensor(ours.job.labels)
+    plain, epochs = plain_step(settings), itertools.count(1)
+    batch = batch_of([open_frames(path) for path in ours.job.inputs], settings.input)
+    clips = network_input(batch, settings.input, None, torch.device("cpu")).contiguous()
+    labels = torch.tensor(ours.job.labels)
     gemm = Gemm(torch.bfloat16 if ours.precision.name == "bf16" else torch.float32, 256 if setting.tiny else 2048)
-    flops = train.batch * flops_of(train)
+    flops = batch_size * flops_of(settings)
 
     def share_of_peak(times: Times) -> float:
         return 100 * (flops / times["ours"]) / (gemm.flops / times["gemm"])
@@ -93,16 +96,17 @@ def step_race(setting: Setting, params: Params, name: str, target: float, share:
             ratio(f"{name}: published class in fp32 / ours in {ours.precision.name}", "published", "ours", target),
             Figure(f"{name}: share of the {ours.precision.name} GEMM rate", "%", share_of_peak, share),
         ],
-        threads=train.threads,
+        threads=settings.threads,
     )
 
 
-def flops_of(train: Train) -> float:
+def flops_of(settings: NetworkSettings) -> float:
     """Return the operations of forward and backward for one clip; a multiplication and its sum are two."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        logits = I3D(CLASSES, train.width)(torch.empty(1, 3, train.frames, train.size, train.size))
+        shown = settings.input
+        logits = I3D(CLASSES, settings.model.width)(torch.empty(1, 3, shown.frames, shown.size, shown.size))
         logits.sum().backward()
     return float(counter.get_total_flops())
 
@@ -113,19 +117,19 @@ def loader(setting: Setting) -> Race:
     What the batch still needs, brightness and standardising, is the first of the step's arithmetic, on the device that
     trains; that, too, on the CPU is the second figure.
     """
-    train, video, kept = clips_to_load(setting)
+    shown, video, kept = clips_to_load(setting)
     rng, clips = np.random.default_rng(0), Resident(torch.device("cpu"))
-    room = np.ones((CLIPS, train.frames, train.size, train.size, 3), np.uint8)
-    size = f"{train.frames} x {train.size}"
+    room = np.ones((CLIPS, shown.frames, shown.size, shown.size, 3), np.uint8)
+    size = f"{shown.frames} x {shown.size}"
 
     def per_clip(times: Times) -> float:
         return CLIPS * times["published"] / times["ours"]
 
     return Race(
         sides={
-            "ours": lambda: batch_of([clips.open(path) for path in kept], train, [rng] * CLIPS, room),
-            "floats": lambda: loaded(kept[0], train),
-            "published": lambda: published_clip(video, rng, train.frames, train.size),
+            "ours": lambda: batch_of([clips.open(path) for path in kept], shown, [rng] * CLIPS, room),
+            "floats": lambda: loaded(kept[0], shown),
+            "published": lambda: published_clip(video, rng, shown.frames, shown.size),
             "copy": Copy(room.nbytes),
         },
         figures=[
@@ -139,34 +143,35 @@ def loader(setting: Setting) -> Race:
 
 def loader_workers(setting: Setting) -> Race:
     """Clips loaded in one and in two threads; and what the demo's steps wait for theirs."""
-    train, _, files = clips_to_load(setting)
+    shown, _, files = clips_to_load(setting)
     one, two = (setting.cleanup.enter_context(ThreadPoolExecutor(workers)) for workers in (1, 2))
     params = demo(setting)
-    waits = waiting_race(training_on(setting.folder, params, 6 * params.train.batch))
+    waits = waiting_race(training_on(setting.folder, params, 6 * settings_of(params).optim.batch))
     return Race(
         sides={
-            "one": lambda: list(one.map(partial(loaded, train=train), files)),
-            "two": lambda: list(two.map(partial(loaded, train=train), files)),
+            "one": lambda: list(one.map(partial(loaded, shown=shown), files)),
+            "two": lambda: list(two.map(partial(loaded, shown=shown), files)),
             **waits.sides,
         },
         figures=[ratio("clip to tensor: 1 worker / 2", "one", "two"), *waits.figures],
     )
 
 
-def clips_to_load(setting: Setting) -> tuple[Train, Path, list[Path]]:
+def clips_to_load(setting: Setting) -> tuple[Input, Path, list[Path]]:
     """Write a 640 x 360 video, and files of the frames that are kept of it; return settings, video and files."""
     frames, size = (9, 32) if setting.tiny else (64, 224)
-    train, layout = preset("calse-100", frames=frames, size=size).train, Layout(setting.folder)
+    params, layout = preset("calse-100", frames=frames, size=size), Layout(setting.folder)
     pictures = filmed(frames + 11, 64 if setting.tiny else 360, 16 / 9)
     kept = [setting.folder / f"kept-{number}.npy" for number in range(CLIPS)]
     for path in kept:
         np.save(path, shrink(pictures, short_side(size)))
-    return train, layout.root / write_clip(layout, "original", pictures).path, kept
+    return settings_of(params).input, layout.root / write_clip(layout, "original", pictures).path, kept
 
 
-def loaded(kept: Path, train: Train) -> Tensor:
+def loaded(kept: Path, shown: Input) -> Tensor:
     """Return a training tensor of a kept clip."""
-    return network_input(batch_of([open_frames(kept)], train, [np.random.default_rng(1)]), train, torch.device("cpu"))
+    batch = batch_of([open_frames(kept)], shown, [np.random.default_rng(1)])
+    return network_input(batch, shown, None, torch.device("cpu"))
 
 
 def waiting_race(training: Training) -> Race:

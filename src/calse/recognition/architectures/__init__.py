@@ -1,1 +1,1 @@
-"""A file a recogniser: its declaration, without torch. The networks lie in networks/."""
+"""A folder a recogniser: its declaration in recogniser.py, without torch, and beside it what nothing else needs."""

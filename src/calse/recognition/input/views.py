@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import cv2
 import numpy as np
 
-from calse.config.params import Train
+from calse.recognition.settings import Input
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,20 +65,20 @@ def crop_corner(height: int, width: int, size: int, rng: np.random.Generator | N
     return (height - size) // 2, (width - size) // 2
 
 
-def draw_view(shape: Sequence[int], train: Train, rng: np.random.Generator | None) -> View:
+def draw_view(shape: Sequence[int], settings: Input, rng: np.random.Generator | None) -> View:
     """Choose frames, crop and, in training, flip and brightness for a clip T x H x W x 3."""
-    frames = sample_frames(shape[0], train.frames, train.sampling, rng)
-    top, left = crop_corner(shape[1], shape[2], train.size, rng)
+    frames = sample_frames(shape[0], settings.frames, settings.sampling, rng)
+    top, left = crop_corner(shape[1], shape[2], settings.size, rng)
     mirrored, gains = False, np.ones(3, np.float32)
     if rng:
-        mirrored = rng.random() < train.flip
-        gains += rng.uniform(-train.brightness, train.brightness, 3).astype(np.float32)
-    return View(frames, (slice(top, top + train.size), slice(left, left + train.size)), mirrored, gains)
+        mirrored = rng.random() < settings.flip
+        gains += rng.uniform(-settings.brightness, settings.brightness, 3).astype(np.float32)
+    return View(frames, (slice(top, top + settings.size), slice(left, left + settings.size)), mirrored, gains)
 
 
 def batch_of(
     clips: Iterable[Frames],
-    train: Train,
+    settings: Input,
     rngs: Sequence[np.random.Generator | None] = (),
     room: np.ndarray | None = None,
 ) -> Batch:
@@ -90,8 +90,8 @@ def batch_of(
     frames: list[Frames] = []
     gains = []
     for number, clip in enumerate(clips):
-        view = draw_view(clip.shape, train, rngs[number] if rngs else None)
-        place = np.empty((train.frames, train.size, train.size, 3), np.uint8) if room is None else room[number]
+        view = draw_view(clip.shape, settings, rngs[number] if rngs else None)
+        place = np.empty((settings.frames, settings.size, settings.size, 3), np.uint8) if room is None else room[number]
         frames.append(seen(clip, view, place))
         gains.append(view.gains)
     if not all(isinstance(one, np.ndarray) for one in frames):

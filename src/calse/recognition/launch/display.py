@@ -36,8 +36,9 @@ class Display:
         """Start a bar and say, once, which arithmetic was chosen and what a pretrained checkpoint gave."""
         self.infos[run] = info
         self.bars.start_task(self.tasks[run])
-        self._say_once(f"training in {info['precision']} on {info['device']}: {info['precision_reason']}")
-        self._say_once(info["pretrained_report"])
+        if "precision" in info:
+            self._say_once(f"training in {info['precision']} on {info['device']}: {info['precision_reason']}")
+        self._say_once(info.get("pretrained_report", ""))
 
     def epoch(self, run: Run, epoch: int, metrics: dict[str, float]) -> None:
         """Move a bar; warn at half time and at the end when nothing has been learned."""
@@ -45,7 +46,7 @@ class Display:
         self.bars.update(self.tasks[run], completed=epoch, description=text)
         if epoch in (self.epochs[run], self.epochs[run] // 2):
             info = self.infos[run]
-            warning = plateau_warning(info["params"]["loss"], metrics["loss"], len(info["classes"]))
+            warning = plateau_warning(info["params"]["optim"]["loss"], metrics["loss"], len(info["classes"]))
             self._say_once(f"{run}, epoch {epoch}: {warning}" if warning else "")
 
     def taken(self, run: Run) -> None:

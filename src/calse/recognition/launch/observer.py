@@ -6,14 +6,15 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One training: a recipe, the source held out, and the seed of every random number."""
+    """One training: a recogniser, a recipe, the source held out, and the seed of every random number."""
 
+    recogniser: str
     recipe: str
     test_source: str
     seed: int
 
     def __str__(self) -> str:
-        return f"{self.recipe}/{self.test_source}/seed-{self.seed}"
+        return f"{self.recogniser}/{self.recipe}/{self.test_source}/seed-{self.seed}"
 
 
 class Observer(Protocol):

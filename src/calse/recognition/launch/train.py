@@ -1,4 +1,4 @@
-"""The train stage: every run of a recipe. This process imports no torch; its workers do."""
+"""The train stage: every run of a recogniser on a recipe. This process imports no torch; its workers do."""
 
 import shutil
 from contextlib import suppress
@@ -19,22 +19,22 @@ from calse.runtime.repository import scratch
 KEPT = 10 * 10**9  # bytes of trainings for another time: about 200 of I3D, whose weights take 50 MB
 
 
-def train(params: Params, layout: Layout, recipe: str, observer: Observer | None = None) -> None:
-    """Train a recipe once for each test source and seed: checkpoints in models/, curves in metrics/train/.
+def train(params: Params, layout: Layout, recogniser: str, recipe: str, observer: Observer | None = None) -> None:
+    """Train a recogniser on a recipe, once for each test source and seed; write weights and curves.
 
     A killed training goes on from its last epoch when it is called again, and one that was trained to its end is taken
     as it was: another seed or test source trains nothing but its own runs. Raises CalseError naming the
     clip, file or run that is wrong; nothing is then left in the outputs.
     """
     split = read_split(layout.split(recipe))
-    curves_folder = layout.metrics("train") / recipe
-    models_folder = layout.models(params.train.model, recipe)
+    curves_folder = layout.metrics("train") / recogniser / recipe
+    models_folder = layout.models(recogniser, recipe)
     with folder_written_aside(models_folder) as models, folder_written_aside(curves_folder) as curves:
-        jobs = jobs_of(params, layout, split, recipe, models, curves)
+        jobs = jobs_of(params, layout, split, recogniser, recipe, models, curves)
         with Display({job.run: job.epochs for job in jobs}) as display:
             audience = Audience([display] + ([observer] if observer else []))
             try:
-                run_side_by_side(jobs, slots(params), audience.tell)
+                run_side_by_side(jobs, slots(params.train[recogniser]), audience.tell)
             except BaseException as error:
                 audience.stop(str(error) or type(error).__name__)
                 raise
@@ -54,7 +54,7 @@ def forget_oldest(folder: Path, limit: int) -> None:
                 shutil.rmtree(state.parent, ignore_errors=True)
 
 
-def slots(params: Params) -> int:
+def slots(settings: Any) -> int:
     """Return how many trainings run at once: one on an accelerator, else what the cores carry and one more.
 
     The threads of a small network's training wait for each other a sixth of the time, and the last of three runs
@@ -63,7 +63,7 @@ def slots(params: Params) -> int:
     if any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg")):
         return 1
     workers = worker_count()
-    return workers // params.train.threads + 1 if workers > 1 else 1
+    return workers // getattr(settings, "threads", 1) + 1 if workers > 1 else 1
 
 
 class Audience:

@@ -9,12 +9,14 @@ from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from calse.recognition.launch.observer import Run
+from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import Job
 from calse.runtime.errors import CalseError, lacks_memory
 from calse.runtime.files import locked
 from calse.runtime.lifeline import end_with_parent
 
 Worker = tuple[Run, BaseProcess]
+SAVES_MEMORY = "set its model.recompute or optim.micro_batch, or CALSE_WORKERS=1"
 
 
 def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None]) -> None:
@@ -62,7 +64,7 @@ def _receive(connection: Connection, running: dict[Connection, Worker], tell: Ca
         del running[connection]
         process.join()
         if process.exitcode:
-            hint = "out of memory? set train.recompute or train.micro_batch, or CALSE_WORKERS=1"
+            hint = f"out of memory? {SAVES_MEMORY}"
             raise CalseError(f"{run}: its process died with code {process.exitcode}; {hint}") from None
         return
     if kind == "failed":
@@ -77,15 +79,13 @@ def _train(job: Job, connection: Connection) -> None:
     """Train one run in this process, telling over the connection."""
     end_with_parent()
     try:
-        from calse.recognition.training.fit import fit
-
         with locked(job.lock, waiting=lambda: connection.send(("waiting",))):
-            fit(job, lambda *message: connection.send(message))
+            find_recogniser(job.run.recogniser).train(job, lambda *message: connection.send(message))
     except CalseError as error:
         connection.send(("failed", str(error)))
     except Exception as error:
         lacking = lacks_memory(error)
         if not lacking:
             traceback.print_exc()
-        hint = "; out of memory: set train.recompute or train.micro_batch, or CALSE_WORKERS=1" if lacking else ""
+        hint = f"; out of memory: {SAVES_MEMORY}" if lacking else ""
         connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))

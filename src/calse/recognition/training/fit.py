@@ -19,11 +19,11 @@ from torch import Tensor
 from calse.data.manifests import write_rows
 from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.input.resident import Resident
-from calse.recognition.input.transforms import network_input
+from calse.recognition.input.transforms import network_input, placed
 from calse.recognition.input.views import Batch, batch_of
-from calse.recognition.network import build_model, placed
+from calse.recognition.network import find_network
 from calse.recognition.pretrained import load_pretrained
-from calse.recognition.registry import find_recogniser
+from calse.recognition.settings import Input, Optim
 from calse.recognition.training.jobs import Job
 from calse.recognition.training.losses import clip_scores, training_loss
 from calse.recognition.training.optimiser import Adam, learning_rate
@@ -41,7 +41,7 @@ def fit(job: Job, tell: Tell) -> None:
     with `finished`. One that was trained to its end is not trained again: then it is called with `taken` alone.
     Raises CalseError when the loss or a gradient is not finite, or memory does not suffice.
     """
-    torch.set_num_threads(job.train.threads)
+    torch.set_num_threads(job.settings.threads)
     training = Training(job)
     training.restore()
     trained_before = training.done
@@ -63,21 +63,23 @@ class Training:
     """The network, its optimiser and what each epoch gave."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.train = job, job.train
+        self.job, self.steps = job, int(job.info["steps"])
+        self.network = find_network(job.run.recogniser)
+        self.input: Input = job.settings.input
+        self.optim: Optim = job.settings.optim
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.backends.cudnn.deterministic = True  # pools stay: CUDA adds a 3-D pool's gradient in no fixed order
         torch.manual_seed(stream_seed(self.train_seed, 0))
-        model = build_model(self.train, job.classes)
-        start = self.train.pretrained
-        loaded = load_pretrained(model, Path(start), find_recogniser(self.train.model).head) if start else None
+        model = self.network.built(job.settings.model, job.classes)
+        start = job.settings.model.pretrained
+        loaded = load_pretrained(model, Path(start), self.network.head) if start else None
         self.model = placed(model, self.device)
-        self.optimiser = Adam(self.model.parameters(), self.train)
-        self.precision = choose_precision(
-            self.train.precision, self.model, self.train.frames, self.train.size, self.device
-        )
+        self.optimiser = Adam(self.model.parameters(), self.optim)
+        frames, size = self.input.frames, self.input.size
+        self.precision = choose_precision(self.optim.precision, self.model, frames, size, self.device)
         self.clips = Resident(self.device)
-        shape = (self.train.batch, self.train.frames, self.train.size, self.train.size, 3)
-        self._rooms = itertools.cycle(np.empty((2, *shape), np.uint8))  # one is trained on, one is filled
+        shape = (2, self.optim.batch, frames, size, size, 3)  # one batch is trained on, one is filled
+        self._rooms = itertools.cycle(np.empty(shape, np.uint8))
         self.history: list[dict[str, float]] = []
         self.info: dict[str, Any] = job.info | {
             "device": self.device.type,
@@ -101,13 +103,13 @@ class Training:
         """Train on every clip once, up to the last step, and add loss, accuracy and learning rate to the history."""
         torch.manual_seed(stream_seed(self.train_seed, epoch))
         self.model.train()
-        order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.frames))
-        parts = [order[start : start + self.train.batch] for start in range(0, len(order), self.train.batch)]
+        order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.inputs))
+        parts = [order[start : start + self.optim.batch] for start in range(0, len(order), self.optim.batch)]
         done, totals = (epoch - 1) * len(parts), torch.zeros(3, dtype=torch.float64, device=self.device)
-        parts = parts[: self.job.steps - done]
+        parts = parts[: self.steps - done]
         batches = prepared_ahead(lambda part: self._batch(epoch, part.tolist()), parts)
         for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
-            rate = learning_rate(self.train, done + number, self.job.steps)
+            rate = learning_rate(self.optim.lr, self.job.settings.schedule, done + number, self.steps)
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
             totals += self._step(batch, labels, rate)
         loss, hits, norms = totals.tolist()  # the one moment of an epoch in which the device is waited for
@@ -118,14 +120,14 @@ class Training:
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _batch(self, epoch: int, part: list[int]) -> Batch:
-        clips = (self.clips.open(self.job.frames[clip]) for clip in part)
+        clips = (self.clips.open(self.job.inputs[clip]) for clip in part)
         rngs = [np.random.default_rng([stream_seed(self.train_seed, epoch), clip]) for clip in part]
-        return batch_of(clips, self.train, rngs, next(self._rooms))
+        return batch_of(clips, self.input, rngs, next(self._rooms))
 
     def _step(self, batch: Batch, labels: Tensor, rate: float) -> Tensor:
         """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""
         self.optimiser.clear()
-        size = self.train.micro_batch or len(labels)
+        size = self.optim.micro_batch or len(labels)
         loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for start in range(0, len(labels), size):
             truth = labels[start : start + size]
@@ -140,15 +142,17 @@ class Training:
         return torch.stack([loss * len(labels), hits, norm])
 
     def _forward(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
-        clips = network_input(batch, self.train, self.device)
+        clips = network_input(batch, self.input, self.network.statistics, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.name == "bf16"):
             logits = self.model(clips)
-        loss = training_loss(logits, labels, self.train.loss, self.train.frames, self.train.label_smoothing)
-        return loss, clip_scores(logits.detach(), self.train.loss)
+        kind = self.optim.loss
+        loss = training_loss(logits, labels, kind, self.input.frames, self.optim.label_smoothing)
+        return loss, clip_scores(logits.detach(), kind)
 
     def _check_finite(self, value: float, epoch: int) -> None:
         if not math.isfinite(value):
-            hint = "lower train.lr" if self.precision.name == "fp32" else "set train.precision to fp32"
+            optim = f"train.{self.network.name}.optim"
+            hint = f"lower {optim}.lr" if self.precision.name == "fp32" else f"set {optim}.precision to fp32"
             raise CalseError(f"loss or gradient is not finite in epoch {epoch}; {hint}")
 
     def save(self) -> None:

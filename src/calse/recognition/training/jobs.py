@@ -1,18 +1,17 @@
-"""What is to be trained: every run of a recipe with all that decides its result."""
+"""What is to be trained: every run of a recogniser on a recipe with all that decides its result."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
-from math import ceil
 from pathlib import Path
 from typing import Any
 
-from calse.config.params import Params, Train, as_dict
+from calse.config.params import Params, as_dict
 from calse.data.clips import Clip, compact_json
 from calse.data.paths import Layout
 from calse.data.splits import Split
-from calse.recognition.input.frames_cache import cached_frames
 from calse.recognition.launch.observer import Run
+from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from calse.runtime.memo import TRAINING, code, code_of_stage
@@ -21,14 +20,16 @@ from calse.runtime.repository import scratch
 
 @dataclass(frozen=True)
 class Job:
-    """One run, ready to be sent to a worker: decoded clips and class numbers, and where the results go.
+    """One run, ready to be sent to a worker: its clips, a file and a class number for each, and where results go.
 
-    `states` is the folder of what was trained of it so far by this code, all of it or some epochs.
+    `settings` are those of its recogniser, `inputs` the files that this has prepared. `states` is the folder of what
+    was trained of it so far by this code, all of it or some epochs.
     """
 
     run: Run
-    train: Train
-    frames: list[Path]
+    settings: Any
+    clips: list[Clip]
+    inputs: list[Path]
     labels: list[int]
     info: dict[str, Any]
     checkpoint: Path
@@ -46,49 +47,62 @@ class Job:
         return len(self.info["classes"])
 
     @property
-    def steps(self) -> int:
-        """How often the optimiser moves the weights."""
-        return int(self.info["steps"])
-
-    @property
     def epochs(self) -> int:
         """How often the clips are gone through; in the last epoch perhaps only in part."""
-        return ceil(self.steps / ceil(len(self.frames) / self.train.batch))
+        return int(self.info["epochs"])
 
 
-def runs_of(params: Params, recipe: str) -> list[Run]:
-    """Return a recipe's runs, test source by test source. Raises CalseError for an unknown recipe."""
+def runs_of(params: Params, recogniser: str, recipe: str) -> list[Run]:
+    """Return a recogniser's runs on a recipe, test source by test source. Raises CalseError for unknown names."""
+    if recogniser not in params.train:
+        known = ", ".join(params.train)
+        raise CalseError(f"there is no recogniser {recogniser!r} under train in params.yaml; those are: {known}")
     if recipe not in params.recipes:
         raise CalseError(f"there is no recipe {recipe!r} in params.yaml; those are: {', '.join(params.recipes)}")
-    return [Run(recipe, source, seed) for source in params.test_sources for seed in params.seeds_of(recipe)]
+    seeds = params.seeds_of(recogniser, recipe)
+    return [Run(recogniser, recipe, source, seed) for source in params.test_sources for seed in seeds]
 
 
-def jobs_of(params: Params, layout: Layout, split: Split, recipe: str, models: Path, curves: Path) -> list[Job]:
-    """Prepare a recipe's runs, decoding its training clips. `models` and `curves` are the folders of the results."""
-    runs = runs_of(params, recipe)
-    data = data_of(params, split) | {"equal_steps": params.recipes[recipe].equal_steps}
+def jobs_of(
+    params: Params, layout: Layout, split: Split, recogniser: str, recipe: str, models: Path, curves: Path
+) -> list[Job]:
+    """Prepare the runs of a recogniser on a recipe. `models` and `curves` are the folders of the results."""
+    runs, settings = runs_of(params, recogniser, recipe), params.train[recogniser]
     needed = list({clip.clip: clip for run in runs for clip in split.train(run.test_source)}.values())
-    paths = dict(zip(needed, cached_frames(needed, layout, params.train.size), strict=True))
-    return [job_of(run, params.train, split.train(run.test_source), paths, data, models, curves) for run in runs]
+    equal_steps = params.recipes[recipe].equal_steps
+    shared = data_of(settings, split) | {"equal_steps": equal_steps}
+    inputs = dict(zip(needed, find_recogniser(recogniser).prepare(needed, layout, settings), strict=True))
+    jobs = []
+    for run in runs:
+        clips = split.train(run.test_source)
+        own = find_recogniser(recogniser).facts(settings, layout, clips, equal_steps)
+        jobs.append(job_of(run, settings, clips, inputs, shared | own, models, curves))
+    return jobs
 
 
 def job_of(
-    run: Run, train: Train, clips: list[Clip], paths: dict[Clip, Path], data: dict[str, Any], models: Path, curves: Path
+    run: Run,
+    settings: Any,
+    clips: list[Clip],
+    inputs: dict[Clip, Path],
+    known: dict[str, Any],
+    models: Path,
+    curves: Path,
 ) -> Job:
     """Prepare one run on these clips."""
-    info: dict[str, Any] = {"recipe": run.recipe, "test_source": run.test_source, "seed": run.seed} | data
-    number = {gloss: place for place, gloss in enumerate(data["classes"])}
-    info["steps"] = steps_of(train, clips, data["equal_steps"])
+    info: dict[str, Any] = asdict(run) | known
+    number = {gloss: place for place, gloss in enumerate(known["classes"])}
     info["fingerprint"] = fingerprint(info, clips)
     return Job(
         run=run,
-        train=train,
-        frames=[paths[clip] for clip in clips],
+        settings=settings,
+        clips=clips,
+        inputs=[inputs[clip] for clip in clips],
         labels=[number[clip.gloss] for clip in clips],
         info=info | {"clips": len(clips)},
         checkpoint=checkpoint_path(models, run),
         curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
-        states=scratch() / "training" / f"{info['fingerprint'][:32]}-{training_code()[:16]}",
+        states=scratch() / "training" / f"{info['fingerprint'][:32]}-{training_code(run.recogniser)[:16]}",
     )
 
 
@@ -100,15 +114,9 @@ def fingerprint(info: dict[str, Any], clips: list[Clip]) -> str:
 
 
 @cache
-def training_code() -> str:
-    """Return a hash of the code and packages that shape a training."""
-    return code(code_of_stage("train"), TRAINING)
-
-
-def steps_of(train: Train, clips: list[Clip], equal_steps: bool) -> int:
-    """Return how many steps the epochs take, on all the clips or, for equal steps, on the filmed ones alone."""
-    counted = [clip for clip in clips if not clip.parent] if equal_steps else clips
-    return train.epochs * ceil(len(counted) / train.batch)
+def training_code(recogniser: str) -> str:
+    """Return a hash of the code and packages that shape a recogniser's training."""
+    return code(code_of_stage("train", recogniser=recogniser), TRAINING)
 
 
 def checkpoint_path(models: Path, run: Run) -> Path:
@@ -116,16 +124,13 @@ def checkpoint_path(models: Path, run: Run) -> Path:
     return models / run.test_source / f"seed-{run.seed}.safetensors"
 
 
-def data_of(params: Params, split: Split) -> dict[str, Any]:
-    """Return what all runs of a recipe share and every checkpoint tells: parameters, classes, hashes of the data."""
-    train = {name: value for name, value in as_dict(params.train).items() if name != "seeds"}
+def data_of(settings: Any, split: Split) -> dict[str, Any]:
+    """Return what all runs of a recipe share and every checkpoint tells: parameters, classes, hash of the data."""
     return {
-        "params": train,
+        "params": {name: value for name, value in as_dict(settings).items() if name != "seeds"},
         "classes": split.classes,
         "clip": clip_format(split),
-        "channel_order": params.train.channel_order,
         "split_sha256": sha256_of(split.path),
-        "pretrained_sha256": pretrained_hash(params.train),
     }
 
 
@@ -133,13 +138,3 @@ def clip_format(split: Split) -> dict[str, float]:
     """Return the rate and short side that all clips were brought to: what a video to predict is brought to as well."""
     clip = split.clips[0]
     return {"fps": clip.fps, "short_side": min(clip.width, clip.height)}
-
-
-def pretrained_hash(train: Train) -> str | None:
-    """Return the sha256 of the checkpoint to start from. Raises CalseError when it is missing."""
-    if train.pretrained is None:
-        return None
-    path = Path(train.pretrained)
-    if not path.is_file():
-        raise CalseError(f"train.pretrained: {path} is missing; put the checkpoint there, or set null")
-    return sha256_of(path)

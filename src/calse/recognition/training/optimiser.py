@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from calse.config.params import Train
+from calse.recognition.settings import Optim, Schedule
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 WARM_UP = 0.3  # share of a one-cycle training; its ends are 1/25 of the peak and 1/10,000 of the start
@@ -20,10 +20,10 @@ class Adam:
     every training.
     """
 
-    def __init__(self, weights: Iterable[Tensor], train: Train) -> None:
+    def __init__(self, weights: Iterable[Tensor], optim: Optim) -> None:
         self.weights = list(weights)
-        self.kernel = torch._fused_adamw_ if train.optimiser == "adamw" else torch._fused_adam_
-        self.weight_decay = train.weight_decay
+        self.kernel = torch._fused_adamw_ if optim.optimiser == "adamw" else torch._fused_adam_
+        self.weight_decay = optim.weight_decay
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
         self.steps = [torch.zeros((), device=weight.device) for weight in self.weights]
@@ -65,17 +65,17 @@ class Adam:
                 tensor.copy_(value)
 
 
-def learning_rate(train: Train, step: int, steps: int) -> float:
+def learning_rate(lr: float, schedule: Schedule, step: int, steps: int) -> float:
     """Return the learning rate of a step, counted from 0, out of `steps`.
 
-    `one-cycle` rises to `train.lr` and falls to almost nothing, both along a cosine (Smith and Topin, 2018).
+    `one-cycle` rises to `lr` and falls to almost nothing, both along a cosine (Smith and Topin, 2018).
     """
-    if train.schedule == "constant":
-        return train.lr
-    start, end, peak = train.lr / 25, train.lr / 250_000, WARM_UP * steps - 1
+    if schedule.kind == "constant":
+        return lr
+    start, end, peak = lr / 25, lr / 250_000, WARM_UP * steps - 1
     if step <= peak:
-        return _cosine(start, train.lr, step / peak)
-    return _cosine(train.lr, end, (step - peak) / (steps - 1 - peak))
+        return _cosine(start, lr, step / peak)
+    return _cosine(lr, end, (step - peak) / (steps - 1 - peak))
 
 
 def _cosine(start: float, end: float, share: float) -> float:

@@ -18,5 +18,5 @@ def plateau_warning(loss: str, value: float, classes: int) -> str | None:
         return None
     return (
         f"loss {value:.4f} is no better than guessing ({guessing:.4f} for {classes} glosses): nothing is learned yet; "
-        "give it more epochs, another train.lr or train.input, or a pretrained checkpoint"
+        "give it more epochs, another optim.lr or input.modality, or a pretrained checkpoint"
     )

@@ -2,16 +2,24 @@
 
 import copy
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from calse.recognition.architectures.networks.i3d import Unit
 from calse.runtime.errors import CalseError
 
-Convolution = Unit | nn.Conv3d
 TOLERANCE = 0.05  # bf16 keeps 8 bits: right gradients differ by under 1 %, wrong ones by 100 % or more
+
+
+@runtime_checkable
+class Unit(Protocol):
+    """A layer that prepares the input of its convolution `conv3d`, as I3D's do by padding."""
+
+    conv3d: nn.Conv3d
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """Return the convolution's output."""
 
 
 class Precision(NamedTuple):
@@ -22,7 +30,7 @@ class Precision(NamedTuple):
 
 
 def choose_precision(wanted: str, model: nn.Module, frames: int, size: int, device: torch.device) -> Precision:
-    """Settle `train.precision` for clips of `frames` frames of `size` pixels.
+    """Settle `optim.precision` for clips of `frames` frames of `size` pixels.
 
     `auto` takes bf16 where the machine computes it natively and the weight gradients of every convolution
     agree with fp32. Raises CalseError when bf16 is asked for and they do not.
@@ -35,7 +43,7 @@ def choose_precision(wanted: str, model: nn.Module, frames: int, size: int, devi
     if wrong is None:
         return Precision("bf16", "weight gradients agree with fp32" + ("" if wanted == "auto" else ", asked for"))
     if wanted == "bf16":
-        raise CalseError(f"train.precision: bf16 gradients of {wrong} are wrong on this machine; set auto or fp32")
+        raise CalseError(f"optim.precision: bf16 gradients of {wrong} are wrong on this machine; set auto or fp32")
     return Precision("fp32", f"bf16 gradients of {wrong} are wrong on this machine")
 
 
@@ -59,15 +67,15 @@ def wrong_in_bf16(model: nn.Module, frames: int, size: int, device: torch.device
     return None
 
 
-def weight_gradient(layer: Convolution, x: Tensor, bf16: bool) -> Tensor:
+def weight_gradient(layer: nn.Module, x: Tensor, bf16: bool) -> Tensor:
     """Return the gradient of a layer's weights for a fixed, uneven gradient of its convolution's output."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        out = layer.convolve(x) if isinstance(layer, Unit) else layer(x)
+        out: Tensor = layer.convolve(x) if isinstance(layer, Unit) else layer(x)
     slope = torch.linspace(0, out.numel(), out.numel(), device=x.device).sin().view(out.shape)
     return torch.autograd.grad(out, weight_of(layer), slope.to(out.dtype))[0].float()
 
 
-def convolution_inputs(model: nn.Module, frames: int, size: int) -> Iterator[tuple[str, Convolution, tuple[int, ...]]]:
+def convolution_inputs(model: nn.Module, frames: int, size: int) -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]:
     """Yield name, layer and input shape of each convolution of the network, equal ones once, computing nothing."""
     shapes: dict[str, tuple[int, ...]] = {}
     layers = convolutions(model)
@@ -84,12 +92,15 @@ def convolution_inputs(model: nn.Module, frames: int, size: int) -> Iterator[tup
             yield name, layer, shapes[name]
 
 
-def convolutions(model: nn.Module) -> dict[str, Convolution]:
-    """Return a network's convolutions by name; I3D's units, which pad by themselves, stand for theirs."""
-    units: dict[str, Convolution] = {name: part for name, part in model.named_modules() if isinstance(part, Unit)}
-    return units or {name: part for name, part in model.named_modules() if isinstance(part, nn.Conv3d)}
+def convolutions(model: nn.Module) -> dict[str, nn.Module]:
+    """Return a network's convolutions by name; units stand for theirs."""
+    parts = dict(model.named_modules())
+    units, layers = ([name for name, part in parts.items() if isinstance(part, kind)] for kind in (Unit, nn.Conv3d))
+    return {name: parts[name] for name in units or layers}
 
 
-def weight_of(layer: Convolution) -> Tensor:
+def weight_of(layer: nn.Module) -> Tensor:
     """Return a convolution's weights."""
-    return layer.conv3d.weight if isinstance(layer, Unit) else layer.weight
+    convolution = layer.conv3d if isinstance(layer, Unit) else layer
+    weight: Tensor = convolution.weight  # type: ignore[assignment]
+    return weight

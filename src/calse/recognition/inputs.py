@@ -1,0 +1,22 @@
+"""The stage `inputs`: what a recogniser reads beside the clips, by hash, so that only its own trainings follow it."""
+
+from calse.config.params import Params
+from calse.data.manifests import write_rows
+from calse.data.paths import Layout
+from calse.recognition.registry import find_recogniser
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+
+COLUMNS = ["path", "sha256"]
+
+
+def inputs(params: Params, layout: Layout, recogniser: str) -> None:
+    """List the files that a recogniser reads; its trainings depend on this table, and no other's do.
+
+    Raises CalseError for an unknown recogniser or a missing file.
+    """
+    if recogniser not in params.train:
+        raise CalseError(f"train.{recogniser} is not in params.yaml; its recognisers are: {', '.join(params.train)}")
+    files = sorted(find_recogniser(recogniser).reads(params, layout))
+    rows = [{"path": file.relative_to(layout.root).as_posix(), "sha256": sha256_of(file)} for file in files]
+    write_rows(layout.inputs(recogniser), COLUMNS, rows)
