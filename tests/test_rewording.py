@@ -22,11 +22,11 @@ SLOW = {"landmarks", "swap-train", "swap", "train"}
 class Reworded(ast.NodeTransformer):
     """Changes the texts of errors, helps and progress displays."""
 
-    NAMES = ("CalseError", "StarvedError", "Refused", "Option", "Argument", "TextColumn", "print", "warn")
-    changed = 0
+    def __init__(self, names):
+        self.names, self.changed = names, 0
 
     def visit_Call(self, node):
-        if ast.unparse(node.func).rpartition(".")[2] in self.NAMES:
+        if ast.unparse(node.func).rpartition(".")[2] in self.names:
             for part in ast.walk(node):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str) and " " in part.value:
                     part.value += "in other words "
@@ -34,11 +34,14 @@ class Reworded(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def reword(path):
+MESSAGES = ("CalseError", "StarvedError", "print")
+
+
+def reword(path, names=(*MESSAGES, "Refused", "Option", "Argument", "TextColumn")):
     """Reword the messages of a file, or of all files of a folder; return how many."""
     changed = 0
     for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-        tree, rewording = ast.parse(file.read_text(encoding="utf-8")), Reworded()
+        tree, rewording = ast.parse(file.read_text(encoding="utf-8")), Reworded(names)
         rewording.visit(tree)
         if rewording.changed:
             file.write_text(ast.unparse(tree), encoding="utf-8")

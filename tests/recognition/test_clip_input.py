@@ -206,10 +206,10 @@ def test_the_code_of_frames_changes_with_decoder_and_packages_and_with_nothing_e
 
     before = key()
     with open(package / "report/report.py", "a") as file:
-        file.write("# other words\n")
+        file.write("OTHER = 1\n")
     assert key() == before
     with open(package / "video/ours/read.py", "a") as file:
-        file.write("# another way\n")
+        file.write("ANOTHER = 1\n")
     assert key() != before
     assert code([], {"numpy"}) != code([], {"av"}) == code([], {"av", "no such package"})
 

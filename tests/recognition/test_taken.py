@@ -18,6 +18,7 @@ from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.recognition.inputs import inputs
 from calse.recognition.training.jobs import fingerprint
+from test_rewording import MESSAGES, reword
 from toys import changed, make_repository, on_cpu, toy_tree
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,11 @@ def test_other_parameters_and_other_code_train_again(study: Study):
         file.write("# shapes no training\n")
     assert study.run(*TRAIN) == ([], BOTH[:1])
     with open(study.root / "src/calse/recognition/training/losses.py", "a") as file:
-        file.write("# another loss\n")
+        file.write("# says nothing new\n")
+    reword(study.root / "src/calse/recognition/training", MESSAGES)
+    assert study.run(*TRAIN) == ([], BOTH[:1])
+    with open(study.root / "src/calse/recognition/training/losses.py", "a") as file:
+        file.write("SMOOTHED = True\n")
     assert study.run(*TRAIN) == (BOTH[:1], [])
 
 

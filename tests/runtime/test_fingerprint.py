@@ -4,7 +4,15 @@ import pytest
 
 from calse.runtime.fingerprint import meaning_of
 
-CODE = '"""A module."""\n\n\ndef half(x: float) -> float:\n    """Return half."""\n    return x / 2\n'
+CODE = '''"""A module."""
+
+
+def half(x: float) -> float:
+    """Return half."""
+    if x < 0:
+        raise CalseError(f"{x} is too little")
+    return x / 2
+'''
 
 
 @pytest.mark.parametrize(
@@ -13,6 +21,9 @@ CODE = '"""A module."""\n\n\ndef half(x: float) -> float:\n    """Return half.""
         (CODE.replace("A module.", "Another text."), True),
         (CODE.replace("    return", "    # why\n    return"), True),
         (CODE.replace("x / 2", "(x\n        / 2)"), True),
+        (CODE.replace("{x} is too little", "give more than {x:.2f}"), True),
+        (CODE.replace("CalseError", "ValueError"), False),
+        (CODE.replace("x < 0", "x < 1"), False),
         (CODE.replace("x / 2", "x / 3"), False),
         (CODE.replace("x / 2", "x * 2"), False),
         (CODE.replace("half", "third"), False),

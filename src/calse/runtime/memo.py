@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from ruamel.yaml import YAML
 
 from calse.runtime.files import folder_written_aside, locked, sha256_of, shortage_named
+from calse.runtime.fingerprint import meaning_of
 from calse.runtime.repository import scratch
 
 Item = TypeVar("Item")
@@ -101,17 +102,23 @@ def _link(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def code(files: Iterable[Path] = (PACKAGE,), packages: Container[str] | None = None) -> str:
+def code(files: Iterable[Path] | None = None, packages: Container[str] | None = None) -> str:
     """Return a hash of this project's code, Python and the installed packages: another may make other bytes.
 
-    `files` (folders stand for all Python in them) and `packages` narrow it down to what shapes something.
+    `files` (folders stand for all Python in them) and `packages` narrow it down to what shapes something; of `files`
+    comments and messages do not count either. Of the whole code every byte does: parsing it takes a third of a second.
     """
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(path for file in files for path in (file.rglob("*.py") if file.is_dir() else [file])):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    for path in sorted(path for file in ([PACKAGE] if files is None else files) for path in _modules(file)):
+        content = path.read_bytes() if files is None else meaning_of([path]).encode()
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + content)
     installed = {path.stem for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info")}
     chosen = sorted(name for name in installed if packages is None or name.partition("-")[0] in packages)
     return hashlib.sha256(f"{digest.hexdigest()} {' '.join(chosen)}".encode()).hexdigest()
+
+
+def _modules(file: Path) -> Iterable[Path]:
+    return file.rglob("*.py") if file.is_dir() else [file]
 
 
 def code_of_stage(stage: str, **items: str) -> list[Path]:
