@@ -8,9 +8,8 @@ import pytest
 from calse.landmarks.body import WRISTS, BodyFollower, BodyMesh, refined
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import BODIES, Detection, anchor_centres
-from calse.landmarks.following import landmarks_of_frames, load_networks
-from faces import FACES, filmed, with_models
-from signers.signers import SOURCES
+from calse.landmarks.following import landmarks_of_frames
+from faces import FACES
 
 FRAME = np.zeros((100, 100, 3), np.uint8)
 
@@ -112,10 +111,9 @@ def test_of_several_bodies_it_is_the_tallest_or_that_under_the_face():
     assert follow.crowded == 1
 
 
-def test_the_wrists_of_a_filmed_signer_are_where_they_are(tmp_path_factory):
-    studio = SOURCES["INTERPRETER"][0]
-    frames, truth = filmed(studio, studio, "HOLA")
-    found = landmarks_of_frames(frames[8:20], load_networks(with_models(tmp_path_factory.mktemp("bodies"))), FACES)
+def test_the_wrists_of_a_filmed_signer_are_where_they_are(networks, hola):
+    frames, truth = hola
+    found = landmarks_of_frames(frames[8:20], networks, FACES)
     assert found.has_body.all()
     right = truth["wrists"][8:20, 0]
     away = np.linalg.norm(found.body[:, WRISTS[1], :2] - right, axis=1)

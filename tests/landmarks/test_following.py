@@ -17,13 +17,13 @@ from calse.landmarks import models
 from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
 from calse.landmarks.extract import landmarks as find_landmarks
-from calse.landmarks.following import follow, landmarks_of_frames, load_networks
+from calse.landmarks.following import follow, landmarks_of_frames
 from calse.landmarks.hands import hands_in_front
 from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
 from calse.landmarks.record import FACE_POINTS, no_landmarks, read_landmarks
 from calse.landmarks.tflite import sigmoid
 from calse.runtime.errors import CalseError
-from faces import FACES, filmed, with_models, write_clip
+from faces import FACES, filmed, write_clip
 from signers.signers import DONORS, SOURCES
 
 PARAMS = read_params(Path(__file__).parents[2] / "presets/synthetic.yaml")
@@ -37,21 +37,9 @@ def scratch_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory):
-    return with_models(tmp_path_factory.mktemp("repository"))
-
-
-@pytest.fixture(scope="module")
-def networks(layout):
-    return load_networks(layout)
-
-
-@pytest.fixture(scope="module")
-def signer():
+def signer(hola):
     """Frames `24 x 256 x 342 x 3` in which a hand passes the face, and their truth."""
-    studio = SOURCES["INTERPRETER"][0]
-    frames, truth = filmed(studio, studio, "HOLA")
-    return frames[:24], truth
+    return hola[0][:24], hola[1]
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ import pytest
 
 from calse.data.clips import Clip, compact_json
 from calse.data.paths import Layout
-from calse.landmarks.following import landmarks_of_frames, load_networks
+from calse.landmarks.following import landmarks_of_frames
 from calse.landmarks.generated import landmarks_of, moved
 from calse.landmarks.record import write_landmarks
 from calse.runtime.errors import CalseError
-from faces import FACES, filmed, with_models
-from signers.signers import SOURCES
+from faces import FACES
 
 TURN = np.radians(10)
 LINEAR = 1.05 * np.array([[np.cos(TURN), 0.05 - np.sin(TURN)], [np.sin(TURN), np.cos(TURN)]])
@@ -22,14 +21,8 @@ MIRROR = np.array([[-1.0, 0, 341], [0, 1, 0]])
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    return load_networks(with_models(tmp_path_factory.mktemp("models")))
-
-
-@pytest.fixture(scope="module")
-def frames():
-    studio = SOURCES["INTERPRETER"][0]
-    return filmed(studio, studio, "JUGAR")[0][8:20]
+def frames(jugar):
+    return jugar[0][8:20]
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ import pytest
 from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRISTS
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import Detection
-from calse.landmarks.following import landmarks_of_frames, load_networks
+from calse.landmarks.following import landmarks_of_frames
 from calse.landmarks.hands import Found, Hand, HandFollower, HandMesh, hands_in_front, square_of_hand
-from faces import FACES, filmed, with_models
-from signers.signers import SOURCES
+from faces import FACES
 
 FRAME = np.zeros((200, 200, 3), np.uint8)
 SHAPE = np.column_stack([np.tile([-5, 0, 5], 7), np.linspace(0, -20, 21), np.zeros(21)]).astype(np.float32)
@@ -173,20 +172,8 @@ def test_the_square_of_a_hand_is_upright_for_it_and_twice_its_palm():
     assert square.side == pytest.approx(2 * 18, abs=0.1)  # from the wrist to point 18
 
 
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    return load_networks(with_models(tmp_path_factory.mktemp("hands")))
-
-
-@pytest.fixture(scope="module")
-def signing():
-    studio = SOURCES["INTERPRETER"][0]
-    frames, truth = filmed(studio, studio, "JUGAR")
-    return frames[:24], truth
-
-
-def test_hands_of_a_filmed_signer_are_at_their_own_wrists(networks, signing):
-    frames, truth = signing
+def test_hands_of_a_filmed_signer_are_at_their_own_wrists(networks, jugar):
+    frames, truth = jugar[0][:24], jugar[1]
     found = landmarks_of_frames(frames, networks, FACES)
     there = found.has_hands
     assert there.sum(axis=0).min() > 8
@@ -202,10 +189,8 @@ def test_hands_of_a_filmed_signer_are_at_their_own_wrists(networks, signing):
         assert np.array_equal(getattr(again, name), getattr(found, name), equal_nan=True), name
 
 
-def test_a_hand_before_the_face_is_found_with_a_body_and_in_a_close_up(networks):
-    studio = SOURCES["INTERPRETER"][0]
-    frames, truth = filmed(studio, studio, "HOLA")
-    frames = frames[:24]
+def test_a_hand_before_the_face_is_found_with_a_body_and_in_a_close_up(networks, hola):
+    frames, truth = hola[0][:24], hola[1]
     whole = landmarks_of_frames(frames, networks, FACES)
     assert hands_in_front(whole).sum() >= 3
     left, top, right, bottom = truth["face_box"][:24].mean(axis=0).astype(int)
