@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from signers.figure import figure_of
-from signers.glosses import Gloss
+from signers.gloss import Gloss
 from signers.render import draw, look
 from signers.scene import Studio
 from signers.take import poses

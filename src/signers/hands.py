@@ -63,6 +63,13 @@ SHAPES: dict[str, np.ndarray] = {
     "claw": _shape((5, 10, 20), [(15, 45, 35)] * 4, 10),
     "bunch": _shape((45, 10, 10), [(52, 25, 15)] * 4, -4),
     "cup": _shape((30, 5, 10), [(35, 30, 20)] * 4, 0),
+    "ring": _shape((45, 20, 20), [(58, 48, 25), _OPEN, _OPEN, _OPEN], 8),
+    "hook": _shape((52, 30, 40), [(15, 80, 45), _CLOSED, _CLOSED, _CLOSED], 0),
+    "little": _shape((52, 30, 40), [_CLOSED, _CLOSED, _CLOSED, _OPEN], 0),
+    "four": _shape((50, 25, 30), [_OPEN] * 4, 8),
+    "bent": _shape((10, 0, 0), [(78, 0, 0)] * 4, 0),
+    "double": _shape((50, 28, 35), [(15, 70, 40), (15, 70, 40), _CLOSED, _CLOSED], 8),
+    "middle": _shape((5, 5, 10), [_OPEN, (55, 20, 10), _OPEN, _OPEN], 8),
 }
 
 

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from signers.film import film
-from signers.glosses import Gloss, glosses
+from signers.gloss import Gloss
+from signers.glosses import glosses
 from signers.scene import Studio
 from signers.signers import DONORS, SOURCES
 from signers.take import rng_of

@@ -8,7 +8,7 @@ import numpy as np
 
 from signers.body import Pose
 from signers.face import BLINK, BROWS, MOUTHS, blend, mouthing
-from signers.glosses import Gloss, Key
+from signers.gloss import Gloss, Key
 from signers.hands import REST, Hand, mix
 from signers.scene import Style
 

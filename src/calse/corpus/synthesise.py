@@ -14,7 +14,8 @@ from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, sha256_of
-from signers.glosses import Gloss, glosses, speech
+from signers.gloss import Gloss
+from signers.glosses import glosses, speech
 from signers.scene import Studio
 from signers.signers import DONORS, SOURCES
 
