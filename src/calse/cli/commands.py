@@ -150,15 +150,16 @@ def unlock() -> None:
 
 @tools.command()
 def preset(name: str) -> None:
-    """Put one of presets/*.yaml in the place of params.yaml."""
+    """Put one of presets/*.yaml in the place of params.yaml, after saying what it takes of time and disk."""
     from calse.config.params import read_params
+    from calse.doctor.estimate import check_space
     from calse.runtime.files import written_aside
 
     path = Path("presets") / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
         raise CalseError(f"there is no {path}; the presets are: {known}")
-    read_params(path)
+    check_space(read_params(path), name, Path())
     with written_aside(Path("params.yaml")) as aside:
         shutil.copyfile(path, aside)
     print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")

@@ -8,12 +8,12 @@ from calse.recognition.settings import NetworkSettings
 from calse.runtime.errors import CalseError
 
 MACHINE = "two cores of an AMD EPYC with AVX2, no GPU"
-# Seconds of both cores together, from the embedded corpus in tools/benchmarks/repro.csv less each stage's start: clips of
-# about 40 frames and 256 pixels, an I3D of width 0.25 on 16 frames of 48 pixels, a swap network of 64 pixels.
+# Seconds of both cores together, from the embedded corpus in tools/benchmarks/repro.csv less each stage's start: clips
+# of about 40 frames and 256 pixels, an I3D of width 0.25 on 16 frames of 48 pixels, a swap network of 64 pixels.
 START = 4.0  # a stage's item, whatever it works on
 SYNTHESISED, INGESTED, LANDMARKED = 0.5, 0.05, 0.65  # a clip
 COPIED, SWAPPED, BLURRED = 0.05, 0.6, 0.25  # a clip
-SWAP_STEP, TRAINED = 0.065, 0.009  # an iteration; a clip in an epoch
+SWAP_STEP, TRAINED, SCORED = 0.065, 0.009, 0.04  # an iteration; a clip in an epoch; a test clip
 SIZE, CHANNELS, FRAMES, SIDE, WIDTH = 64, 16, 16, 48, 0.25
 # Bytes: a clip of 256 pixels, which DVC's cache may hold once more; a frame's pixel; a checkpoint of width 1.
 CLIP, PIXEL, CHECKPOINT, MODELS = 165_000 * 2, 3, 50_000_000, 150_000_000
@@ -25,7 +25,9 @@ def check_space(params: Params, name: str, folder: Path) -> None:
     hours, bytes_needed = sum(seconds_of(params).values()) / 3600, bytes_of(params)
     free = shutil.disk_usage(folder).free
     took = f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.0f} days"
-    print(f"{name} takes about {took} on {MACHINE}, and {bytes_needed / 1e9:.1f} GB of disk; {free / 1e9:.1f} GB are free")
+    print(
+        f"{name} takes about {took} on {MACHINE}, and {bytes_needed / 1e9:.1f} GB of disk; {free / 1e9:.1f} GB are free"
+    )
     if bytes_needed > free:
         raise CalseError(
             f"{name} needs about {bytes_needed / 1e9:.1f} GB, and {folder.resolve()} has {free / 1e9:.1f} GB free; "
@@ -42,6 +44,7 @@ def seconds_of(params: Params) -> dict[str, float]:
     swapped = sum(sum(_copies(params, name).values()) for name in params.swap)
     blurred = sum(_clips(params, source) for source in params.omit)
     clips = filmed + donors
+    tested = (sum(_clips(params, source) for source in params.test_sources) + blurred) / len(params.test_sources)
     found = clips if params.landmarks.sources else 0
     return {
         "synthesise": SYNTHESISED * clips if synthesis else 0,
@@ -52,6 +55,7 @@ def seconds_of(params: Params) -> dict[str, float]:
         "swap": START * len(params.swap) + SWAPPED * swapped,
         "omit": START * len(params.omit) + BLURRED * blurred,
         "train": sum(_training(params, name, settings) for name, settings in params.train.items()),
+        "evaluate": sum(START * len(params.recipes) + SCORED * tested * _runs(params, name) for name in params.train),
     }
 
 
