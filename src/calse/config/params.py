@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -123,7 +124,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         if isinstance(tree, dict) and name in tree:
             raise CalseError(f"{path}: {name}: {now}")
     try:
-        params = TypeAdapter(Params).validate_json(json.dumps(tree))
+        params = _adapter().validate_json(json.dumps(tree))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
@@ -139,6 +140,12 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     check_lists(params, path)
     check_unread(params, path)
     return params
+
+
+@cache
+def _adapter() -> TypeAdapter[Params]:
+    """Return the validator of the whole file; building one takes longer than using it."""
+    return TypeAdapter(Params)
 
 
 def _plain(kind: str, message: str) -> str:
