@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,13 @@ def test_the_study_preset_holds_the_published_settings():
         ("train.i3d.seeds", [], "train.i3d.seeds"),
         ("train.i3d.seeds", [1, 1], "train.i3d.seeds: 1 is named twice"),
         ("train.i3d", None, "train.i3d: "),
+        ("train.lr", 0.01, "train.lr: this is called train.i3d.optim.lr now"),
+        ("train.pretrained", None, "train.pretrained: this is called train.i3d.model.pretrained now"),
+        ("train.schedule", "constant", "train.schedule: this is called train.i3d.schedule.kind now"),
+        ("train.model", "s3d", "train.model: this is called by the name of its section"),
+        ("validate.min_fps", 500, "validate.min_fps: 500 is more than max_fps, which is 120"),
+        ("evaluate.topk", [1, 5, 1], "evaluate.topk: 1 is named twice"),
+        ("omit", ["SACU", "SACU"], "omit: 'SACU' is named twice"),
         ("train", {}, "train: "),
         ("train", ["i3d"], "train: "),
         ("train.i4d", {}, "train.i4d: there is no such recogniser; those are: i3d, "),
@@ -58,8 +67,8 @@ def test_the_study_preset_holds_the_published_settings():
         ("augment.AF1", {"mode": "legacy"}, "augment.AF1.kind: this parameter is missing"),
         ("augment.AF1.mode", "legacy", "augment.AF1.rotation: mode legacy does not read this, so it must be 0"),
         ("augment.Old", AFFINE | LEGACY | {"reflection": 0.5}, "augment.Old.reflection: mode legacy does not read"),
-        ("affine", {"AF1": AFFINE}, "affine: this section is called augment now"),
-        ("faces", {"sources": []}, "faces: this section is called landmarks now"),
+        ("affine", {"AF1": AFFINE}, "affine: this is called augment (with `kind: affine` in each set) now"),
+        ("faces", {"sources": []}, "faces: this is called landmarks now"),
         ("face-models", ["published"], "face-models: delete it; the models are fetched when landmarks.sources names"),
         ("landmarks", False, "landmarks: DVC needs a list; `sources: []` in this section does without them"),
         ("landmarks", "off", "landmarks: DVC needs a list; `sources: []` in this section does without them"),
@@ -144,3 +153,25 @@ def test_words_that_yaml_1_1_takes_for_booleans_stay_names(tmp_path, tree):
         YAML(typ="safe", pure=True).dump(tree, file)
     path.write_text(path.read_text().replace("'NO'", "NO"))
     assert read_params(path).recipes["NO"].sets == ("AF1",)
+
+
+def test_seeds_that_no_recipe_takes_are_refused(tree):
+    tree["train"]["i3d"]["seeds"] = [1, 2]
+    tree["recipes"] = {name: {"sets": sets, "seeds": [7]} for name, sets in tree["recipes"].items()}
+    with pytest.raises(CalseError, match=r"train\.i3d\.seeds: every recipe has seeds of its own; delete this"):
+        check_params(tree)
+    del tree["train"]["i3d"]["seeds"]
+    assert check_params(tree).seeds_of("i3d", "Baseline") == (7,)
+
+
+def test_a_network_takes_the_place_of_another_with_its_section(tree):
+    tree["train"] = {"s3d": tree["train"]["i3d"]}
+    tree["train"]["s3d"]["model"]["width"] = 1
+    assert list(check_params(tree).train) == ["s3d"]
+    assert check_params(tree).seeds_of("s3d", "AF1") == (1,)
+
+
+@pytest.mark.parametrize(("old", "new"), [("affine", "augment"), ("faces", "landmarks")])
+def test_a_command_that_was_called_otherwise_names_the_new_one(old, new):
+    done = subprocess.run([sys.executable, "-m", "calse", old, "AF1"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"error: calse {old} is called calse {new} now\n")

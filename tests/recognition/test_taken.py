@@ -1,6 +1,7 @@
 """Another seed or test source: real reruns of the train stage train what is new and give a fresh study's bytes."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -56,6 +57,20 @@ class Study:
 
     def run(self, *command: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Run the stage; return which runs were trained and which were taken, by test source and seed."""
+        done = self.started(*command)
+        trained, taken = (
+            sorted(re.findall(rf"i3d/Baseline/(\w+)/seed-(\d) {words}", done.stdout + done.stderr))
+            for words in ("loss", "trained before")
+        )
+        return trained, taken
+
+    def status(self, stage: str) -> dict[str, object]:
+        """Return what DVC says has changed of a stage."""
+        changed: dict[str, object] = json.loads(self.started("dvc", "status", "--json", stage).stdout)
+        return changed
+
+    def started(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the study to its good end."""
         beside = Path(sys.executable).parent
         environment = os.environ | {
             "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
@@ -66,11 +81,7 @@ class Study:
             environment.pop(name, None)
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-        trained, taken = (
-            sorted(re.findall(rf"i3d/Baseline/(\w+)/seed-(\d) {words}", done.stdout + done.stderr))
-            for words in ("loss", "trained before")
-        )
-        return trained, taken
+        return done
 
     def results(self) -> dict[str, bytes]:
         folders = [Layout(self.root).models("i3d", "Baseline"), Layout(self.root).metrics("train") / "i3d/Baseline"]
@@ -119,6 +130,24 @@ def test_other_parameters_and_other_code_train_again(study: Study):
     with open(study.root / "src/calse/recognition/training/losses.py", "a") as file:
         file.write("SMOOTHED = True\n")
     assert study.run(*TRAIN) == (BOTH[:1], [])
+
+
+def test_another_recogniser_retrains_nothing_and_its_own_network_does(study: Study):
+    assert study.run(*DVC) == (BOTH[:1], [])
+    folder = study.root / "src/calse/recognition/architectures"
+    (folder / "other").mkdir()
+    declared = (folder / "s3d/recogniser.py").read_text().replace('"s3d"', '"other"')
+    (folder / "other/recogniser.py").write_text(declared)
+    with open(folder / "s3d/network.py", "a") as file:
+        file.write("CHANGED = True\n")
+    study.tree["train"]["other"] = study.tree["train"]["i3d"] | {"model": {"pretrained": None, "dropout": 0.5}}
+    study.tree["train"]["other"]["input"] = study.tree["train"]["i3d"]["input"] | {"frames": 13}
+    study.set(["SACU"])
+    assert study.status("train@i3d-Baseline") == {}
+    assert list(study.status("train@other-Baseline")) == ["train@other-Baseline"]
+    with open(folder / "i3d/network.py", "a") as file:
+        file.write("CHANGED = True\n")
+    assert list(study.status("train@i3d-Baseline")) == ["train@i3d-Baseline"]
 
 
 def test_a_run_is_known_by_its_clips_their_glosses_and_their_order_and_by_no_other_test_source(study: Study):

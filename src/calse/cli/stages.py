@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Augmentation and face swapping for sign-language recognition. `dvc repro` runs all the stages in order.",
 )
 STAGES = "Stages of the pipeline"
+RENAMED = {"affine": "augment", "faces": "landmarks", "face-models": "landmark-models"}
 ANYWHERE = ("doctor", "predict")  # what needs no study around it
 
 
@@ -186,6 +187,8 @@ def main() -> None:
     end_with_dvc()
     enter_root()
     try:
+        if sys.argv[1:2] and sys.argv[1] in RENAMED:
+            raise CalseError(f"calse {sys.argv[1]} is called calse {RENAMED[sys.argv[1]]} now")
         app()
     except KeyboardInterrupt:
         print("stopped; the next run goes on from here", file=sys.stderr)

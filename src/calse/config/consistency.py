@@ -1,12 +1,11 @@
 """What params.yaml says in one place must fit what it says in another: names, lists, limits."""
 
-import dataclasses
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calse.config.sections import LONGEST_NAME, NAME
+from calse.config.sections import FIRST, LONGEST_NAME, NAME
 from calse.data.clips import COLUMNS
 from calse.runtime.errors import CalseError
 
@@ -102,39 +101,12 @@ def check_without_landmarks(params: "Params", path: Path) -> None:
         )
 
 
-def check_lists(params: "Params", path: Path) -> None:
-    """Refuse a list that names something twice, and limits the wrong way round."""
-    lists: dict[str, tuple[object, ...]] = {
-        "test_sources": params.test_sources,
-        "landmarks.sources": params.landmarks.sources,
-        "omit": params.omit,
-        "donors": params.donors,
-        "evaluate.topk": params.evaluate.topk,
-    }
-    lists |= {f"train.{name}.seeds": getattr(own, "seeds", ()) for name, own in params.train.items()}
-    for recipe, settings in params.recipes.items():
-        lists |= {f"recipes.{recipe}.sets": settings.sets, f"recipes.{recipe}.seeds": settings.seeds or ()}
-    for name, values in lists.items():
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise CalseError(f"{path}: {name}: {twice!r} is named twice")
-    limits = dataclasses.asdict(params.validate)
-    for what in ("frames", "side", "fps"):
-        if limits[f"min_{what}"] > limits[f"max_{what}"]:
-            raise CalseError(f"{path}: validate.min_{what}: is larger than validate.max_{what}")
-
-
-def check_unread(params: "Params", path: Path) -> None:
-    """Refuse a value that nothing would read: an ablation of it would change no result and say nothing."""
-    for name, source in params.corpus.sources.items():
-        if source.kind == "donor" and source.clips_per_gloss is not None:
-            raise CalseError(f"{path}: corpus.sources.{name}.clips_per_gloss: a donor's are not counted; set null")
-    for name, recipe in params.recipes.items():
-        if recipe.equal_steps and not recipe.sets:
-            raise CalseError(
-                f"{path}: recipes.{name}.equal_steps: without sets a training takes these steps anyway; "
-                "set false, or name sets"
-            )
+def check_seeds(params: "Params", path: Path) -> None:
+    """Refuse seeds of a recogniser that no training takes: another value would change no result and say nothing."""
+    for name, settings in params.train.items():
+        own = getattr(settings, "seeds", FIRST)
+        if own != FIRST and all(recipe.seeds for recipe in params.recipes.values()):
+            raise CalseError(f"{path}: train.{name}.seeds: every recipe has seeds of its own; delete this")
 
 
 def _known(where: str, name: str, names: list[str], what: str) -> None:

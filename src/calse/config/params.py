@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from calse.augment.registry import AnySet, AugmentationSet
-from calse.config.consistency import check_lists, check_names, check_unread
+from calse.config.consistency import check_names, check_seeds
+from calse.config.renamed import check_renamed
 from calse.config.sections import (
     STRICT,
     Corpus,
@@ -20,6 +21,7 @@ from calse.config.sections import (
     Ingest,
     LandmarkSettings,
     Name,
+    Once,
     Pretrain,
     Recipe,
     RecipeOrSets,
@@ -32,12 +34,6 @@ from calse.config.sections import (
 )
 from calse.recognition.registry import Recognisers
 from calse.runtime.errors import CalseError
-
-RENAMED = {
-    "affine": "this section is called augment now, and each set there has `kind: affine`",
-    "faces": "this section is called landmarks now",
-    "face-models": "delete it; the models are fetched when landmarks.sources names a source",
-}
 
 __all__ = [
     "AugmentationSet",
@@ -69,12 +65,12 @@ class Params:
     validate: Validate
     augment: dict[Name, AnySet]
     landmarks: LandmarkSettings
-    omit: tuple[Name, ...]
-    donors: tuple[Name, ...]
+    omit: Annotated[tuple[Name, ...], Once]
+    donors: Annotated[tuple[Name, ...], Once]
     swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
     swap: dict[Name, SwapSet]
     recipes: dict[Name, RecipeOrSets]
-    test_sources: Annotated[tuple[Name, ...], Field(min_length=1)]
+    test_sources: Annotated[tuple[Name, ...], Field(min_length=1), Once]
     pretrain: Pretrain
     train: Recognisers
     evaluate: Evaluate
@@ -120,9 +116,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     """Turn a parsed tree into Params. Raises CalseError naming the parameter and what is wrong with it."""
     if isinstance(tree, dict) and tree.get("landmarks") in (False, "off"):
         raise CalseError(f"{path}: landmarks: DVC needs a list; `sources: []` in this section does without them")
-    for name, now in RENAMED.items():
-        if isinstance(tree, dict) and name in tree:
-            raise CalseError(f"{path}: {name}: {now}")
+    check_renamed(tree, path)
     try:
         params = _adapter().validate_json(json.dumps(tree))
     except ValidationError as error:
@@ -137,8 +131,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
     check_names(params, path)
-    check_lists(params, path)
-    check_unread(params, path)
+    check_seeds(params, path)
     return params
 
 

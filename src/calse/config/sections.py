@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -25,6 +25,20 @@ def refusal(parameter: str | tuple[str, ...], value: object, why: str) -> Valida
     return ValidationError.from_exception_data("section", [InitErrorDetails(type=kind, loc=where, input=value)])
 
 
+def _once(values: tuple[object, ...]) -> tuple[object, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise PydanticCustomError("refused", "{value} is named twice", {"value": repr(value)})
+    return values
+
+
+Once = AfterValidator(_once)
+"""Of a list that names nothing twice."""
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
+FIRST = (1,)
+"""The seeds where none are given."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Source:
     """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train.
@@ -39,6 +53,12 @@ class Source:
     licence: Words = ""
     consent: Words = ""
     share: bool = True
+
+    @model_validator(mode="after")
+    def _counts_no_donors_clips(self) -> "Source":
+        if self.kind == "donor" and self.clips_per_gloss is not None:
+            raise refusal("clips_per_gloss", self.clips_per_gloss, "a donor's are not counted; set null")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -81,6 +101,14 @@ class Validate:
     min_fps: NotNegative
     max_fps: NotNegative
 
+    @model_validator(mode="after")
+    def _limits_are_in_order(self) -> "Validate":
+        for what in ("frames", "side", "fps"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least > most:
+                raise refusal(f"min_{what}", least, f"{least:g} is more than max_{what}, which is {most:g}")
+        return self
+
 
 @dataclass(frozen=True, config=STRICT)
 class LandmarkSettings:
@@ -88,7 +116,7 @@ class LandmarkSettings:
     falls under its limit. A face narrower than `min_width` (share of the frame's width) is left alone.
     """
 
-    sources: tuple[Name, ...]
+    sources: Annotated[tuple[Name, ...], Once]
     detect_every: Positive
     min_presence: Share
     min_width: Share
@@ -145,9 +173,16 @@ class Recipe:
     more training; `seeds` takes the place of a recogniser's own.
     """
 
-    sets: tuple[Name, ...]
+    sets: Annotated[tuple[Name, ...], Once]
     equal_steps: bool = False
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _equal_steps_to_others(self) -> "Recipe":
+        if self.equal_steps and not self.sets:
+            why = "without sets a training takes these steps anyway; set false, or name sets"
+            raise refusal("equal_steps", True, why)
+        return self
 
 
 def _in_full(recipe: object) -> object:
@@ -175,7 +210,7 @@ class Pretrain:
 class Evaluate:
     """Which top-K are counted."""
 
-    topk: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    topk: Annotated[tuple[Positive, ...], Field(min_length=1), Once]
 
 
 @dataclass(frozen=True, config=STRICT)
