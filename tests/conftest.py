@@ -38,7 +38,8 @@ def skip_what_is_slow(event, arguments):
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
     """A fresh MLflow store; making one takes seconds."""
-    from calse.tracking.store import Store, locked_store
+    from calse.tracking.place import locked_store
+    from calse.tracking.runs import Store
 
     root = tmp_path_factory.mktemp("migrated")
     with pytest.MonkeyPatch.context() as patch:

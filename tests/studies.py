@@ -13,8 +13,9 @@ from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.launch.observer import Run
 from calse.recognition.network import find_network
 from calse.runtime.files import write_json
-from calse.tracking.store import Store, locked_store, store_uri
-from calse.tracking.tracker import Tracker
+from calse.tracking.live import Tracker
+from calse.tracking.place import locked_store, store_uri
+from calse.tracking.runs import Store
 from toys import toy_settings
 
 PARAMS = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml")
@@ -29,6 +30,8 @@ INFO = {
     "fingerprint": "f" * 64,
     "split_sha256": "5" * 64,
 }
+NAME = "i3d-AF1-SACU-1"
+RUNS = {"ingest@SACU", "augment@AF1", "swap@DF-1", NAME, "workspace"}
 CURVE = "epoch,loss,accuracy\n1,3.0,0.1\n2,1.5,0.2\n"
 SCORES = {
     "filmed": {
@@ -39,20 +42,45 @@ SCORES = {
     "steps": {"SACU": 2},
 }
 QUALITY = {"frames": 12, "kept": None, "passed": False, "failed": ["..."], "identity": {"moved": 0.25}}
+PARAMS_YAML = """
+corpus: {name: toy, sources: {SACU: 1}}
+ingest: {fps: 25}
+augment: {AF1: {scale: 0.1}}
+swap: {DF-1: {erode: 9}}
+recipes: {AF1: []}
+train: {i3d: {optim: {batch: 10}}}
+"""
 DVC_YAML = """
 stages:
-  ingest: {matrix: {source: "${corpus.sources}"}}
-  augment: {matrix: {set: "${sets}"}}
-  swap: {foreach: "${swap}"}
-  train: {matrix: {recogniser: "${train}", recipe: "${recipes}"}, deps: [data/splits/AF1.csv, src/fit.py]}
-  evaluate: {matrix: {recogniser: "${train}", recipe: "${recipes}"}}
-"""
-PARAMS_YAML = """
-corpus: {sources: {SACU: 1}}
-sets: [AF1]
-swap: {DF-1: {erode: 9}}
-train: {i3d: {}}
-recipes: {AF1: []}
+  ingest:
+    matrix: {source: "${corpus.sources}"}
+    cmd: ingest
+    params: [corpus.name, ingest]
+    outs: ["metrics/ingest/${item.source}.json": {cache: false}]
+  augment:
+    matrix: {set: "${augment}"}
+    cmd: augment
+    params: ["augment.${item.set}"]
+    outs: ["data/manifests/sets/${item.set}.csv": {cache: false}]
+  swap:
+    foreach: ${swap}
+    do:
+      cmd: swap
+      params: ["swap.${key}"]
+      deps: [data/splits/AF1.csv, src/fit.py]
+      outs: ["metrics/swap/${key}.json": {cache: false}]
+  train:
+    matrix: {recogniser: "${train}", recipe: "${recipes}"}
+    cmd: train
+    params: ["train.${item.recogniser}"]
+    deps: ["data/splits/${item.recipe}.csv", src/fit.py]
+    outs: ["models/${item.recogniser}/${item.recipe}"]
+    plots: ["metrics/train/${item.recogniser}/${item.recipe}": {cache: false}]
+  evaluate:
+    matrix: {recogniser: "${train}", recipe: "${recipes}"}
+    cmd: evaluate
+    deps: ["data/splits/${item.recipe}.csv", "models/${item.recogniser}/${item.recipe}"]
+    outs: ["metrics/evaluate/${item.recogniser}/${item.recipe}/metrics.json": {cache: false}]
 """
 yaml = YAML(typ="safe", pure=True)
 
@@ -67,25 +95,31 @@ def md5(path):
 def stage(params, deps, outs):
     """An entry of dvc.lock for files that lie there."""
     listed = [[{"path": path, "hash": "md5", "md5": md5(Path(path))} for path in paths] for paths in (deps, outs)]
-    return {"params": {"params.yaml": params}, "deps": listed[0], "outs": listed[1]}
+    return {"cmd": "...", "params": {"params.yaml": params}, "deps": listed[0], "outs": listed[1]}
 
 
 def write_study():
     """One source, two sets, one training with its scores: the files and the dvc.lock that vouches for them."""
-    layout = Layout()
-    write_json(layout.models("i3d", "AF1") / "SACU/seed-1.json", INFO)
-    for path, text in {
-        layout.split("AF1"): "clip\n",
-        layout.set_manifest("AF1"): "clip\none\ntwo\n",
-        Path("src/fit.py"): "...",
-        layout.metrics("train") / "i3d/AF1/SACU-seed-1.csv": CURVE,
-        Path("dvc.yaml"): DVC_YAML,
-        Path("params.yaml"): PARAMS_YAML,
-    }.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    for name, value in {"ingest/SACU": {"clips": 3}, "swap/DF-1": QUALITY, "evaluate/i3d/AF1/metrics": SCORES}.items():
-        write_json(layout.metrics(name).with_suffix(".json"), value)
+    files = {
+        ".dvc/config": "[core]\n    no_scm = true\n",
+        "dvc.yaml": DVC_YAML,
+        "params.yaml": PARAMS_YAML,
+        "data/splits/AF1.csv": "clip\n",
+        "data/manifests/sets/AF1.csv": "clip\none\ntwo\n",
+        "src/fit.py": "...",
+        "metrics/train/i3d/AF1/SACU-seed-1.csv": CURVE,
+    }
+    measured = {
+        "models/i3d/AF1/SACU/seed-1": INFO,
+        "metrics/ingest/SACU": {"clips": 3},
+        "metrics/swap/DF-1": QUALITY,
+        "metrics/evaluate/i3d/AF1/metrics": SCORES,
+    }
+    for path, text in files.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+    for path, value in measured.items():
+        write_json(Path(f"{path}.json"), value)
     write_lock()
 
 
@@ -94,15 +128,13 @@ def write_lock():
     stages = {
         "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
         "augment@AF1": stage({"augment.AF1": {"scale": 0.1}}, [], ["data/manifests/sets/AF1.csv"]),
-        "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [code, split], ["metrics/swap/DF-1.json"]),
-        "train@i3d-AF1": stage(
-            {"train.i3d": {"optim": {"batch": 10}}}, [split, code], [models, "metrics/train/i3d/AF1"]
-        ),
+        "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [split, code], ["metrics/swap/DF-1.json"]),
+        "train@i3d-AF1": stage({"train.i3d": {"optim": {"batch": 10}}}, [split, code], [models, "metrics/train/i3d/AF1"]),
         "evaluate@i3d-AF1": stage({}, [split, models], ["metrics/evaluate/i3d/AF1/metrics.json"]),
-        "train@i3d-GONE": stage({"train.i3d": {"optim": {"batch": 99}}}, [], []),
+        "train@GONE": stage({"train": {"batch": 99}}, [], []),
     }
     with open("dvc.lock", "w") as file:
-        yaml.dump({"stages": stages}, file)
+        yaml.dump({"schema": "2.0", "stages": stages}, file)
 
 
 def client():
@@ -126,7 +158,7 @@ def write_checkpoint():
 
 def tracked(info=INFO):
     """A tracker of a training that has begun, in the toy's MLflow experiment."""
-    tracker = Tracker(PARAMS, Layout())
+    tracker = Tracker(PARAMS)
     with locked_store():
         tracker.store = Store("toy")
     tracker.started(RUN, info)

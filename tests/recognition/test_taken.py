@@ -91,7 +91,7 @@ class Study:
         """Return the MLflow runs of trainings by test source and seed."""
         client = MlflowClient(f"sqlite:///{self.root}/mlruns/mlflow.db")
         runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
-        found = [run for run in runs if run.data.tags.get("calse.kind") == "training"]
+        found = [run for run in runs if run.data.tags.get("calse.stage") == "train"]
         assert {run.info.status for run in found} == {"FINISHED"}
         return {(run.data.params["test_source"], run.data.params["seed"]): run.info.run_id for run in found}
 

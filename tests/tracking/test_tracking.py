@@ -13,17 +13,29 @@ import mlflow
 import numpy as np
 import pytest
 
-from calse.data.paths import Layout
 from calse.recognition.checkpoint import load_checkpoint
 from calse.recognition.inference import predict
 from calse.recognition.input.frames import short_side, shrink
 from calse.runtime.errors import CalseError
-from calse.runtime.files import locked, write_json
+from calse.runtime.files import host, locked, write_json
+from calse.tracking.live import Tracker
 from calse.tracking.promote import promote
 from calse.tracking.sync import sync, sync_workspace, verify
-from calse.tracking.tracker import Tracker
 from calse.tracking.ui import serve
-from studies import INFO, PARAMS, QUALITY, RUN, client, md5, runs, tracked, write_checkpoint, write_lock
+from studies import INFO, NAME, PARAMS, QUALITY, RUN, RUNS, client, md5, runs, tracked, write_checkpoint, write_lock
+
+NO_PROCESS = 999_999_999
+
+
+def every_run():
+    return client().search_runs([client().get_experiment_by_name("toy").experiment_id])
+
+
+def end_process(machine=None):
+    """Let the training that runs look as if its process had ended, or as if it ran on another machine."""
+    (run,) = [run for run in every_run() if run.info.status == "RUNNING"]
+    client().set_tag(run.info.run_id, "calse.process", f"{machine or host()} {NO_PROCESS}")
+
 
 pytestmark = pytest.mark.usefixtures("surroundings")
 
@@ -32,24 +44,26 @@ def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
     assert sync() == {"made": 5}
     found = runs()
     assert {run.info.status for run in found.values()} == {"FINISHED"}
-    training = found["i3d-AF1-SACU-1"]
-    assert (training.data.params["train.i3d.optim.batch"], training.data.params["recipe"]) == ("10", "AF1")
-    assert training.data.params["train.i3d.model.pretrained"] == "kinetics.pt"
+    training = found[NAME]
+    assert (training.data.params["train.optim.batch"], training.data.params["recipe"]) == ("10", "AF1")
+    assert training.data.params["train.model.pretrained"] == "kinetics.pt"
     assert training.data.metrics == {"loss": 1.5, "accuracy": 0.2, "test.clips": 4, "test.top1": 0.5}
     points = client().get_metric_history(training.info.run_id, "loss")
     assert [(point.step, point.value) for point in points] == [(1, 3.0), (2, 1.5)]
     (data,) = training.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("data/splits/AF1.csv", md5(Path("data/splits/AF1.csv")))
-    assert found["DF-1"].data.params == {"swap.erode": "0.5"}, "dvc.lock tells what ran, params.yaml may have moved on"
-    assert found["DF-1"].data.metrics == {"frames": 12.0, "passed": 0.0, "identity.moved": 0.25}
-    assert (found["SACU"].data.metrics, found["AF1"].data.metrics) == ({"clips": 3}, {"clips": 2})
+    assert found["swap@DF-1"].data.params == {"swap.erode": "0.5"}, (
+        "dvc.lock tells what ran, params.yaml may have moved on"
+    )
+    assert found["swap@DF-1"].data.metrics == {"frames": 12.0, "passed": 0.0, "identity.moved": 0.25}
+    assert (found["ingest@SACU"].data.metrics, found["augment@AF1"].data.metrics) == ({"clips": 3}, {"clips": 2})
 
 
 def test_the_pipeline_is_the_parent_and_holds_every_parameter_and_score(study):
     sync()
     parent = runs()["workspace"]
     parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs().items()}
-    assert parents == dict.fromkeys(("SACU", "AF1", "DF-1", "i3d-AF1-SACU-1"), parent.info.run_id) | {"workspace": None}
+    assert parents == dict.fromkeys(RUNS, parent.info.run_id) | {"workspace": None}
     assert parent.data.params == {
         "corpus.name": "toy",
         "augment.AF1.scale": "0.1",
@@ -73,12 +87,13 @@ def test_a_second_sync_changes_nothing(study):
 def test_verify_names_every_drift_and_sync_mends_it(study):
     sync()
     found, changed = runs(), client()
-    changed.log_metric(found["i3d-AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
-    changed.delete_run(found["SACU"].info.run_id)
-    changed.log_param(found["DF-1"].info.run_id, "swap.extra", "1")
-    changed.create_run(found["DF-1"].info.experiment_id, tags=found["workspace"].data.tags)
+    changed.log_metric(found[NAME].info.run_id, "loss", 0.1, step=2)
+    changed.delete_run(found["ingest@SACU"].info.run_id)
+    changed.log_param(found["swap@DF-1"].info.run_id, "swap.extra", "1")
+    tags = found["workspace"].data.tags | {"calse.process": "another 1"}
+    changed.create_run(found["swap@DF-1"].info.experiment_id, tags=tags)
     drift = "\n".join(verify()[0])
-    assert "SACU: missing" in drift
+    assert "ingest@SACU: missing" in drift
     assert "metric loss at step 2: stored 0.1, should be 1.5" in drift
     assert "param swap.extra: stored '1', should be 'nothing'" in drift
     assert "workspace: 2 runs instead of one" in drift
@@ -92,7 +107,7 @@ def test_a_rerun_replaces_its_run_and_other_parameters_make_another(study):
     write_json(Path("metrics/swap/DF-1.json"), QUALITY | {"frames": 13})
     write_lock()
     assert sync() == {"equal": 4, "replaced": 1}
-    assert runs()["DF-1"].data.metrics["frames"] == 13
+    assert runs()["swap@DF-1"].data.metrics["frames"] == 13
     write_json(Path("models/i3d/AF1/SACU/seed-1.json"), INFO | {"fingerprint": "e" * 64})
     write_lock()
     assert sync() == {"equal": 4, "made": 1}
@@ -104,22 +119,22 @@ def test_what_dvc_does_not_vouch_for_is_not_told(study):
     write_json(Path("metrics/swap/DF-1.json"), QUALITY | {"frames": 99})
     Path("metrics/evaluate/i3d/AF1/metrics.json").unlink()
     sync()
-    assert "DF-1" not in runs()
-    assert "test.top1" not in runs()["i3d-AF1-SACU-1"].data.metrics
+    assert "swap@DF-1" not in runs()
+    assert "test.top1" not in runs()[NAME].data.metrics
 
 
 def test_the_projection_completes_the_run_that_was_written_live(study, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "wild-idea")
     tracker = tracked()
-    assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING"
+    assert runs()[NAME].info.status == "RUNNING"
     for epoch, loss in ((1, 3.0), (2, 1.5)):
         tracker.epoch(RUN, epoch, {"loss": loss, "accuracy": 0.1 * epoch})
     sync_workspace()
-    assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING", "it is alive"
+    assert runs()[NAME].info.status == "RUNNING", "it is alive"
     tracker.finished(RUN)
-    live = runs()["i3d-AF1-SACU-1"]
+    live = runs()[NAME]
     sync_workspace()
-    training = runs()["i3d-AF1-SACU-1"]
+    training = runs()[NAME]
     assert (training.info.run_id, training.info.status) == (live.info.run_id, "FINISHED")
     assert training.data.metrics["test.top1"] == 0.5
     assert training.data.tags["mlflow.parentRunId"] == runs()["wild-idea"].info.run_id
@@ -133,12 +148,12 @@ def test_a_long_training_is_completed_and_not_written_again(study):
     for epoch in epochs:
         tracker.epoch(RUN, epoch, {"loss": 1 / epoch})
     tracker.finished(RUN)
-    live = runs()["i3d-AF1-SACU-1"].info.run_id
+    live = runs()[NAME].info.run_id
     curve = "epoch,loss\n" + "".join(f"{epoch},{1 / epoch}\n" for epoch in epochs)
     Path("metrics/train/i3d/AF1/SACU-seed-1.csv").write_text(curve)
     write_lock()
     assert sync() == {"made": 4, "completed": 1}
-    assert runs()["i3d-AF1-SACU-1"].info.run_id == live
+    assert runs()[NAME].info.run_id == live
     assert len(client().get_metric_history(live, "loss")) == 250
     assert verify() == ([], [])
 
@@ -146,20 +161,20 @@ def test_a_long_training_is_completed_and_not_written_again(study):
 def test_training_again_takes_the_place_of_a_failed_training(study):
     tracked().failed(RUN, "the loss is not finite")
     (run,) = runs().values()
-    assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "the loss is not finite")
+    assert (run.info.status, run.data.params["reason"]) == ("FAILED", "the loss is not finite")
     tracked()
     assert [run.info.status for run in runs().values()] == ["RUNNING"]
 
 
 def test_a_run_that_another_pipeline_made_is_left_to_it(study, monkeypatch):
     sync()
-    before = runs()["i3d-AF1-SACU-1"].info.run_id
+    before = runs()[NAME].info.run_id
     monkeypatch.setenv("DVC_EXP_NAME", "wild-idea")
     tracked().finished(RUN)
     Path("metrics/evaluate/i3d/AF1/metrics.json").unlink()
     sync_workspace()
-    assert runs()["i3d-AF1-SACU-1"].info.run_id == before
-    assert "test.top1" in runs()["i3d-AF1-SACU-1"].data.metrics
+    assert runs()[NAME].info.run_id == before
+    assert "test.top1" in runs()[NAME].data.metrics
 
 
 def test_a_killed_training_does_not_stay_running(study):
@@ -169,14 +184,14 @@ def test_a_killed_training_does_not_stay_running(study):
     with subprocess.Popen(command, stdout=subprocess.PIPE) as training:
         assert training.stdout.readline() == b"begun\n"
         sync_workspace()
-        assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING"
+        assert runs()[NAME].info.status == "RUNNING"
         training.send_signal(signal.SIGKILL)
     Path("models/i3d/AF1/SACU/seed-1.json").rename("kept.json")
     sync()
-    assert runs()["i3d-AF1-SACU-1"].info.status == "KILLED"
+    assert runs()[NAME].info.status == "KILLED"
     Path("kept.json").rename("models/i3d/AF1/SACU/seed-1.json")
     sync()
-    assert runs()["i3d-AF1-SACU-1"].info.status == "FINISHED"
+    assert runs()[NAME].info.status == "FINISHED"
     assert verify() == ([], [])
 
 
@@ -185,27 +200,27 @@ def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trai
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path.cwd()}/shared.db")
     tracked().finished(RUN)
     sync()
-    client().log_metric(runs()["i3d-AF1-SACU-1"].info.run_id, "loss", 0.1, step=2)
+    client().log_metric(runs()[NAME].info.run_id, "loss", 0.1, step=2)
     assert "metric loss at step 2" in verify()[0][0]
     sync()
     assert verify() == ([], [])
     lost = tracked()
     lost.broken = True  # the server was gone when the training ended
     lost.finished(RUN)
+    end_process()
     sync()
-    assert (runs()["i3d-AF1-SACU-1"].info.status, verify()) == ("FINISHED", ([], []))
+    assert (runs()[NAME].info.status, verify()) == ("FINISHED", ([], []))
     elsewhere = tracked()
-    (mark,) = Path("mlruns/alive").iterdir()
-    mark.unlink()
+    end_process("another")
     sync()
-    assert runs()["i3d-AF1-SACU-1"].info.status == "RUNNING"
+    assert "RUNNING" in {run.info.status for run in every_run()}
     elsewhere.finished(RUN)
 
 
 def test_a_training_goes_on_when_mlflow_fails(study, capsys):
     shutil.rmtree("mlruns")
     Path("mlruns").touch()
-    tracker = Tracker(PARAMS, Layout())
+    tracker = Tracker(PARAMS)
     tracker.started(RUN, INFO)
     tracker.epoch(RUN, 1, {"loss": 1.0})
     tracker.finished(RUN)
@@ -227,7 +242,7 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
 def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, monkeypatch):
     checkpoint = write_checkpoint()
     sync()
-    assert promote(Layout(), "i3d-AF1-SACU-1", None) == ("toy-i3d-AF1", "1")
+    assert promote(NAME, None) == ("toy-i3d-AF1", "1")
     model = mlflow.pyfunc.load_model("models:/toy-i3d-AF1/1")
     clip = np.random.default_rng(7).integers(0, 256, (20, 40, 60, 3), np.uint8)
     network, info = load_checkpoint(checkpoint)
@@ -237,17 +252,17 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
     np.testing.assert_array_equal(answers.to_numpy()[0], expected)
     assert model.metadata.metadata["classes"] == INFO["classes"]
     assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
-    assert model.metadata.run_id == runs()["i3d-AF1-SACU-1"].info.run_id
+    assert model.metadata.run_id == runs()[NAME].info.run_id
     assert verify() == ([], [])
     monkeypatch.setattr("calse.recognition.inference.predict", lambda *_: [(None, np.random.default_rng().random(2))])
-    with pytest.raises(CalseError, match="answers otherwise"):
-        promote(Layout(), "i3d-AF1-SACU-1", None)
+    with pytest.raises(CalseError, match="predicts otherwise"):
+        promote(NAME, None)
     assert [found.version for found in client().search_model_versions("name='toy-i3d-AF1'")] == [1]
     with pytest.raises(CalseError, match="those are: i3d-AF1-SACU-1"):
-        promote(Layout(), "AF2-SACU-1", None)
+        promote("i3d-AF2-SACU-1", None)
     Path("metrics/train/i3d/AF1/SACU-seed-1.csv").unlink()
     with pytest.raises(CalseError, match="dvc exp apply"):
-        promote(Layout(), "i3d-AF1-SACU-1", None)
+        promote(NAME, None)
 
 
 def test_the_ui_says_when_there_is_nothing_to_show(tmp_path, monkeypatch):
@@ -270,7 +285,7 @@ def test_the_ui_says_when_its_port_is_taken(study):
 )
 def test_an_address_that_mlflow_cannot_open_is_told_in_one_line(uri, study, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for command in (sync, verify, lambda: serve(5000), lambda: promote(Layout(), "i3d-AF1-SACU-1", None)):
+    for command in (sync, verify, lambda: serve(5000), lambda: promote(NAME, None)):
         with pytest.raises(CalseError, match=f"^MLFLOW_TRACKING_URI={uri} is no store; name a server"):
             command()
 
@@ -289,9 +304,10 @@ def test_an_sqlite_store_of_ones_own_is_synced_verified_and_shown(study, monkeyp
     assert sync() == {"made": 5}
     assert sync() is None
     assert verify() == ([], [])
-    started = []
-    monkeypatch.setattr("calse.tracking.ui.os.execv", lambda _, command: started.append(command))
-    serve(5000)
+    started, popen = [], subprocess.Popen
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", lambda command: started.append(command) or popen(["true"]))
+        serve(5000)
     assert f"sqlite:///{Path.cwd()}/own.db" in started[0]
     Path("own.db").unlink()
     with pytest.raises(CalseError, match="dvc repro"):
@@ -303,12 +319,13 @@ def test_an_sqlite_store_of_ones_own_is_synced_verified_and_shown(study, monkeyp
 def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_and_nothing_else(
     study, monkeypatch, capsys
 ):
-    monkeypatch.setattr("calse.tracking.store.PATIENCE", 0.2)
+    monkeypatch.setattr("calse.tracking.place.PATIENCE", 0.2)
     tracker = tracked()
     with locked(Path("mlruns/.lock")):
         tracker.epoch(RUN, 1, {"loss": 1.0})
     tracker.finished(RUN)
     assert "another process has held mlruns/ for 0.2 seconds" in capsys.readouterr().err
+    end_process()
     sync()
     assert verify() == ([], [])
 
@@ -316,7 +333,7 @@ def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_a
 def test_an_sqlite_lock_of_another_programme_is_told_by_name(study, capsys):
     with sqlite3.connect("mlruns/mlflow.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        Tracker(PARAMS, Layout()).started(RUN, INFO)
+        Tracker(PARAMS).started(RUN, INFO)
         other.execute("ROLLBACK")
     assert "database is locked" in capsys.readouterr().err
 

@@ -14,20 +14,18 @@ from urllib.request import urlopen
 import mlflow
 import pytest
 
-from calse.data.paths import Layout
 from calse.doctor import study as doctor
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
 from calse.tracking.promote import promote
-from calse.tracking.store import Store
 from calse.tracking.sync import sync, verify
 from calse.tracking.ui import serve
-from studies import QUALITY, RUN, client, runs, tracked, write_checkpoint, write_lock, write_study
+from studies import NAME, QUALITY, RUN, RUNS, client, runs, tracked, write_checkpoint, write_lock, write_study
 
 RACES = 3
 RACE = """
 import os, sys
-from calse.tracking.store import import_client
+from calse.tracking.runs import import_client
 from calse.tracking.sync import sync
 import_client()
 for name in sys.argv[1:]:
@@ -95,25 +93,7 @@ def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         assert verify() == ([], [])
         found = client().search_runs([client().get_experiment_by_name(name).experiment_id])
-        assert sorted(run.info.run_name for run in found) == ["AF1", "DF-1", "SACU", "i3d-AF1-SACU-1", "workspace"]
-
-
-def test_a_sync_goes_on_when_another_one_has_an_older_run_of_the_same_record(shared, monkeypatch):
-    write, interrupted = Store.log, []
-
-    def late(store, run_id, facts):
-        if not interrupted:
-            interrupted.append(run_id)
-            tags = client().get_run(run_id).data.tags
-            client().create_run(store.experiment, start_time=1, tags=tags)  # begun earlier, seen only now
-            client().delete_run(run_id)
-        write(store, run_id, facts)
-
-    monkeypatch.setattr(Store, "log", late)
-    assert sync() == {"made": 4, "left": 1}
-    assert len(interrupted) == 1
-    monkeypatch.setattr(Store, "log", write)
-    assert sync() == {"equal": 4, "left": 1}, "a run without a mark is another machine's"
+        assert sorted(run.info.run_name for run in found) == sorted(RUNS)
 
 
 def test_two_studies_of_one_corpus_name_leave_each_other_alone(shared, tmp_path, monkeypatch):
@@ -142,7 +122,7 @@ def test_verify_asks_for_curves_alone(shared, server):
     asked = server[1].read_text()
     assert asked.count("metrics/get-history") >= 2, "the curves of the one training"
     assert asked.count("/mlflow/") - before < 10
-    client().log_metric(runs(shared_name())["DF-1"].info.run_id, "figure7", 8, step=3)
+    client().log_metric(runs(shared_name())["swap@DF-1"].info.run_id, "figure7", 8, step=3)
     assert "metric figure7 at step 3: stored 8.0, should be 'nothing'" in "".join(verify()[0])
 
 
@@ -158,16 +138,27 @@ def test_a_live_training_is_completed_and_its_model_promoted_through_the_server(
     tracker.epoch(RUN, 2, {"loss": 1.5, "accuracy": 0.2})
     tracker.finished(RUN)
     assert sync() == {"made": 4, "completed": 1}
-    assert promote(Layout(), "i3d-AF1-SACU-1", "served") == ("served", "1")
+    assert promote(NAME, "served") == ("served", "1")
     model = mlflow.pyfunc.load_model("models:/served/1", dst_path=str(tmp_path))
-    assert model.metadata.run_id == runs(shared_name())["i3d-AF1-SACU-1"].info.run_id
+    assert model.metadata.run_id == runs(shared_name())[NAME].info.run_id
     assert verify() == ([], [])
 
 
 def test_the_ui_of_a_server_is_its_address(shared, capsys, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.replace("//", "//me:secret@"))
+    monkeypatch.setattr("webbrowser.open", lambda address: None)
+    sync()
     serve(5000)
-    assert capsys.readouterr().out == f"MLflow UI: {shared}\n"
+    experiment = client().get_experiment_by_name(shared_name())
+    table = f"/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=calse&workflowType=machine_learning"
+    assert capsys.readouterr().out == f"MLflow UI: {shared}{table}\n"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    columns = json.loads(experiment.tags["mlflow.sharedViewState.calse"])["selectedColumns"]
+    training = runs(shared_name())[NAME].data
+    assert {name.split("`")[1] for name in columns} - {"test.top5", "test.top10"} <= {
+        *training.params,
+        *training.metrics,
+    }
 
 
 def test_an_address_may_end_in_a_slash(shared, monkeypatch):

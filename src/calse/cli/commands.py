@@ -184,7 +184,7 @@ def doctor() -> None:
 
 @tools.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
-    """Open the MLflow UI on this repository's store, on this machine only."""
+    """Open the MLflow UI on the table of trainings, on this machine only."""
     from calse.tracking.ui import serve
 
     serve(port)
@@ -238,7 +238,7 @@ def promote(
     """Register a training's model in MLflow and check that it answers there as it does here."""
     from calse.tracking.promote import promote
 
-    name, version = promote(Layout(), run, name)
+    name, version = promote(run, name)
     print(
         f"registered as {name}, version {version}; load it with: mlflow.pyfunc.load_model('models:/{name}/{version}')"
     )

@@ -150,10 +150,10 @@ def train(recogniser: str, recipe: str) -> None:
     """Train a recogniser on a recipe, once for each test source and seed."""
     from calse.config.params import read_params
     from calse.recognition.launch.train import train
-    from calse.tracking.tracker import Tracker
+    from calse.tracking.live import Tracker
 
     params, layout = read_params(), Layout()
-    train(params, layout, recogniser, recipe, Tracker(params, layout))
+    train(params, layout, recogniser, recipe, Tracker(params))
 
 
 @app.command(rich_help_panel=STAGES)

@@ -96,7 +96,7 @@ def landmark_models(params: Params, layout: Layout) -> Finding:
 def store() -> Finding:
     """Can MLflow's store be reached and written?"""
     from calse.tracking.moved import moved_from
-    from calse.tracking.store import store_file, store_folder, store_uri
+    from calse.tracking.place import store_file, store_folder, store_uri
 
     try:
         path = store_file()
@@ -116,13 +116,13 @@ def store() -> Finding:
     except sqlite3.DatabaseError as error:
         return Finding("wrong", f"{path.name}: {error}", f"rm -r {store_folder().name}; calse track sync")
     if former:
-        return Finding("warn", former[0], "calse track sync")
+        return Finding("warn", f"it was moved or copied: it keeps artifacts in {former[0]}", "calse track sync")
     return Finding("ok", f"{path.name} can be written")
 
 
 def _server(uri: str) -> Finding:
     """Ask an MLflow server; its address may hold a password, so only the host is shown."""
-    from calse.tracking.store import DATABASES, check_database, without_password
+    from calse.tracking.place import DATABASES, check_database, without_password
 
     address = urlsplit(uri)
     try:

@@ -140,7 +140,7 @@ def _aside(path: Path) -> Path:
     """Return a free temporary name beside `path`, whose folder is made; what killed processes left there is swept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent.absolute())
-    aside = path.with_name(f".{path.stem[:40]}.{_host()}-{os.getpid()}.part{path.suffix}")
+    aside = path.with_name(f".{path.stem[:40]}.{host()}-{os.getpid()}.part{path.suffix}")
     put_back(_former_of(aside))
     _remove(aside)
     return aside
@@ -150,21 +150,22 @@ def _aside(path: Path) -> Path:
 def _sweep(folder: Path) -> None:
     """Remove what killed processes of this host left in a folder; once a process, for a folder may hold many files."""
     for left in list(folder.iterdir()):
-        owner = re.search(rf"^\..*\.{_host()}-(\d+)\.part", left.name)
-        if owner and int(owner[1]) != os.getpid() and not _runs(int(owner[1])):
+        owner = re.search(rf"^\..*\.{host()}-(\d+)\.part", left.name)
+        if owner and int(owner[1]) != os.getpid() and not is_running(int(owner[1])):
             with suppress(FileNotFoundError):  # another process sweeps here too
                 put_back(left) if left.name.endswith(FORMER) else _remove(left)
 
 
 @cache
-def _host() -> str:
+def host() -> str:
     """Return a mark of this host and its process namespace: on a shared disk a process id means nothing elsewhere."""
     space = Path("/proc/self/ns/pid")
     number = space.stat().st_ino if space.exists() else 0
     return hashlib.sha256(f"{socket.gethostname()} {number}".encode()).hexdigest()[:8]
 
 
-def _runs(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Say whether this host has a process of that id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.tree import Tree
 
+from calse.tracking.content import as_text
 from calse.tracking.lineage import Node
-from calse.tracking.lock import as_text
 
 SHORT = 12
 

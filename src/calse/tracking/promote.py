@@ -1,4 +1,4 @@
-"""A training's model in MLflow's registry: it explains itself, and answers there as it does here."""
+"""A training's model in MLflow's registry: it explains itself, and predicts there as it does here."""
 
 import importlib.metadata
 import os
@@ -9,32 +9,31 @@ from typing import Any
 
 import numpy as np
 
-from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.tracking.moved import mend_places
-from calse.tracking.records import FINGERPRINT, study_of
-from calse.tracking.store import EXPERIMENT, Store, locked_store, pipeline_name, store_uri
-from calse.tracking.trees import Workspace
+from calse.tracking.descriptions import FINGERPRINT, TRAIN, Description, describe, repository
+from calse.tracking.moved import mend_moved
+from calse.tracking.place import locked_store, pipeline_name, store_uri
+from calse.tracking.runs import EXPERIMENT, Store
+from calse.tracking.table import STAGE
 
 
-def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
-    """Register the model of a training's run, told by name or id; return its name and version in the registry.
+def promote(wanted: str, name: str | None) -> tuple[str, str]:
+    """Register the model of a training's run, given by name or id; return its name and version in the registry.
 
     Raises CalseError when there is no such run, when its checkpoint is not in the working tree, and when the
-    registered model does not load or answers otherwise than the checkpoint: then it is not registered any more.
+    registered model does not load or predicts otherwise than the checkpoint: then it is not registered any more.
     """
-    study = study_of(Workspace(layout.root), pipeline_name())
-    if study is None:
+    with repository() as repo:
+        corpus, known = describe(repo, pipeline_name())
+    if not corpus:
         raise CalseError("nothing has been trained yet; run: dvc repro")
     with locked_store():
-        mend_places()
-        store = Store(study.corpus)
-        run = _find(store.runs(), wanted, {record.fingerprint for record in study.records})
-    tags = run.data.tags
-    name = name or f"{study.corpus}-{tags['calse.recogniser']}-{tags['calse.recipe']}"
-    folder = layout.models(tags["calse.recogniser"], tags["calse.recipe"]) / tags["calse.test_source"]
-    checkpoint = folder / f"seed-{run.data.params['seed']}.safetensors"
-    with locked_store():
+        mend_moved()
+        store = Store(corpus)
+        run, description = _find(store.runs(f"tags.`{STAGE}` = '{TRAIN}'"), wanted, known)
+        params = run.data.params
+        name = name or f"{corpus}-{params['recogniser']}-{params['recipe']}"
+        checkpoint = Path(description.checkpoint)
         version = _register(run.info.run_id, checkpoint, name)
         try:
             _compare(checkpoint, f"models:/{name}/{version}")
@@ -44,18 +43,18 @@ def promote(layout: Layout, wanted: str, name: str | None) -> tuple[str, str]:
     return name, version
 
 
-def _find(runs: list[Any], wanted: str, known: set[str]) -> Any:
-    """Return the training's run of that name or id. Raises CalseError unless it is one and its files are here."""
-    trainings = [run for run in runs if "calse.test_source" in run.data.tags]
+def _find(trainings: list[Any], wanted: str, known: list[Description]) -> tuple[Any, Description]:
+    """Return a training's run of that name or id. Raises CalseError unless there is one and its files are here."""
     named = [run for run in trainings if wanted in (run.info.run_id, run.info.run_name)]
-    here = [run for run in named if run.data.tags[FINGERPRINT] in known]
     if not named:
         names = ", ".join(sorted({run.info.run_name for run in trainings})) or "none; run: calse track sync"
         raise CalseError(f"MLflow has no training {wanted!r}; those are: {names}")
-    if not here:
-        maker = named[-1].data.tags.get(EXPERIMENT, "?")
-        raise CalseError(f"{wanted}: its checkpoint is not in the working tree; first: dvc exp apply {maker}")
-    return here[-1]
+    described = {description.fingerprint: description for description in known}
+    for run in reversed(named):
+        if description := described.get(run.data.tags.get(FINGERPRINT, "")):
+            return run, description
+    maker = named[-1].data.tags.get(EXPERIMENT, "?")
+    raise CalseError(f"{wanted}: its checkpoint is not in the working tree; first: dvc exp apply {maker}")
 
 
 def _register(run_id: str, checkpoint: Path, name: str) -> str:
@@ -67,19 +66,19 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
     from calse.recognition.network import find_network
 
     info = read_info(checkpoint)
-    find_network(info["recogniser"])  # what MLflow calls answers from frames
+    find_network(info["recogniser"])  # what MLflow calls predicts from frames
     size = info["params"]["input"]["size"]
     clips = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, -1, 3))])
-    answers = Schema([ColSpec("float", gloss) for gloss in info["classes"]])
+    probabilities = Schema([ColSpec("float", gloss) for gloss in info["classes"]])
     mlflow.set_tracking_uri(store_uri())
     with mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
             name="model",
-            python_model=os.path.relpath(Path(__file__).with_name("recogniser.py")),
+            python_model=os.path.relpath(Path(__file__).with_name("served_model.py")),
             artifacts={"checkpoint": str(checkpoint), "info": str(checkpoint.with_suffix(".json"))},
             code_paths=[os.path.relpath(Path(__file__).parents[1])],
-            pip_requirements=requirements(),
-            signature=ModelSignature(clips, answers),
+            pip_requirements=_requirements(),
+            signature=ModelSignature(clips, probabilities),
             input_example=np.zeros((1, 1, size, size, 3), np.uint8),
             metadata={"classes": info["classes"], "fingerprint": info["fingerprint"]},
             registered_model_name=name,
@@ -87,7 +86,7 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
     return str(logged.registered_model_version)
 
 
-def requirements() -> list[str]:
+def _requirements() -> list[str]:
     """Return this project's dependencies as they are installed."""
     wanted = [line for line in importlib.metadata.requires("calse") or [] if "extra ==" not in line]
     names = [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in wanted]
@@ -96,7 +95,7 @@ def requirements() -> list[str]:
 
 
 def _compare(checkpoint: Path, uri: str) -> None:
-    """Raise CalseError unless the registered model answers a noisy clip with the checkpoint's own digits."""
+    """Raise CalseError unless the registered model predicts a noisy clip to the checkpoint's own digits."""
     import mlflow
 
     from calse.recognition.checkpoint import load_checkpoint
@@ -108,6 +107,6 @@ def _compare(checkpoint: Path, uri: str) -> None:
     clip = np.random.default_rng(0).integers(0, 256, (frames, side, side, 3), np.uint8)
     ((_, expected),) = predict(model, info, [clip])
     with TemporaryDirectory() as folder:  # MLflow cannot load from a path such as 100%41: it unescapes paths
-        answered = mlflow.pyfunc.load_model(uri, dst_path=folder).predict(clip[None])
-    if not np.array_equal(answered.to_numpy()[0], expected) or list(answered.columns) != info["classes"]:
-        raise CalseError(f"{uri} answers otherwise than {checkpoint}; it must not be used")
+        predicted = mlflow.pyfunc.load_model(uri, dst_path=folder).predict(clip[None])
+    if not np.array_equal(predicted.to_numpy()[0], expected) or list(predicted.columns) != info["classes"]:
+        raise CalseError(f"{uri} predicts otherwise than {checkpoint}; it must not be used")

@@ -1,65 +1,53 @@
-"""The projection: what MLflow holds is made equal to what DVC knows, or held against it."""
+"""MLflow's runs made equal to what DVC knows, or compared with it."""
 
 import hashlib
 import random
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_text
-from calse.tracking.alive import forget, hold, is_alive, is_dead
-from calse.tracking.moved import mend_places, moved_from
-from calse.tracking.records import FINGERPRINT, Facts, Record, Study, study_of
-from calse.tracking.store import (
-    EXPERIMENT,
-    PARENT,
-    WORKSPACE,
-    Store,
-    experiment_name,
-    is_pipeline,
-    locked_store,
-    pipeline_name,
-    store_file,
-    store_folder,
-    store_uri,
-)
-from calse.tracking.trees import Revision, Workspace, experiments
+from calse.tracking.content import differences
+from calse.tracking.descriptions import FINGERPRINT, PIPELINE, TRAINING, Description, describe, repository
+from calse.tracking.moved import mend_moved, moved_from
+from calse.tracking.place import WORKSPACE, git, locked_store, pipeline_name, store_file, store_folder, store_uri
+from calse.tracking.runs import EXPERIMENT, PARENT, Store, is_alive, is_dead, is_of
+from calse.tracking.table import STAGE
 
 LINES = 5
 TRIES = 5
 LOST = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # what MLflow calls a server or database out of reach
+State = tuple[str, str, list[Description]]
 
 
 def sync_workspace() -> None:
-    """Project the working tree; runs that another pipeline made are left as they are. A failure is only told."""
-    name = pipeline_name()
+    """Write the working tree's runs; runs that another pipeline made are left to it. A failure is a warning."""
     try:
         with locked_store():
-            study = study_of(Workspace(), name)
-            if study is not None:
-                _project(study, name)
+            for state in _states([(pipeline_name(), None)]):
+                _write(*state, own=True)
     except CalseError as error:
         print(f"warning: {error}; later: calse track sync", file=sys.stderr)
 
 
 def sync() -> Counter[str] | None:
-    """Project the working tree and every DVC experiment, and close the runs that were killed.
+    """Write the runs of the working tree and of every DVC experiment, and close those that were killed.
 
     Returns how many runs were made, completed, replaced, left and closed; None when nothing has changed since the
-    last time, which is told without MLflow. Raises CalseError when the store fails or dvc.lock is damaged.
+    last time, which takes no MLflow. Raises CalseError when the store fails or dvc.lock is damaged.
     """
-    stamp = store_folder() / ".synced"
-    if _has_store_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == _state():
+    stamp = _stamp()
+    if stamp.is_file() and not _is_missing() and stamp.read_text(encoding="utf-8") == _seen():
         return None
     done: Counter[str] = Counter()
     with locked_store():
-        for study, name in _studies():
-            done += _project(study, name, every=True)
-        write_text(stamp, _state())
+        for state in _states(_pipelines()):
+            done += _write(*state)
+        write_text(stamp, _seen())
     return done
 
 
@@ -68,156 +56,165 @@ def verify() -> tuple[list[str], list[str]]:
 
     Raises CalseError when there is no store.
     """
-    if store_file() is not None and not _has_store_file():
+    if _is_missing():
         raise CalseError("there is no MLflow store; make it with: calse track sync")
-    drift: list[str] = []
     notes: list[str] = []
-    studies: dict[str, dict[str, Record]] = defaultdict(dict)
-    for study, _ in _studies():
-        studies[experiment_name(study.corpus)].update({record.fingerprint: record for record in study.records})
     with locked_store():
-        drift += moved_from()
-        for name, known in studies.items():
-            store = Store(name)
+        drift = [f"the store was moved or copied: it keeps artifacts in {place}" for place in moved_from()]
+        known: dict[str, list[Description]] = {}
+        for corpus, _, expected in _states(_pipelines()):
+            known[corpus] = known.get(corpus, []) + expected
+        for corpus, expected in known.items():
+            store = Store(corpus)
             runs = store.runs()
-            drift += [line for record in known.values() for line in _drift_of(store, record, runs)]
-            drift += [f"{_name(run)}: RUNNING, but nothing trains it" for run in runs if is_dead(run)]
-            earlier = sum(run.data.tags[FINGERPRINT] not in known for run in runs)
-            notes += [f"{name}: {earlier} runs of earlier states, with nothing to hold them against"] * bool(earlier)
+            drift += [line for description in expected for line in _drift(store, description, runs)]
+            drift += [f"{_named(run)}: RUNNING, but nothing trains it" for run in runs if is_dead(run)]
+            fingerprints = {description.fingerprint for description in expected}
+            if earlier := sum(run.data.tags.get(FINGERPRINT) not in fingerprints for run in runs):
+                notes.append(f"{corpus}: {earlier} runs of earlier states, with nothing to compare them with")
+    if drift:
+        _stamp().unlink(missing_ok=True)  # the next sync looks at everything
     return drift, notes
 
 
-def _studies() -> Iterator[tuple[Study, str]]:
-    """Yield what DVC knows, with the pipeline's name: the working tree, then its experiments; each record once."""
+def _pipelines() -> list[tuple[str, str | None]]:
+    """Return the name and revision of the working tree and of every DVC experiment."""
+    refs = [line.split() for line in _experiments()] if pipeline_name() == WORKSPACE else []
+    return [(pipeline_name(), None), *((ref.split("/")[4], commit) for ref, commit in refs)]
+
+
+def _experiments() -> list[str]:
+    """Return reference, refs/exps/<2 digits>/<38 digits>/<name>, and commit of every DVC experiment."""
+    return git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps/??/*/*").splitlines()
+
+
+def _states(pipelines: list[tuple[str, str | None]]) -> Iterator[State]:
+    """Yield corpus, pipeline and runs of each state that DVC knows; a run that several share, with the first one."""
     seen: set[str] = set()
-    others = experiments() if pipeline_name() == WORKSPACE else {}
-    for name, commit in {pipeline_name(): "", **others}.items():
-        study = study_of(Revision(commit) if commit else Workspace(), name)
-        if study is not None:
-            yield Study(study.corpus, [record for record in study.records if record.fingerprint not in seen]), name
-            seen |= {record.fingerprint for record in study.records}
+    for pipeline, revision in pipelines:
+        with repository(revision) as repo:
+            corpus, found = describe(repo, pipeline)
+        if corpus:
+            yield corpus, pipeline, [description for description in found if description.fingerprint not in seen]
+        seen |= {description.fingerprint for description in found}
 
 
-def _project(study: Study, pipeline: str, every: bool = False) -> Counter[str]:
-    """Write a study into the store and return how many runs of each kind that gave.
+def _write(corpus: str, pipeline: str, expected: list[Description], own: bool = False) -> Counter[str]:
+    """Write a state's runs and return how many of each kind that gave; with `own`, only runs that it made itself.
 
     A server serves other machines too: when one of them writes or deletes the same at the same moment, MLflow refuses
     what came second, and all is looked at again.
     """
-    store = Store(study.corpus)
     from mlflow.exceptions import MlflowException
 
-    for _ in range(TRIES - 1):
+    mend_moved()
+    store = Store(corpus)
+    for left in reversed(range(TRIES)):
         try:
-            return Projection(store, pipeline, every).write(study)
+            dead = [run for run in store.runs() if is_dead(run)]
+            for run in dead:
+                store.log(run.info.run_id, {("status",): "KILLED"})
+            runs = store.runs()
+            done = Counter(_write_run(store, pipeline, description, runs, own) for description in expected)
+            _tidy(store, pipeline, expected)
+            return done + Counter({"closed": len(dead)})
         except MlflowException as error:
-            if error.error_code in LOST:
+            if error.error_code in LOST or not left:
                 raise
         time.sleep(random.random())
-    return Projection(store, pipeline, every).write(study)
+    raise AssertionError
 
 
-class Projection:
-    """Writes one study into the store."""
-
-    def __init__(self, store: Store, pipeline: str, every: bool = False) -> None:
-        """With `every`, runs that another pipeline made are mended too."""
-        self.store, self.pipeline, self.every = store, pipeline, every
-        self.done: Counter[str] = Counter()
-        self.runs: dict[str, list[Any]] = defaultdict(list)
-
-    def write(self, study: Study) -> Counter[str]:
-        """Write what is missing, replace what differs, close what was killed; return how many of each."""
-        mend_places()
-        self._close_killed()
-        for run in self.store.runs():
-            self.runs[run.data.tags[FINGERPRINT]].append(run)
-        for record in study.records:
-            self.done[self._write(record)] += 1
-        self._adopt()
-        return self.done
-
-    def _close_killed(self) -> None:
-        for run in filter(is_dead, self.store.runs()):
-            self.store.client.set_terminated(run.info.run_id, "KILLED")
-            forget(run.info.run_id)
-            self.done["closed"] += 1
-
-    def _write(self, record: Record) -> str:
-        runs = self.runs[record.fingerprint]
-        if not runs:
-            return "made" if self._make(record, self.pipeline) else "left"
-        oldest, *others = runs
-        maker = oldest.data.tags.get(EXPERIMENT, self.pipeline)
-        if any(map(is_alive, runs)) or not (self.every or maker == self.pipeline):
-            return "left"
-        stored = self.store.facts(oldest)
-        missing = {key: value for key, value in record.facts.items() if key not in stored}
-        self.store.delete([run.info.run_id for run in others])
-        if stored | missing == record.facts:
-            self.store.log(oldest.info.run_id, missing)
-            return "completed" if missing else "equal"
-        self.store.delete([oldest.info.run_id])
-        return "replaced" if self._make(record, maker) else "left"
-
-    def _make(self, record: Record, pipeline: str) -> bool:
-        """Write a record's run; say whether it was this process and not another one that did."""
-        run_id = self.store.begin(record.facts, pipeline)
-        if run_id is None:
-            return False
-        with hold(run_id):
-            self.store.log(run_id, record.facts)
-        forget(run_id)
-        return True
-
-    def _adopt(self) -> None:
-        """Put the pipeline's runs under their parent."""
-        runs = [run for run in self.store.runs() if run.data.tags.get(EXPERIMENT) == self.pipeline]
-        parents = [run.info.run_id for run in runs if is_pipeline(run)]
-        for run in runs:
-            if parents and not is_pipeline(run) and run.data.tags.get(PARENT) != parents[0]:
-                self.store.client.set_tag(run.info.run_id, PARENT, parents[0])
-
-
-def _name(run: Any) -> str:
-    return f"{run.info.run_name} ({run.data.tags.get(EXPERIMENT, '?')}, {run.info.run_id[:8]})"
-
-
-def _drift_of(store: Store, record: Record, runs: list[Any]) -> list[str]:
-    """Return how a record's run differs from it, a line each."""
-    found = [run for run in runs if run.data.tags[FINGERPRINT] == record.fingerprint]
+def _write_run(store: Store, pipeline: str, description: Description, runs: list[Any], own: bool) -> str:
+    """Make a description's run, or make it equal; say which. One that was logged live becomes it."""
+    found = _runs_of(store, description, runs) or [run for run in runs if _was_live(run, description, pipeline)][::-1]
+    if any(map(is_alive, found)) or (own and found and not is_of(pipeline, found[0])):
+        return "left"
     if not found:
-        return [f"{record.name}: missing"]
-    if len(found) > 1:
-        return [f"{record.name}: {len(found)} runs instead of one"]
+        _make(store, pipeline, description)
+        return "made"
+    run, stored, expected = found[0], store.content(found[0]), description.content
+    wrong = [key for key, value in stored.items() if expected.get(key) != value and key != ("status",)]
+    if wrong and not store.is_promoted(run):
+        store.delete([run])
+        _make(store, pipeline, description)
+        return "replaced"
+    if FINGERPRINT not in run.data.tags:
+        store.client.set_tag(run.info.run_id, FINGERPRINT, description.fingerprint)
+    fixed = {key for key, value in stored.items() if key[0] == "param" or expected.get(key) == value}
+    missing = {key: value for key, value in expected.items() if key not in fixed}
+    store.log(run.info.run_id, missing)
+    return "completed" if missing else "equal"
+
+
+def _make(store: Store, pipeline: str, description: Description) -> None:
+    """Write a run that is finished from the start: what is missing when this is killed, the next sync completes."""
+    run_id = store.start(description.name, description.stage, pipeline, description.tags)
+    store.log(run_id, {("status",): "FINISHED"})
+    store.log(run_id, {key: value for key, value in description.content.items() if key != ("status",)})
+
+
+def _tidy(store: Store, pipeline: str, expected: list[Description]) -> None:
+    """Leave one run of each description, and put the pipeline's runs under their parent.
+
+    Whoever comes last sees every run, and all agree on which of several stays: so two machines at once lose none.
+    """
+    runs = store.runs()
+    for description in expected:
+        if found := _runs_of(store, description, runs):
+            spare = [run for run in runs if _was_live(run, description, pipeline)]
+            spare += [run for run in found[1:] if not store.is_promoted(run)]
+            store.delete([run for run in spare if not is_alive(run)])
+    ours = [run for run in store.runs() if is_of(pipeline, run)]
+    parents = [run.info.run_id for run in ours if run.data.tags[STAGE] == PIPELINE]
+    for run in ours:
+        if parents and run.data.tags[STAGE] != PIPELINE and run.data.tags.get(PARENT) != parents[0]:
+            store.client.set_tag(run.info.run_id, PARENT, parents[0])
+
+
+def _runs_of(store: Store, description: Description, runs: list[Any]) -> list[Any]:
+    """Return a description's runs, the one that stays first: a promoted model's, else the oldest."""
+    found = [run for run in runs if run.data.tags.get(FINGERPRINT) == description.fingerprint]
+    return sorted(found, key=lambda run: not store.is_promoted(run)) if len(found) > 1 else found
+
+
+def _was_live(run: Any, description: Description, pipeline: str) -> bool:
+    """Say whether a training logged this run itself, and no sync has given it a fingerprint yet."""
+    same = description.training and run.data.tags.get(TRAINING) == description.training
+    return bool(same and FINGERPRINT not in run.data.tags and is_of(pipeline, run))
+
+
+def _drift(store: Store, description: Description, runs: list[Any]) -> list[str]:
+    """Return how a description's run differs from it, a line each."""
+    found = _runs_of(store, description, runs)
+    if len(found) != 1:
+        return [f"{description.name}: {f'{len(found)} runs instead of one' if found else 'missing'}"]
     if is_alive(found[0]):
         return []
-    lines = differences(store.facts(found[0]), record.facts)
-    if not is_pipeline(found[0]) and PARENT not in found[0].data.tags:
+    lines = differences(store.content(found[0]), description.content)
+    if description.stage != PIPELINE and PARENT not in found[0].data.tags:
         lines.append("it has no parent")
     more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
-    return [f"{_name(found[0])}: {line}" for line in lines[:LINES] + more]
+    return [f"{_named(found[0])}: {line}" for line in lines[:LINES] + more]
 
 
-def differences(stored: Facts, known: Facts) -> list[str]:
-    """Return what differs between a run and what DVC knows, a line each."""
-    lines = []
-    for key in sorted(stored.keys() | known.keys(), key=str):
-        if stored.get(key) != known.get(key):
-            what = " ".join(str(part) for part in key[:2]) + (f" at step {key[2]}" if len(key) > 2 else "")
-            lines.append(f"{what}: stored {stored.get(key, 'nothing')!r}, should be {known.get(key, 'nothing')!r}")
-    return lines
+def _named(run: Any) -> str:
+    return f"{run.info.run_name} ({run.data.tags[EXPERIMENT]}, {run.info.run_id[:8]})"
 
 
-def _has_store_file() -> bool:
+def _is_missing() -> bool:
     file = store_file()
-    return file is not None and file.is_file()
+    return file is not None and not file.is_file()
 
 
-def _state() -> str:
-    """Return a hash of all that decides whether the store is up to date; it changes when somebody writes to it."""
+def _stamp() -> Path:
+    """Return the file in which the last sync noted what it saw."""
+    return store_folder() / ".synced"
+
+
+def _seen() -> str:
+    """Return a hash of what a sync depends on and of the store's file, which changes when somebody writes to it."""
     fixed = [Path("dvc.lock"), Path("dvc.yaml"), Path("params.yaml"), *filter(None, [store_file()])]
     figures = [path for folder in ("metrics", "models", "data/manifests") for path in Path(folder).rglob("*.*")]
-    files = [path for path in [*fixed, *figures, *Path(__file__).parent.glob("*.py")] if path.is_file()]
-    state = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
-    return hashlib.sha256(repr((state, experiments(), store_uri())).encode()).hexdigest()
+    files = [(str(path), path.stat().st_mtime_ns) for path in sorted(fixed + figures) if path.is_file()]
+    return hashlib.sha256(repr((files, _experiments(), store_uri())).encode()).hexdigest()

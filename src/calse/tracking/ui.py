@@ -1,36 +1,65 @@
-"""The MLflow UI on this repository's store."""
+"""The MLflow UI, opened on the table of trainings."""
 
 import os
 import socket
+import subprocess
 import sys
+import time
+import webbrowser
+from contextlib import suppress
+from urllib.request import urlopen
 
 from calse.runtime.errors import CalseError
-from calse.tracking.moved import mend_places
-from calse.tracking.store import check_database, locked_store, store_file, store_uri, without_password
+from calse.tracking.descriptions import corpus_of, repository, stages_of
+from calse.tracking.moved import mend_moved
+from calse.tracking.place import locked_store, store_file, store_uri, without_password
+from calse.tracking.runs import Store
+from calse.tracking.table import table_address
 
 LOOPBACK = "127.0.0.1"
+PATIENCE = 60  # seconds: `mlflow ui` takes about ten to answer
 
 
 def serve(port: int) -> None:
-    """Become `mlflow ui`, reachable from this machine only; of a server, which has its own, only print the address.
+    """Run `mlflow ui`, reachable from this machine only, and open it; of a server, which has its own, open that.
 
     Raises CalseError before anything was tracked, and when the port is taken.
     """
     uri, file = store_uri(), store_file()
-    if uri.startswith(("http://", "https://")):
-        print(f"MLflow UI: {without_password(uri)}")
-        return
     if file is not None and not file.is_file():
         raise CalseError("nothing has been tracked yet; run: dvc repro")
+    remote = uri.startswith(("http://", "https://"))
     try:
-        socket.create_server((LOOPBACK, port)).close()
+        if not remote:
+            socket.create_server((LOOPBACK, port)).close()
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise CalseError(f"--port {port}: {reason}; another one: calse ui --port {port + 1}") from None
-    check_database(uri)
-    with locked_store():
-        mend_places()
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    command = ["ui", "--backend-store-uri", uri, "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-    print(f"MLflow UI: http://{LOOPBACK}:{port} (Ctrl-C ends it)", flush=True)
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *command])
+    with locked_store(), repository() as repo:
+        mend_moved()
+        experiment = Store(corpus_of(stages_of(repo))).experiment
+    address = table_address(without_password(uri) if remote else f"http://{LOOPBACK}:{port}", experiment)
+    print(f"MLflow UI: {address}" + ("" if remote else " (Ctrl-C ends it)"), flush=True)
+    if remote:
+        _open(address)
+        return
+    options = ["--backend-store-uri", uri, "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "ui", *options])
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while server.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError):
+                urlopen(f"http://{LOOPBACK}:{port}/health", timeout=5).close()
+                _open(address)
+                break
+            time.sleep(1)
+        server.wait()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _open(address: str) -> None:
+    """Open an address in the user's browser, where there is a screen; in a terminal Python would start lynx."""
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)

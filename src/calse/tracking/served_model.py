@@ -13,7 +13,7 @@ from calse.recognition.inference import predict
 from calse.recognition.input.frames import short_side, shrink
 
 
-class Recogniser(PythonModel):  # type: ignore[misc]
+class ServedModel(PythonModel):  # type: ignore[misc]
     """Clips in, a probability for every gloss out."""
 
     def load_context(self, context: Any) -> None:
@@ -23,8 +23,8 @@ class Recogniser(PythonModel):  # type: ignore[misc]
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return a row a clip and a column a gloss for clips N x T x H x W x 3 uint8 RGB of any size and length."""
         side = short_side(self.info["params"]["input"]["size"])
-        answers = predict(self.model, self.info, [shrink(clip, side) for clip in model_input])
-        return pd.DataFrame([chances for _, chances in answers], columns=self.info["classes"])
+        found = predict(self.model, self.info, [shrink(clip, side) for clip in model_input])
+        return pd.DataFrame([probabilities for _, probabilities in found], columns=self.info["classes"])
 
 
-mlflow.models.set_model(Recogniser())
+mlflow.models.set_model(ServedModel())

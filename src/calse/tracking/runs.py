@@ -1,0 +1,137 @@
+"""Runs in the MLflow store, and which of them are whose."""
+
+import logging
+import os
+import time
+from typing import Any
+
+from calse.runtime.files import host, is_running
+from calse.tracking.content import Content
+from calse.tracking.place import (
+    artifact_location,
+    check_database,
+    experiment_name,
+    git,
+    given_uri,
+    store_file,
+    store_uri,
+)
+from calse.tracking.table import EXPERIMENT_TAGS, STAGE
+
+EXPERIMENT, PARENT, PROCESS = "dvc.experiment", "mlflow.parentRunId", "calse.process"
+
+
+def import_client() -> Any:
+    """Import MLflow, which takes seconds, and return its client's class."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run of a server
+    # A lost server costs a training a minute, once; MLflow itself would try 8 times for 120 seconds.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    return MlflowClient
+
+
+def is_alive(run: Any) -> bool:
+    """Say whether an MLflow run is still being written; in a shared store, another machine's is for it to close."""
+    machine, _, process = run.data.tags.get(PROCESS, "").partition(" ")
+    if run.info.status != "RUNNING" or machine != host():
+        return run.info.status == "RUNNING" and bool(given_uri())
+    return is_running(int(process))
+
+
+def is_dead(run: Any) -> bool:
+    """Say whether a run was killed: it says that it runs, and nothing writes it."""
+    return run.info.status == "RUNNING" and not is_alive(run)
+
+
+def is_of(pipeline: str, run: Any) -> bool:
+    """Say whether a pipeline wrote a run."""
+    return bool(run.data.tags.get(EXPERIMENT) == pipeline)
+
+
+class Store:
+    """The MLflow experiment of a corpus, made when missing; use it under `locked_store`."""
+
+    def __init__(self, corpus: str) -> None:
+        client, file = import_client(), store_file()
+        check_database(store_uri())
+        if file is not None and not file.is_file():
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            # Left to itself MLflow writes the working directory into an SQL statement, which a "'" in its name ends.
+            SqlAlchemyStore(store_uri(), artifact_location())
+        self.client: Any = client(store_uri())
+        name = experiment_name(corpus)
+        found = self.client.get_experiment_by_name(name)
+        self.experiment: str = found.experiment_id if found else self._create(name)
+        for tag, value in EXPERIMENT_TAGS.items():
+            if found is None or found.tags.get(tag) != value:
+                self.client.set_experiment_tag(self.experiment, tag, value)
+
+    def _create(self, name: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.create_experiment(name, artifact_location=artifact_location())
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self.client.get_experiment_by_name(name).experiment_id  # another process was quicker
+
+    def runs(self, wanted: str = "") -> list[Any]:
+        """Return the runs that this project wrote, the oldest first; those for which MLflow's filter `wanted` holds."""
+        found: list[Any] = []
+        token: str | None = ""
+        while token is not None:
+            page = self.client.search_runs([self.experiment], wanted, max_results=500, page_token=token or None)
+            found += [run for run in page if STAGE in run.data.tags]
+            token = page.token
+        return sorted(found, key=lambda run: (int(run.info.start_time), run.info.run_id))
+
+    def start(self, name: str, stage: str, pipeline: str, tags: dict[str, str]) -> str:
+        """Start a run and return its id."""
+        tags |= {STAGE: stage, EXPERIMENT: pipeline, PROCESS: f"{host()} {os.getpid()}"}
+        if commit := git("rev-parse", "HEAD"):
+            tags["mlflow.source.git.commit"] = commit
+        return str(self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id)
+
+    def log(self, run_id: str, content: Content) -> None:
+        """Write into a run; a status closes it."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+
+        now = int(time.time() * 1000)
+        params = [Param(str(key[1]), value) for key, value in content.items() if key[0] == "param"]
+        metrics = [Metric(str(key[1]), value, now, int(key[2])) for key, value in content.items() if key[0] == "metric"]
+        data = [Dataset(key[1], value, "dvc", key[1]) for key, value in content.items() if key[0] == "data"]
+        while params or metrics:  # more than MLflow takes at once
+            self.client.log_batch(run_id, metrics[:900], params[:100])
+            params, metrics = params[100:], metrics[900:]
+        if data:
+            role = [InputTag("mlflow.data.context", "input")]
+            self.client.log_inputs(run_id, [DatasetInput(dataset, role) for dataset in data])
+        if ("status",) in content:
+            self.client.set_terminated(run_id, content["status",])
+
+    def content(self, run: Any) -> Content:
+        """Return what a person reads of a run."""
+        content: Content = {("param", name): value for name, value in run.data.params.items()}
+        for entry in run.inputs.dataset_inputs:
+            content["data", entry.dataset.name] = entry.dataset.digest
+        for last in run.data.to_proto().metrics:
+            # A measure's only step is 0, and the run tells it; a request for each of them would be most of the time.
+            points = self.client.get_metric_history(run.info.run_id, last.key) if last.step else [last]
+            content |= {("metric", last.key, point.step): point.value for point in points}
+        return content | {("status",): run.info.status}
+
+    def is_promoted(self, run: Any) -> bool:
+        """Say whether the registry of models holds a model of this run."""
+        return bool(self.client.search_model_versions(f"run_id = '{run.info.run_id}'"))
+
+    def delete(self, runs: list[Any]) -> None:
+        """Delete runs, as the MLflow UI does."""
+        for run in runs:
+            self.client.delete_run(run.info.run_id)
