@@ -129,9 +129,11 @@ def write_lock():
         "ingest@SACU": stage({"corpus.name": "toy", "ingest": {"fps": 25}}, [], ["metrics/ingest/SACU.json"]),
         "augment@AF1": stage({"augment.AF1": {"scale": 0.1}}, [], ["data/manifests/sets/AF1.csv"]),
         "swap@DF-1": stage({"swap.DF-1": {"erode": 0.5}}, [split, code], ["metrics/swap/DF-1.json"]),
-        "train@i3d-AF1": stage({"train.i3d": {"optim": {"batch": 10}}}, [split, code], [models, "metrics/train/i3d/AF1"]),
+        "train@i3d-AF1": stage(
+            {"train.i3d": {"optim": {"batch": 10}}}, [split, code], [models, "metrics/train/i3d/AF1"]
+        ),
         "evaluate@i3d-AF1": stage({}, [split, models], ["metrics/evaluate/i3d/AF1/metrics.json"]),
-        "train@GONE": stage({"train": {"batch": 99}}, [], []),
+        "train@i3d-GONE": stage({"train.i3d": {"optim": {"batch": 99}}}, [], []),
     }
     with open("dvc.lock", "w") as file:
         yaml.dump({"schema": "2.0", "stages": stages}, file)

@@ -3,9 +3,10 @@
 import ast
 import pickle
 import socket
-import tomllib
 import subprocess
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -94,8 +95,9 @@ def test_yaml_tags_run_nothing(tmp_path):
 def test_the_ui_listens_on_this_machine_only(study, monkeypatch):
     from calse.tracking import ui
 
-    started, popen = [], subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda command: started.append(command) or popen(["true"]))
+    started = []
+    popen = SimpleNamespace(Popen=lambda command: started.append(command) or subprocess.Popen(["true"]))
+    monkeypatch.setattr(ui, "subprocess", popen)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     ui.serve(port)

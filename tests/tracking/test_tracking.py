@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -304,10 +305,10 @@ def test_an_sqlite_store_of_ones_own_is_synced_verified_and_shown(study, monkeyp
     assert sync() == {"made": 5}
     assert sync() is None
     assert verify() == ([], [])
-    started, popen = [], subprocess.Popen
-    with monkeypatch.context() as patch:
-        patch.setattr(subprocess, "Popen", lambda command: started.append(command) or popen(["true"]))
-        serve(5000)
+    started = []
+    popen = SimpleNamespace(Popen=lambda command: started.append(command) or subprocess.Popen(["true"]))
+    monkeypatch.setattr("calse.tracking.ui.subprocess", popen)
+    serve(5000)
     assert f"sqlite:///{Path.cwd()}/own.db" in started[0]
     Path("own.db").unlink()
     with pytest.raises(CalseError, match="dvc repro"):
