@@ -58,7 +58,7 @@ check: setup  ## format, lint, types
 	ruff check .
 	mypy
 
-ui: setup  ## open the MLflow UI on this project's store
+ui: setup  ## open the MLflow UI on the table of trainings
 	calse ui
 
 lock:  ## resolve requirements.txt afresh from pyproject.toml

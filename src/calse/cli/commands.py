@@ -204,7 +204,7 @@ def track_sync() -> None:
 
 @track.command("verify")
 def track_verify() -> None:
-    """Hold MLflow's runs against what DVC knows; exit code 1 on any difference."""
+    """Compare MLflow's runs with what DVC knows; exit code 1 on any difference."""
     from calse.tracking.sync import verify
 
     drift, notes = verify()
@@ -232,7 +232,7 @@ def lineage(
 
 @tools.command()
 def promote(
-    run: Annotated[str, typer.Argument(help="a training's name or id in MLflow, such as AF1-SACU-1")],
+    run: Annotated[str, typer.Argument(help="a training's name or id in MLflow, such as i3d-AF1-SACU-1")],
     name: Annotated[str | None, typer.Option(help="the model's name in the registry")] = None,
 ) -> None:
     """Register a training's model in MLflow and check that it answers there as it does here."""
