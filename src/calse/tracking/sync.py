@@ -40,8 +40,8 @@ def sync() -> Counter[str] | None:
     Returns how many runs were made, completed, replaced, left and closed; None when nothing has changed since the
     last time, which takes no MLflow. Raises CalseError when the store fails or dvc.lock is damaged.
     """
-    stamp = _stamp()
-    if stamp.is_file() and not _is_missing() and stamp.read_text(encoding="utf-8") == _seen():
+    stamp, file = _stamp(), store_file()
+    if file and file.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == _seen():
         return None
     done: Counter[str] = Counter()
     with locked_store():
@@ -56,7 +56,8 @@ def verify() -> tuple[list[str], list[str]]:
 
     Raises CalseError when there is no store.
     """
-    if _is_missing():
+    file = store_file()
+    if file and not file.is_file():
         raise CalseError("there is no MLflow store; make it with: calse track sync")
     notes: list[str] = []
     with locked_store():
@@ -200,11 +201,6 @@ def _drift(store: Store, description: Description, runs: list[Any]) -> list[str]
 
 def _named(run: Any) -> str:
     return f"{run.info.run_name} ({run.data.tags[EXPERIMENT]}, {run.info.run_id[:8]})"
-
-
-def _is_missing() -> bool:
-    file = store_file()
-    return file is not None and not file.is_file()
 
 
 def _stamp() -> Path:
