@@ -43,7 +43,7 @@ SMALL = {
     "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 3},
     "swap": {"DF-2": None, "DF-3": None},
     "augment": {"AF1": None},
-    "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None},
+    "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None, "Permuted": None},
 }
 # What pictures, videos, arrays and archives of them begin with, and how that looks as base64.
 RARE = (b"\x89PNG\r", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"WEBPVP8", b"ftypisom", b"\x93NUMPY", b"\x1aE\xdf\xa3")

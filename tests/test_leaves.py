@@ -34,7 +34,7 @@ from calse.landmarks.following import follow, load_networks
 from calse.recognition.architectures.landmarks.pretrain import random_signings, trained
 from calse.recognition.registry import find_recogniser
 from calse.recognition.training.fit import Training
-from calse.recognition.training.jobs import jobs_of, runs_of
+from calse.recognition.training.jobs import jobs_of, learned_clips, runs_of
 from calse.report.page.pictures import Pictures
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
@@ -79,7 +79,7 @@ def study():
     tree["swap-train"] |= SMALL
     tree["pretrain"] = PRETRAIN
     tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": 1}}
-    tree["recipes"]["Even"] = {"sets": ["AF1"], "equal_steps": True, "seeds": [1]}
+    tree["recipes"]["Even"] = {"sets": ["AF1"], "equal_steps": True, "permute": False, "seeds": [1]}
     return tree
 
 
@@ -202,7 +202,9 @@ def recipes(params, layout):
     for recipe, settings in params.recipes.items():
         split(params, there, recipe)
         made = read_split(there.split(recipe))
-        yield there.split(recipe).read_text(), runs_of(params, "i3d", recipe)
+        runs = runs_of(params, "i3d", recipe)
+        yield there.split(recipe).read_text(), runs
+        yield [clip.gloss for run in runs for clip in learned_clips(settings, made, run)]
         yield find_recogniser("i3d").facts(params.train["i3d"], there, made.clips, settings.equal_steps)
 
 

@@ -103,6 +103,7 @@ def test_the_study_preset_holds_the_published_settings():
         ),
         ("corpus.sources.DONOR-1.clips_per_gloss", 5, "corpus.sources.DONOR-1.clips_per_gloss: a donor's are not"),
         ("recipes.Baseline", {"sets": [], "equal_steps": True}, "recipes.Baseline.equal_steps: without sets"),
+        ("corpus.glosses", 1, "recipes.Permuted.permute: corpus.glosses is 1, and one gloss cannot be shuffled"),
         ("corpus.sources.mean", DONOR, "corpus.sources.mean: tables have a column or row of that name"),
         ("corpus.sources.Gloss", DONOR, "corpus.sources.Gloss: tables have a column or row of that name"),
         ("corpus.sources.sacu", DONOR, "corpus.sources.SACU: sacu has that name but for capitals"),

@@ -28,7 +28,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     copies = [copy for copy in copies if copy.source == "INTERPRETER"]
     rows = [asdict(clip) | dict(zip(split.roles, roles, strict=True)) for clip, *roles in filmed(split)]
     rows += [asdict(copy) | {"SACU": "train", "STS": "train"} for copy in copies]
-    for recipe in ("AF1", "Even", "Again"):
+    for recipe in ("AF1", "Even", "Again", "Permuted"):
         write_rows(layout.split(recipe), [*COLUMNS, "SACU", "STS"], rows)
     write_rows(layout.split("Again"), [*COLUMNS, "SACU", "STS"], rows[: len(split.clips)])
     return layout
@@ -50,6 +50,7 @@ def params(**train: object) -> Params:
         "AF1": Recipe(("AF1",)),
         "Even": Recipe(("AF1",), equal_steps=True),
         "Again": Recipe((), seeds=(101, 102)),
+        "Permuted": Recipe(("AF1",), permute=True, seeds=(1, 2)),
     }
     return replace(toy_params(**train), recipes=recipes, test_sources=("SACU",))
 
@@ -77,6 +78,20 @@ def test_a_training_stops_at_its_last_step_having_used_the_whole_schedule():
     assert float(curve[-1]["lr"]) == pytest.approx(equal.settings.optim.lr / 250_000, rel=1e-3), "the end of one cycle"
     assert json.loads(equal.checkpoint.with_suffix(".json").read_text())["steps"] == 9
     assert all(0 <= float(row["accuracy"]) <= 1 for row in curve)
+
+
+def test_a_permuted_recipe_trains_on_the_same_clips_under_shuffled_glosses():
+    plain, split = job("AF1"), read_split(Layout().split("AF1"))
+    one, other = jobs_of(params(), Layout(), split, "i3d", "Permuted", Path("P"), Path("P"))
+    assert [file.stem for file in one.inputs] == [file.stem for file in plain.inputs]
+    assert len({tuple(labels) for labels in (plain.labels, one.labels, other.labels)}) == 3
+    filmed = [place for place, clip in enumerate(plain.clips) if not clip.parent]
+    assert sorted(one.labels[place] for place in filmed) == sorted(plain.labels[place] for place in filmed)
+    label = dict(zip((clip.clip for clip in one.clips), one.labels, strict=True))
+    copies = [clip for clip in one.clips if clip.parent]
+    assert copies
+    assert all(label[clip.clip] == label[clip.parent] for clip in copies)
+    assert len({job.info["fingerprint"] for job in (plain, one, other)}) == 3
 
 
 def test_seeds_of_a_recipe_replace_those_of_all():

@@ -109,6 +109,13 @@ def check_seeds(params: "Params", path: Path) -> None:
             raise CalseError(f"{path}: train.{name}.seeds: every recipe has seeds of its own; delete this")
 
 
+def check_permuted(params: "Params", path: Path) -> None:
+    """Refuse to shuffle a single gloss."""
+    for name, recipe in params.recipes.items():
+        if recipe.permute and params.corpus.glosses == 1:
+            raise CalseError(f"{path}: recipes.{name}.permute: corpus.glosses is 1, and one gloss cannot be shuffled")
+
+
 def _known(where: str, name: str, names: list[str], what: str) -> None:
     if name not in names:
         raise CalseError(f"{where}: {name!r} is not {what}; those are: {', '.join(names) or 'none'}")

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from calse.augment.registry import AnySet, AugmentationSet
-from calse.config.consistency import check_names, check_seeds
+from calse.config.consistency import check_names, check_permuted, check_seeds
 from calse.config.renamed import check_renamed
 from calse.config.sections import (
     STRICT,
@@ -132,6 +132,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
     check_names(params, path)
     check_seeds(params, path)
+    check_permuted(params, path)
     return params
 
 

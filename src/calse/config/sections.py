@@ -170,11 +170,13 @@ class Recipe:
     """Which sets join the training clips; in the file a plain list of sets says the same in short.
 
     `equal_steps` trains as many optimiser steps as the filmed clips alone would take, so that more clips are not also
-    more training; `seeds` takes the place of a recogniser's own.
+    more training; `seeds` takes the place of a recogniser's own. `permute` shuffles the glosses of the training clips:
+    a control, which must recognise nothing.
     """
 
     sets: Annotated[tuple[Name, ...], Once]
     equal_steps: bool = False
+    permute: bool = False
     seeds: Seeds | None = None
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
 """Splits: which clips train and which test, for every test source of a recipe; written by the stage `split`."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from calse.config.params import Params
-from calse.data.clips import COLUMNS, Clip
+from calse.data.clips import COLUMNS, Clip, seed_of
 from calse.data.donors import check_donors
 from calse.data.manifests import read_manifest, read_rows, write_rows
 from calse.data.paths import Layout
@@ -82,6 +82,19 @@ def role(clip: Clip, test_source: str) -> str:
     if clip.source != test_source:
         return "train"
     return "" if clip.parent else "test"
+
+
+def permuted(clips: list[Clip], seed: int) -> list[Clip]:
+    """Return the clips with the filmed ones' glosses shuffled among them; a copy goes by its parent's new gloss."""
+    filmed = [clip for clip in clips if not clip.parent]
+    shuffled = sorted(filmed, key=lambda clip: seed_of(seed, clip.clip))
+    gloss = {clip.clip: other.gloss for clip, other in zip(filmed, shuffled, strict=True)}
+    parent = {clip.clip: clip.parent for clip in clips}
+
+    def new(name: str) -> str:
+        return gloss[name] if name in gloss else new(parent[name])
+
+    return [replace(clip, gloss=new(clip.clip)) for clip in clips]
 
 
 def check_leaks(filmed: list[Clip], generated: list[Clip]) -> None:

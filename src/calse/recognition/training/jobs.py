@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from calse.config.params import Params, as_dict
+from calse.config.params import Params, Recipe, as_dict
 from calse.data.clips import Clip, compact_json
 from calse.data.paths import Layout
-from calse.data.splits import Split
+from calse.data.splits import Split, permuted
 from calse.recognition.launch.observer import Run
 from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
@@ -71,20 +71,28 @@ def jobs_of(
     needed = list({clip.clip: clip for run in runs for clip in split.train(run.test_source)}.values())
     equal_steps = params.recipes[recipe].equal_steps
     shared = data_of(settings, split) | {"equal_steps": equal_steps}
-    inputs = dict(zip(needed, find_recogniser(recogniser).prepare(needed, layout, settings), strict=True))
+    files = dict(
+        zip((clip.clip for clip in needed), find_recogniser(recogniser).prepare(needed, layout, settings), strict=True)
+    )
     jobs = []
     for run in runs:
-        clips = split.train(run.test_source)
+        clips = learned_clips(params.recipes[recipe], split, run)
         own = find_recogniser(recogniser).facts(settings, layout, clips, equal_steps)
-        jobs.append(job_of(run, settings, clips, inputs, shared | own, models, curves))
+        jobs.append(job_of(run, settings, clips, files, shared | own, models, curves))
     return jobs
+
+
+def learned_clips(recipe: Recipe, split: Split, run: Run) -> list[Clip]:
+    """Return the clips that a run trains on, under the glosses that it learns them by."""
+    clips = split.train(run.test_source)
+    return permuted(clips, run.seed) if recipe.permute else clips
 
 
 def job_of(
     run: Run,
     settings: Any,
     clips: list[Clip],
-    inputs: dict[Clip, Path],
+    files: dict[str, Path],
     known: dict[str, Any],
     models: Path,
     curves: Path,
@@ -97,7 +105,7 @@ def job_of(
         run=run,
         settings=settings,
         clips=clips,
-        inputs=[inputs[clip] for clip in clips],
+        inputs=[files[clip.clip] for clip in clips],
         labels=[number[clip.gloss] for clip in clips],
         info=info | {"clips": len(clips)},
         checkpoint=checkpoint_path(models, run),
