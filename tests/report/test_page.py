@@ -18,8 +18,8 @@ from calse.data.manifests import read_rows, write_manifest
 from calse.data.splits import read_split
 from calse.evaluation.measures import confusion
 from calse.report.measures import measure_table
-from calse.report.page.answers import confusion_matrix
 from calse.report.page.charts import Axis, points
+from calse.report.page.glosses import confusion_matrix, counts_of
 from calse.report.page.page import write_page
 from calse.report.page.results import answer
 from calse.report.published import published_comparisons, read_published
@@ -243,7 +243,7 @@ def test_the_headline_says_which_recipe_helps():
 
 
 def test_confusion_is_counted_by_gloss():
-    matrix = confusion_matrix(confused(predictions(["Baseline", "AF1"])))
+    matrix = confusion_matrix(counts_of(confused(predictions(["Baseline", "AF1"]))))
     assert matrix["names"] == ["AÑO", "NO", "SUR"]
     counts = {(cell["row"], cell["column"]): (cell["count"], cell["share"]) for cell in matrix["cells"]}
     assert counts == {(0, 0): (4, 1.0), (1, 2): (4, 1.0), (2, 2): (2, 0.5), (2, 1): (2, 0.5)}

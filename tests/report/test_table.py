@@ -19,7 +19,7 @@ from calse.runtime.files import write_json
 
 PARAMS = read_params(Path("presets/calse-100.yaml"))
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank", "gloss_1"]
-CONFUSED = [{"gloss": "G0", "answered": "G0", "clips": 1}]
+CONFUSED = [{"gloss": "G0", "predicted": "G0", "clips": 1}]
 
 
 def predictions(recipe, source, ranks, seed=1, test_set="filmed"):
@@ -187,7 +187,7 @@ def repository(tmp_path):
         path = layout.metrics("evaluate") / "i3d" / recipe / "predictions.csv"
         write_rows(path, COLUMNS, [{name: row[name] for name in COLUMNS} for row in rows])
         steps = {source: 3000 + 600 * len(PARAMS.recipes[recipe].sets) for source in PARAMS.test_sources}
-        write_rows(path.with_name("confusion.csv"), ["gloss", "answered", "clips"], CONFUSED)
+        write_rows(path.with_name("confusion.csv"), ["gloss", "predicted", "clips"], CONFUSED)
         by_source = {source: {"clips": 100, "top1": 0.4, "mrr": 0.5, "seeds": {}} for source in PARAMS.test_sources}
         mean = {"filmed": {"top1": 0.4, "mrr": 0.5}, "omitted": {"mrr": 0.25}}
         write_json(path.with_name("metrics.json"), {"steps": steps, "filmed": by_source, "mean": mean})

@@ -47,7 +47,7 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
     with folder_written_aside(layout.metrics("evaluate") / recogniser / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
-        write_rows(folder / "confusion.csv", ["gloss", "answered", "clips"], confusion(filmed))
+        write_rows(folder / "confusion.csv", ["gloss", "predicted", "clips"], confusion(filmed))
         measured = per_source(predictions, params.evaluate.topk)
         mean = {test_set: mean_of(list(sources.values())) for test_set, sources in measured.items()}
         write_json(folder / "metrics.json", measured | {"mean": mean, "steps": steps})

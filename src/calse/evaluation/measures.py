@@ -88,9 +88,9 @@ def mean_of(summaries: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def confusion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Count how often each gloss was answered by which: `gloss`, `answered`, `clips`, for pairs that occur.
+    """Count how often each gloss was taken for which: `gloss`, `predicted`, `clips`, for pairs that occur.
 
-    Takes predictions with `gloss` and `gloss_1`, the best answer.
+    Takes predictions with `gloss` and `gloss_1`, the gloss ranked first.
     """
     counts = Counter((row["gloss"], row["gloss_1"]) for row in rows)
-    return [{"gloss": gloss, "answered": best, "clips": count} for (gloss, best), count in sorted(counts.items())]
+    return [{"gloss": gloss, "predicted": best, "clips": count} for (gloss, best), count in sorted(counts.items())]

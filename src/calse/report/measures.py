@@ -1,7 +1,7 @@
 """The measures beside top-K, by name, as `evaluate` computed them: a table for people and one for programs."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -31,15 +31,32 @@ def _with_numbers(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
+def worst_rows(predictions: pd.DataFrame, signers: Mapping[str, str], k: int) -> pd.DataFrame:
+    """Return rows like those of `measure_table`: every recipe's top-K in its worst test source and, where test sources
+    have several signers, of its worst signer, at the signer's test source. `signers` says who signs in which clip.
+    """
+    filmed = predictions[predictions["test_set"] == "filmed"]
+    filmed = filmed.assign(value=filmed["rank"] <= k, signer=filmed["clip"].map(signers))
+    several = filmed.groupby("test_source")["signer"].nunique().max() > 1
+    found = []
+    for name in ("source", "signer") if several else ("source",):
+        columns = ["recipe", "test_source"] if name == "source" else ["recipe", "test_source", "signer"]
+        groups = filmed.groupby(columns, sort=False)["value"].mean().reset_index()
+        worst = groups.loc[groups.groupby("recipe", sort=False)["value"].idxmin()]
+        found.append(worst.assign(measure=f"top{k}_worst_{name}"))
+    return pd.concat(found, ignore_index=True)[["recipe", "test_source", "measure", "value"]]
+
+
 def mean_measures(table: pd.DataFrame) -> list[list[str]]:
-    """Return the means over the test sources as cells: a line of names, then one line a recipe."""
-    means = table[table["test_source"] == MEAN]
-    names, recipes = list(dict.fromkeys(means["measure"])), list(dict.fromkeys(means["recipe"]))
-    values = means.set_index(["recipe", "measure"])["value"]
-    lines = [
-        [recipe, *(f"{values[recipe, name]:.3f}" if (recipe, name) in values else "" for name in names)]
-        for recipe in recipes
-    ]
+    """Return the means over the test sources as cells, then the worst source and signer by name: a line of names, then
+    one line a recipe.
+    """
+    shown = table[(table["test_source"] == MEAN) | table["measure"].str.contains("_worst_")]
+    names, recipes = list(dict.fromkeys(shown["measure"])), list(dict.fromkeys(shown["recipe"]))
+    cells = {}
+    for recipe, source, name, value in shown[["recipe", "test_source", "measure", "value"]].itertuples(index=False):
+        cells[recipe, name] = f"{value:.3f}" if source == MEAN else f"{value:.3f} ({source})"
+    lines = [[recipe, *(cells.get((recipe, name), "") for name in names)] for recipe in recipes]
     return [["recipe", *names], *lines] if lines else []
 
 
@@ -50,4 +67,4 @@ def measure_section(table: pd.DataFrame) -> str:
         return ""
     lines = [f"| {' | '.join(line)} |" for line in cells]
     lines.insert(1, f"|{'---|' * len(cells[0])}")
-    return "\n".join(["## Other measures, mean over the test sources (`measures.csv`)\n", *lines, ""])
+    return "\n".join(["## Other measures: means over the test sources, and the worst (`measures.csv`)\n", *lines, ""])

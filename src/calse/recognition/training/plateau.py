@@ -1,4 +1,4 @@
-"""Has a training learned anything yet?"""
+"""Has a training learned anything yet, and has it in the end?"""
 
 import math
 
@@ -20,3 +20,10 @@ def plateau_warning(loss: str, value: float, classes: int) -> str | None:
         f"loss {value:.4f} is no better than guessing ({guessing:.4f} for {classes} glosses): nothing is learned yet; "
         "give it more epochs, another optim.lr or input.modality, or a pretrained checkpoint"
     )
+
+
+def within_chance(accuracy: float, clips: int, classes: int) -> bool:
+    """Say whether a network that guesses is right about so many of its training clips in one of twenty trainings."""
+    from scipy.stats import binom
+
+    return bool(binom.sf(round(accuracy * clips) - 1, clips, 1 / classes) > 0.05)

@@ -10,7 +10,7 @@ from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.report.measures import mean_measures
 from calse.report.page import charts
-from calse.report.page.answers import glosses
+from calse.report.page.glosses import glosses
 from calse.report.page.pictures import Pictures
 from calse.report.page.recipes import curve_panels, recipes
 from calse.report.page.record import gate, hashes, manifests, parameters

@@ -1,0 +1,29 @@
+"""Trainings that ended where guessing would have: their recipe's accuracy says nothing of the recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from calse.data.splits import read_split
+from calse.recognition.training.plateau import within_chance
+
+
+def collapsed(curves: pd.DataFrame, splits: dict[str, Path]) -> list[str]:
+    """Return a sentence for every training whose last epoch's accuracy is within chance on its own clips.
+
+    `curves` has a row an epoch: recipe, test_source, seed, accuracy; `splits` the recipes' splits, as far as they are
+    there.
+    """
+    found = []
+    trainings: list[Any] = list(curves.groupby(["recipe", "test_source", "seed"], sort=False)["accuracy"])
+    for (recipe, source, seed), accuracy in trainings:
+        if recipe in splits:
+            split = read_split(splits[recipe])
+            clips, classes, last = len(split.train(source)), len(split.classes), accuracy.iloc[-1]
+            if within_chance(last, clips, classes):
+                found.append(
+                    f"{recipe} without {source}, seed {seed}, learned nothing: right about {100 * last:.0f} % of its "
+                    f"{clips} training clips, which guessing among {classes} glosses reaches"
+                )
+    return found
