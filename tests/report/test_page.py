@@ -14,17 +14,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from calse.config.params import Report, check_params
-from calse.data.manifests import read_rows, write_manifest
+from calse.data.manifests import read_rows, write_manifest, write_rows
 from calse.data.splits import read_split
 from calse.evaluation.measures import confusion
-from calse.report.measures import measure_table
 from calse.report.page.charts import Axis, points
 from calse.report.page.glosses import confusion_matrix, counts_of
 from calse.report.page.page import write_page
 from calse.report.page.results import answer
 from calse.report.published import published_comparisons, read_published
-from calse.report.read import read_curves
-from calse.report.table import BETTER, EVEN, WORSE, accuracy_table, comparison_table, counted_cells, with_steps
+from calse.report.study import results_of
+from calse.report.table import BETTER, EVEN, WORSE, recogniser_table
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json, write_text
 from toys import PRESET, make_repository
@@ -42,7 +41,8 @@ WARNING = {"text": "raw frames: few", "severity": "warning", "passed": False, "o
 
 def study_params(recipes=RECIPES, **sections):
     tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
-    return check_params(tree | {"recipes": recipes, "test_sources": ["SACU", "STS"], "omit": ["SACU"]} | sections)
+    tree |= {"recipes": recipes, "test_sources": ["SACU", "STS"], "omit": ["SACU"], "evaluate": {"topk": [1, 2]}}
+    return check_params(tree | sections)
 
 
 PARAMS = study_params()
@@ -90,14 +90,26 @@ def confused(rows):
     return pd.DataFrame([row for count in counts for row in count])
 
 
+def evaluated(layout, params):
+    """Write what evaluate writes, the same for every recogniser."""
+    for recogniser in params.train:
+        for recipe, rows in predictions(params.recipes).groupby("recipe"):
+            folder = layout.metrics("evaluate") / recogniser / recipe
+            rows = rows.drop(columns="recipe")
+            write_rows(folder / "predictions.csv", list(rows.columns), rows.to_dict("records"))
+            counts = confusion(rows.to_dict("records"))
+            write_rows(folder / "confusion.csv", ["gloss", "predicted", "clips"], counts)
+            by_source = {source: {"mrr": 0.625} for source in params.test_sources}
+            figures = {"filmed": by_source, "mean": {"filmed": {"top1": 0.5, "mrr": 0.625}}}
+            steps = {"SACU": 12, "STS": 14 if recipe == "Baseline" else 12}
+            write_json(folder / "metrics.json", figures | {"steps": steps})
+
+
 def made(layout, params=PARAMS, changes=None):
-    rows = predictions(params.recipes)
-    cells = counted_cells(rows, (1, 2))
-    counts = {(recipe, source): 12 for recipe in params.recipes for source in ("SACU", "STS")}
-    table, comparisons = with_steps(accuracy_table(cells), counts | {("Baseline", "STS"): 14}), comparison_table(cells)
-    scores = {name: {"filmed": {}, "mean": {"filmed": {"top1": 0.5, "mrr": 0.625}}} for name in params.recipes}
-    tables = (rows, table, comparisons, measure_table(scores, ()), confused(rows), read_curves(params, layout))
-    write_page(params, layout, *tables, changes)
+    evaluated(layout, params)
+    results = [results_of(params, layout, name, {}) for name in params.train]
+    versus = recogniser_table({one.recogniser: one.cells for one in results}, list(params.train))
+    write_page(params, layout, results, versus, changes)
     return layout.page().read_text(encoding="utf-8")
 
 
@@ -251,8 +263,34 @@ def test_confusion_is_counted_by_gloss():
 
 def test_measures_beside_top_k_are_shown_by_name(layout):
     text = " ".join(made(layout).split())
-    assert "<th>recipe</th><th>mrr</th></tr>" in text, "top-K has tables of its own"
-    assert '<tr><th scope="row">DF1</th><td>0.625</td></tr>' in text
+    assert "<th>recipe</th><th>mrr</th><th>top1_worst_source</th></tr>" in text, "top-K has tables of its own"
+    assert '<tr><th scope="row">DF1</th><td>0.625</td><td>0.333 (STS)</td></tr>' in text
+
+
+def two_recognisers():
+    tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))["train"]
+    return study_params(train=tree | {"s3d": tree["i3d"] | {"model": tree["i3d"]["model"] | {"width": 1}}})
+
+
+def test_recognisers_stand_side_by_side_each_with_its_own_tables(layout, monkeypatch):
+    params = two_recognisers()
+    monkeypatch.setattr(type(params.train["s3d"]), "sees_faces", False)
+    text = " ".join(made(layout, params).split())
+    assert re.findall(r'<h3 class="recogniser">(\w+)</h3>', text) == ["i3d", "s3d"] * 2, "of results and of trainings"
+    assert "i3d: None of the 6 comparisons" in text
+    row = '<tr><th scope="row">s3d</th><td>top-1</td><td>50.0</td><td>i3d</td><td>+0.0</td>'
+    assert row in text
+    assert text.count("which a swapped face does not change: what swapped sets add in DF1 is the same") == 2
+    monkeypatch.undo()
+    assert "a swapped face does not change" not in made(layout, params)
+
+
+def test_a_training_that_learned_nothing_is_named(layout):
+    curve = "epoch,loss,accuracy,lr\n1,1.1,0.3,0.001\n2,1.1,0.5,0.001\n"
+    write_text(layout.metrics("train") / "i3d/Baseline/STS-seed-1.csv", curve)
+    text = " ".join(made(layout).split())
+    assert "Baseline without STS, seed 1, learned nothing: right about 50 % of its 6 training clips" in text
+    assert "Baseline without SACU" not in text
 
 
 def test_axes_place_values_and_changes_have_a_sign():

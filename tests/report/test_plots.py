@@ -43,7 +43,7 @@ def test_a_curve_on_the_page_says_whose_it_is():
 
 def test_names_with_dollars_are_names_and_equal_numbers_give_equal_bytes(tmp_path):
     table = pd.DataFrame({"recipe": ["Baseline", "$x$"], "test_source": "A$B$", "k": 1, "accuracy": [0.5, 0.7]})
-    table = table.assign(low=0.2, high=0.9)
+    table = table.assign(recogniser="i3d", low=0.2, high=0.9)
     written = []
     for name in ("one.png", "two.png"):
         accuracy_picture(table, 14, tmp_path / name)

@@ -8,11 +8,18 @@ import pytest
 from calse.config.params import read_params
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
-from calse.report.measures import measure_table
+from calse.report.measures import measure_table, worst_rows
 from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
 from calse.report.read import read_predictions
 from calse.report.report import headline, report, show
-from calse.report.table import accuracy_table, comparison_table, counted_cells, to_markdown, with_steps
+from calse.report.table import (
+    accuracy_table,
+    comparison_table,
+    counted_cells,
+    recogniser_table,
+    to_markdown,
+    with_steps,
+)
 from calse.report.verdicts import verdict_section
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
@@ -174,7 +181,7 @@ def test_a_mean_counts_a_gloss_once_however_many_sources_agree():
 
 def test_recipes_tested_on_other_clips_are_not_compared():
     rows = predictions("Baseline", "SACU", [1, 2, 3]) + predictions("AF1", "SACU", [1, 2])
-    with pytest.raises(CalseError, match="recipe AF1, SACU: its test clips .* dvc repro evaluate@AF1"):
+    with pytest.raises(CalseError, match="recipe AF1, SACU: its test clips are not Baseline's; run: dvc repro"):
         comparison_table(cells_of(rows))
 
 
@@ -220,6 +227,7 @@ def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(re
     assert measures[measures.recipe == "AF1"].to_dict("split")["data"] == [
         *(["i3d", "AF1", source, "mrr", 0.5] for source in (*PARAMS.test_sources, "mean")),
         ["i3d", "AF1", "mean, face blurred", "mrr", 0.25],
+        ["i3d", "AF1", "SACU", "top1_worst_source", 0.01],
     ]
     show(PARAMS, repository)
     shown = capsys.readouterr().out
@@ -278,3 +286,38 @@ def test_measures_stand_in_the_order_of_their_numbers():
     figures = {"clips": 4, "top10_per_class": 1.0, "mrr": 0.5, "top5_per_class": 0.75, "top1_per_class": 0.25}
     table = measure_table({"AF1": {"filmed": {"STS": figures}, "mean": {"filmed": figures}}}, ["STS"])
     assert list(table["measure"][:4]) == ["mrr", "top1_per_class", "top5_per_class", "top10_per_class"]
+
+
+def test_the_worst_source_and_signer_are_found_by_hand():
+    rows = predictions("AF1", "SACU", [1, 2, 1, 1]) + predictions("AF1", "STS", [1, 1, 2, 2])
+    signers = {f"{source}-{n}": source for source in ("SACU", "STS") for n in range(4)} | {"SACU-1": "luis"}
+    worst = worst_rows(pd.DataFrame(rows), signers, 1)
+    assert worst.to_dict("split")["data"] == [
+        ["AF1", "STS", "top1_worst_source", 0.5],
+        ["AF1", "SACU", "top1_worst_signer", 0.0],  # luis, right 0 of 1
+    ]
+    assert len(worst_rows(pd.DataFrame(rows), {}, 1)) == 1, "nothing is said of signers whom nobody knows"
+
+
+def test_recognisers_are_compared_over_the_same_test_clips():
+    cells = {name: cells_of(predictions("Baseline", "SACU", ranks), (1, 5)) for name, ranks in
+             (("i3d", right(0)), ("s3d", right(*range(19))), ("other", right(1)))}  # fmt: skip
+    table = recogniser_table(cells, ["i3d", "s3d", "other"])
+    pairs = table[["recogniser", "against", "k"]].to_dict("split")["data"]
+    ordered = (("s3d", "i3d"), ("other", "i3d"), ("other", "s3d"))
+    assert pairs == [[one, other, k] for one, other in ordered for k in (1, 5)]
+    first = table.iloc[0]
+    assert (first["accuracy"], first["delta"], first["clips"]) == (0.95, 0.9, 20)
+    assert first["p"] == pytest.approx(2 / 2**18)
+    assert first["p_adjusted"] == pytest.approx(3 * 2 / 2**18), "Holm's over the three pairs"
+    assert (first["verdict"], first["about"]) == ("better", "trainings")
+    assert recogniser_table(cells, ["i3d"])["about"].tolist() == ["trainings"] * 4 + ["recipes"] * 2, "no seed, no luck"
+    assert recogniser_table({"i3d": cells["i3d"]}, []).empty
+    with pytest.raises(CalseError, match="s3d, Baseline: its test clips are not those of i3d"):
+        recogniser_table({"i3d": cells["i3d"], "s3d": cells_of(predictions("Baseline", "SACU", [1]), (1,))}, [])
+
+
+def test_one_training_of_a_recogniser_that_draws_nothing_is_about_the_recipes():
+    rows = predictions("Baseline", "SACU", right(0)) + predictions("AF1", "SACU", right(*range(19)))
+    assert set(comparison_table(cells_of(rows), seeded=False)["about"]) == {"recipes"}
+    assert set(comparison_table(cells_of(rows))["about"]) == {"trainings"}

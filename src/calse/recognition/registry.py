@@ -37,8 +37,10 @@ class Settings:
     """A recogniser's section of params.yaml, `train.<name>`; it checks itself.
 
     One with a field `seeds` is trained once for each of them, one without once, as seed 1. A field `threads` is how
-    many a training computes with, else 1.
+    many a training computes with, else 1. `sees_faces` is false where a recogniser is given hands and body alone.
     """
+
+    sees_faces: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

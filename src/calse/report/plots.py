@@ -78,16 +78,23 @@ def source_colours(curves: pd.DataFrame) -> dict[str, str]:
 
 @mpl.rc_context(STYLE)
 def accuracy_picture(table: pd.DataFrame, glosses: int, path: Path) -> None:
-    """Write a PNG with a panel for each top-K and test source: every recipe's accuracy, its interval, and chance."""
+    """Write a PNG with a panel for each top-K and test source: every recipe's accuracy, its interval, and chance.
+
+    Recognisers have colours of their own, and recipes names that hold theirs.
+    """
     topk, sources, recipes = (list(dict.fromkeys(table[name])) for name in ("k", "test_source", "recipe"))
     size = (1.2 + 1.75 * len(sources), 0.9 + len(topk) * (0.2 + 0.22 * len(recipes)))
     figure = Figure(size)
     panels = figure.subplots(len(topk), len(sources), sharex=True, sharey=True, squeeze=False)
+    owners = table.groupby("recipe", sort=False)["recogniser"].first().to_dict()
+    names = list(dict.fromkeys(owners.values()))
+    colours = {recipe: f"c{names.index(name) % 8}" if names[1:] else "soft" for recipe, name in owners.items()}
     for line, k in zip(panels, topk, strict=True):
         for axis, source in zip(line, sources, strict=True):
             rows = table[(table["k"] == k) & (table["test_source"] == source)].set_index("recipe").reindex(recipes)
-            values = (100 * rows[["accuracy", "low", "high"]]).itertuples()
-            draw_intervals(axis, [Interval(*row) for row in values], 100 * min(1, k / glosses))
+            values = (100 * rows[["accuracy", "low", "high"]]).itertuples(name=None)
+            intervals = [Interval(name, value, low, high, "", colours[name]) for name, value, low, high in values]
+            draw_intervals(axis, intervals, 100 * min(1, k / glosses))
             axis.set_title(source if k == topk[0] else "", fontsize=10)
         line[0].set_xlim(0, 100)
         line[0].set_xticks(range(0, 101, 25), ["", "25", "50", "75", ""])

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from calse.config.params import Params
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 
-CURVE = ["recogniser", "recipe", "test_source", "seed", "epoch", "loss", "accuracy"]
+CURVE = ["recipe", "test_source", "seed", "epoch", "loss", "accuracy"]
 
 
 def read_predictions(layout: Layout, recogniser: str, recipe: str) -> pd.DataFrame:
@@ -49,13 +51,17 @@ def steps_of(scores: dict[str, dict[str, Any]]) -> dict[tuple[str, str], int]:
     return {(recipe, source): count for recipe, one in scores.items() for source, count in one["steps"].items()}
 
 
-def read_curves(params: Params, layout: Layout) -> pd.DataFrame:
-    """Return a row an epoch of every training that has a curve: CURVE."""
+def read_curves(params: Params, layout: Layout, recogniser: str) -> pd.DataFrame:
+    """Return a row an epoch of every training of a recogniser that has a curve: CURVE."""
     found = []
-    for recogniser, recipe, source in product(params.train, params.recipes, params.test_sources):
+    for recipe, source in product(params.recipes, params.test_sources):
         for seed in params.seeds_of(recogniser, recipe):
             path = layout.metrics("train") / recogniser / recipe / f"{source}-seed-{seed}.csv"
             if path.is_file():
-                own = pd.read_csv(path).assign(recogniser=recogniser, recipe=recipe, test_source=source, seed=seed)
-                found.append(own[CURVE])
+                found.append(pd.read_csv(path).assign(recipe=recipe, test_source=source, seed=seed)[CURVE])
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE)
+
+
+def read_manifests(paths: dict[str, Path]) -> dict[str, list[Clip]]:
+    """Read the manifests that are there, by name."""
+    return {name: read_manifest(path) for name, path in paths.items() if path.is_file()}

@@ -1,57 +1,50 @@
-"""The stage `report`: the study's table as CSV, Markdown and picture, beside the published figures on CALSE-100."""
+"""The stage `report`: the study's table as CSV, Markdown and picture, beside figures published of its corpus."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from calse.config.params import Params
+from calse.data.donors import person
 from calse.data.paths import Layout
-from calse.report.measures import measure_section, measure_table
+from calse.report.measures import measure_section
 from calse.report.published import published_comparisons, published_section, read_published
-from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
+from calse.report.read import read_manifests
+from calse.report.study import named, results_of
 from calse.report.swaps import swap_section
-from calse.report.table import (
-    MEAN,
-    accuracy_table,
-    comparison_table,
-    counted_cells,
-    labelled,
-    recipe_labels,
-    to_markdown,
-    with_steps,
-)
-from calse.report.verdicts import noises, verdict_section
+from calse.report.table import MEAN, recogniser_table, to_markdown
+from calse.report.verdicts import recogniser_section, verdict_section
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, write_json, write_text
 
-Part = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
-"""Of one recogniser: predictions, confused glosses, accuracies, comparisons with Baseline, measures."""
 CAPTION = "in %, in brackets the change in points\n"
 
 
 def report(params: Params, layout: Layout) -> None:
-    """Write metrics/report (`table.csv`, `comparisons.csv`, `measures.csv`, `table.md`, pictures; with published
-    figures of the corpus `published.csv` too) and the report page.
+    """Write metrics/report (`table.csv`, `comparisons.csv`, `measures.csv`, `table.md`, pictures; with several
+    recognisers `recognisers.csv`, with published figures of the corpus `published.csv`) and the report page.
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
     from calse.report.page.page import write_page
     from calse.report.plots import accuracy_picture, curve_picture
 
-    parts = [part_of(params, layout, recogniser) for recogniser in params.train]
-    together = (pd.concat(some, ignore_index=True) for some in zip(*parts, strict=True))
-    predictions, confused, table, comparisons, measures = together
+    tested = read_manifests({name: layout.source_manifest(name) for name in params.test_sources})
+    signers = {clip.clip: person(clip.signer) for clips in tested.values() for clip in clips}
+    results = [results_of(params, layout, name, signers) for name in params.train]
+    seeded = [name for name, settings in params.train.items() if hasattr(settings, "seeds")]
+    versus = recogniser_table({one.recogniser: one.cells for one in results}, seeded)
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
-    for recogniser, (predicted, _, own, compared, measured) in zip(params.train, parts, strict=True):
-        sections += [f"# {recogniser}\n"] if len(parts) > 1 else []
-        sections += [to_markdown(own, k) for k in sorted(params.evaluate.topk)]
-        noise = noises(counted_cells(predicted, params.evaluate.topk))
-        sections += [verdict_section(own, compared), noise + "\n", measure_section(measured)]
-    sections.append(swap_section(params, layout))
-    curves = read_curves(params, layout)
+    for one in results:
+        sections += [f"# {one.recogniser}\n"] if len(results) > 1 else []
+        sections += [f"**{failure}**\n" for failure in one.failures]
+        sections += [to_markdown(one.table, k) for k in sorted(params.evaluate.topk)]
+        sections += [verdict_section(one.table, one.comparisons), *(f"{note}\n" for note in one.notes)]
+        sections.append(measure_section(one.measures))
+    sections += [recogniser_section(versus), swap_section(params, layout)]
+    table, curves = named(results, "table"), named(results, "curves")
     published = read_published(params.corpus.name)
     changes = None if published is None else published_comparisons(published)
-    labels = recipe_labels(params)
     with folder_written_aside(layout.metrics("report")) as folder:
         if published is not None and changes is not None:
             sections.append(published_section(published, changes))
@@ -59,30 +52,21 @@ def report(params: Params, layout: Layout) -> None:
             _write(changes, folder / "published.csv")
         _write(table, folder / "table.csv")
         write_json(folder / "headline.json", headline(table, min(params.evaluate.topk)))
-        _write(comparisons, folder / "comparisons.csv")
-        _write(measures, folder / "measures.csv")
+        _write(named(results, "comparisons"), folder / "comparisons.csv")
+        _write(named(results, "measures"), folder / "measures.csv")
+        if len(versus):
+            _write(versus, folder / "recognisers.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
-        accuracy_picture(labelled(table, labels), params.corpus.glosses, folder / "table.png")
+        accuracy_picture(_labelled(table), params.corpus.glosses, folder / "table.png")
         if len(curves):
-            curve_picture(labelled(curves, labels), folder / "curves.png")
-    predictions, confused, table = (labelled(one, labels) for one in (predictions, confused, table))
-    comparisons, measures, curves = (labelled(one, labels) for one in (comparisons, measures, curves))
-    write_page(params, layout, predictions, table, comparisons, measures, confused, curves, changes)
+            curve_picture(_labelled(curves), folder / "curves.png")
+    write_page(params, layout, results, versus, changes)
 
 
-def part_of(params: Params, layout: Layout, recogniser: str) -> Part:
-    """Return what one recogniser's trainings gave; recipes are compared with Baseline within it."""
-    predictions, confused = (
-        pd.concat([read(layout, recogniser, recipe) for recipe in params.recipes], ignore_index=True)
-        for read in (read_predictions, read_confusion)
-    )
-    scores = {recipe: read_scores(layout, recogniser, recipe) for recipe in params.recipes}
-    cells = counted_cells(predictions, params.evaluate.topk)
-    table, comparisons = with_steps(accuracy_table(cells), steps_of(scores)), comparison_table(cells)
-    made = (predictions, confused, table, comparisons, measure_table(scores, params.test_sources))
-    for one in made:
-        one.insert(0, "recogniser", recogniser)
-    return made
+def _labelled(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose recipes are called by their recogniser too, where there are several."""
+    several = table["recogniser"].nunique() > 1
+    return table.assign(recipe=table["recogniser"] + " " + table["recipe"]) if several else table
 
 
 def headline(table: pd.DataFrame, k: int) -> dict[str, dict[str, dict[str, float]]]:

@@ -1,11 +1,12 @@
 """The study's table: accuracy of every recipe against every test source, and what changed against the baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from calse.config.params import Params
 from calse.report import statistics
 from calse.report.statistics import Cell, Hits, accuracy
 from calse.report.variance import MIN_TRAININGS, change_p
@@ -18,18 +19,6 @@ SIGNIFICANT = 0.05
 BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
 RECIPES, TRAININGS = "recipes", "trainings"
 Cells = dict[tuple[str, str, int], Cell]
-
-
-def recipe_labels(params: Params) -> dict[tuple[str, str], str]:
-    """Return how a recogniser's recipe is called in a list of all: after both, where there are several recognisers."""
-    pairs = [(name, recipe) for name in params.train for recipe in params.recipes]
-    return {pair: " ".join(pair) if len(params.train) > 1 else pair[1] for pair in pairs}
-
-
-def labelled(table: pd.DataFrame, labels: dict[tuple[str, str], str]) -> pd.DataFrame:
-    """Return a table whose recipes are called by their labels."""
-    pairs = zip(table["recogniser"], table["recipe"], strict=True)
-    return table.assign(recipe=[labels[pair] for pair in pairs])
 
 
 def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:
@@ -96,12 +85,13 @@ def with_steps(table: pd.DataFrame, steps: dict[tuple[str, str], int]) -> pd.Dat
     return table.assign(steps=[steps.get(cell, means[cell[0]]) for cell in cells])
 
 
-def comparison_table(cells: Cells) -> pd.DataFrame:
+def comparison_table(cells: Cells, seeded: bool = True) -> pd.DataFrame:
     """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, about, p_adjusted, verdict.
 
     `p` is exact, by sign flips of glosses: McNemar's where a gloss has one prediction. That takes the trainings as they
     are: with fewer than MIN_TRAININGS a side a comparison is `about` these trainings. With as many it is about the
     recipes, and p is the larger of that and the one by all noises (glosses, trainings, for a mean test sources too).
+    A recogniser that is not `seeded` has one training, which is always the same: its comparisons are about the recipes.
     `p_adjusted` is Holm's over all the comparisons of a top-K. A verdict other than `not distinguishable` needs
     p_adjusted below 0.05 and an interval without 0.
     Raises CalseError when a recipe was tested on other clips than Baseline.
@@ -111,16 +101,46 @@ def comparison_table(cells: Cells) -> pd.DataFrame:
         baseline = cells.get((BASELINE, source, k))
         if baseline is None or recipe == BASELINE:
             continue
-        _check_paired(recipe, source, cell, baseline)
-        low, high = statistics.difference_interval(cell, baseline)
-        p = statistics.sign_flip(statistics.gloss_differences(cell, baseline))
-        about = RECIPES if min(part.trainings for part in (*cell, *baseline)) >= MIN_TRAININGS else TRAININGS
-        p = max(p, change_p(cell, baseline)) if about == RECIPES else p
-        rows.append((recipe, source, k, change(cell, baseline), low, high, p, about))
-    table = pd.DataFrame(rows, columns=["recipe", "test_source", "k", "delta", "low", "high", "p", "about"])
+        _check_paired(f"recipe {recipe}, {source}: its test clips are not {BASELINE}'s", cell, baseline)
+        rows.append({"recipe": recipe, "test_source": source, "k": k} | compared(cell, baseline, seeded))
+    return _judged(rows, ["recipe", "test_source", "k"])
+
+
+def compared(cell: Cell, baseline: Cell, seeded: bool) -> dict[str, Any]:
+    """Return the change between two cells of the same clips: delta, low, high, p, about."""
+    low, high = statistics.difference_interval(cell, baseline)
+    p = statistics.sign_flip(statistics.gloss_differences(cell, baseline))
+    many = min(part.trainings for part in (*cell, *baseline)) >= MIN_TRAININGS
+    if many:
+        p = max(p, change_p(cell, baseline))
+    about = RECIPES if many or not seeded else TRAININGS
+    return {"delta": change(cell, baseline), "low": low, "high": high, "p": p, "about": about}
+
+
+def _judged(rows: list[dict[str, Any]], names: list[str]) -> pd.DataFrame:
+    """Return comparisons as a table, with p adjusted over those of a top-K and a verdict."""
+    table = pd.DataFrame(rows, columns=[*names, "delta", "low", "high", "p", "about"])
     table["p_adjusted"] = table.groupby("k")["p"].transform(lambda values: statistics.holm(values.to_list()))
     judged = zip(table["delta"], table["low"], table["high"], table["p_adjusted"], strict=True)
     return table.assign(verdict=[verdict(*row) for row in judged])
+
+
+def recogniser_table(cells: Mapping[str, Cells], seeded: Collection[str]) -> pd.DataFrame:
+    """Return each recogniser against each before it, on the same clips and the recipe Baseline: recogniser, against, k,
+    clips, accuracy, delta, and the columns of `comparison_table`. The test source is the mean over all.
+
+    `cells` are each recogniser's own, `seeded` the names of those whose trainings depend on a seed. Empty with one
+    recogniser. Raises CalseError when two were tested on other clips.
+    """
+    rows = []
+    for (first, own), (second, others) in combinations(cells.items(), 2):
+        for key in (key for key in own if key[:2] == (BASELINE, MEAN) and key in others):
+            base, cell = own[key], others[key]
+            _check_paired(f"{second}, {BASELINE}: its test clips are not those of {first}", cell, base)
+            clips = sum(int(part.clips.sum()) for part in cell)
+            row = {"recogniser": second, "against": first, "k": key[2], "clips": clips, "accuracy": accuracy(cell)}
+            rows.append(row | compared(cell, base, bool({first, second} & {*seeded})))
+    return _judged(rows, ["recogniser", "against", "k", "clips", "accuracy"])
 
 
 def change(cell: Cell, baseline: Cell) -> float:
@@ -128,11 +148,9 @@ def change(cell: Cell, baseline: Cell) -> float:
     return round(accuracy(cell) - accuracy(baseline), 9)
 
 
-def _check_paired(recipe: str, source: str, cell: Cell, baseline: Cell) -> None:
+def _check_paired(wrong: str, cell: Cell, baseline: Cell) -> None:
     if [part.clips.tolist() for part in cell] != [part.clips.tolist() for part in baseline]:
-        raise CalseError(
-            f"recipe {recipe}, {source}: its test clips are not {BASELINE}'s; run: dvc repro evaluate@{recipe}"
-        )
+        raise CalseError(f"{wrong}; run: dvc repro")
 
 
 def verdict(delta: float, low: float, high: float, p_adjusted: float) -> str:

@@ -5,6 +5,7 @@ import pandas as pd
 from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, Cells, in_words
 from calse.report.variance import MIN_TRAININGS, components, mean_components, needed, trainings_of
 
+VERSUS = f"The mean over the test sources, recipe {BASELINE}, paired over the same clips"
 SOUGHT = 0.05  # the change that the sentence on power is about
 
 
@@ -33,6 +34,44 @@ def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", everywhere(comparisons), "", footnote(table, comparisons), ""])
+
+
+def recogniser_section(versus: pd.DataFrame) -> str:
+    """Return the recognisers against each other as Markdown, empty with a single one."""
+    if versus.empty:
+        return ""
+    heading = [
+        "recogniser",
+        "top-K",
+        "accuracy",
+        "against",
+        "change",
+        "95 % interval",
+        "p adjusted",
+        "verdict",
+        "clips",
+    ]
+    lines = [heading, ["---"] * len(heading), *recogniser_cells(versus)]
+    text = f"# Recognisers\n\n{VERSUS} (`recognisers.csv`).\n\n"
+    return text + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def recogniser_cells(versus: pd.DataFrame) -> list[list[str]]:
+    """Return the cells of the recognisers' table, a line a comparison."""
+    return [
+        [
+            row["recogniser"],
+            f"top-{row['k']}",
+            f"{100 * row['accuracy']:.1f}",
+            row["against"],
+            f"{100 * row['delta']:+.1f}",
+            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+            _p(row["p_adjusted"]),
+            in_words(row["verdict"], row["about"]),
+            str(row["clips"]),
+        ]
+        for row in versus.to_dict("records")
+    ]
 
 
 def everywhere(comparisons: pd.DataFrame) -> str:
@@ -69,7 +108,7 @@ def footnote(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def noises(cells: Cells) -> str:
+def noises(cells: Cells, seeded: bool = True) -> str:
     """Say how much of the variance of a change glosses, trainings and test sources carry, and what a study needs.
 
     Over the changes of the mean at the smallest top-K, their components averaged. Empty without a change.
@@ -91,6 +130,8 @@ def noises(cells: Cells) -> str:
     text = f"Of the variance of a recipe's change (mean top-{k}) the glosses carry {glosses}"
     if sources == 1:
         return f"{text} and trainings {runs}." if trainings > 1 else ""
+    if not seeded:
+        return f"{text}, test sources {places}; its trainings draw nothing, so a seed changes nothing."
     if trainings == 1:
         return f"{text}, test sources and trainings together {places}: one training a cell cannot tell them apart."
     text += f", trainings {runs}, test sources {places}. To see {100 * SOUGHT:+.0f} points with 80 % you need "

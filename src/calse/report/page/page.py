@@ -13,44 +13,40 @@ from calse.report.page import charts
 from calse.report.page.glosses import glosses
 from calse.report.page.pictures import Pictures
 from calse.report.page.recipes import curve_panels, recipes
-from calse.report.page.record import gate, hashes, manifests, parameters
-from calse.report.page.results import accuracies, answer, published
+from calse.report.page.record import gate, hashes, parameters
+from calse.report.page.results import accuracies, answer, joint_answer, published
 from calse.report.page.sets import omitted, sets
 from calse.report.plots import PALETTE
-from calse.report.verdicts import footnote
+from calse.report.read import read_manifests
+from calse.report.study import Results, named
+from calse.report.verdicts import VERSUS, footnote, recogniser_cells
 from calse.runtime.files import write_text
 
 
 def write_page(
     params: Params,
     layout: Layout,
-    predictions: pd.DataFrame,
-    table: pd.DataFrame,
-    comparisons: pd.DataFrame,
-    measures: pd.DataFrame,
-    confused: pd.DataFrame,
-    curves: pd.DataFrame,
+    results: list[Results],
+    versus: pd.DataFrame,
     changes: pd.DataFrame | None = None,
 ) -> None:
     """Write the report page. What the study lacks (swaps, blurred clips, a Baseline) leaves its section out.
 
-    `predictions` has a row a prediction, `table` a row a cell, `comparisons` a row a cell beside Baseline, `measures` a
-    row a value, `confused` a row for each pair of right and first-ranked gloss, `curves` a row an epoch, `changes` a
-    row a published change. Raises CalseError when a clip that the page shows is missing or has changed.
+    `versus` has a row for each two recognisers and top-K, `changes` a row a published change. Raises CalseError when a
+    clip that the page shows is missing or has changed.
     """
     pictures = Pictures(layout.root, params.report.show_faces, params.withheld)
-    sources = manifests({name: layout.source_manifest(name) for name in params.filmed})
+    sources = read_manifests({name: layout.source_manifest(name) for name in params.filmed})
     filmed = {clip.clip: clip for clips in sources.values() for clip in clips}
-    made = manifests({name: layout.set_manifest(name) for name in params.sets})
+    made = read_manifests({name: layout.set_manifest(name) for name in params.sets})
+    predictions, confused = named(results, "predictions"), named(results, "confused")
     context = {
         "params": params,
-        "answer": answer(table, comparisons),
-        "footnote": footnote(table, comparisons).replace("`", ""),
-        "accuracies": accuracies(table, comparisons, params.corpus.glosses),
-        "measures": mean_measures(measures),
+        "answer": joint_answer({one.recogniser: answer(one.table, one.comparisons) for one in results}),
+        "recognisers": [shown(params, layout, one) for one in results],
+        "versus": recogniser_cells(versus),
+        "versus_note": VERSUS,
         "published": [] if changes is None else published(changes),
-        "recipes": recipes(params, layout, table),
-        "curves": curve_panels(curves),
         "glosses": glosses(predictions, confused, filmed, pictures),
         "gate": gate(params, layout),
         "sets": sets(params, layout, made, filmed, pictures),
@@ -59,6 +55,19 @@ def write_page(
         "hashes": hashes(params, layout),
     }
     write_text(layout.page(), render(context))
+
+
+def shown(params: Params, layout: Layout, one: Results) -> dict[str, Any]:
+    """Return what the page shows of a recogniser."""
+    return {
+        "name": one.recogniser,
+        "accuracies": accuracies(one.table, one.comparisons, params.corpus.glosses),
+        "notes": [footnote(one.table, one.comparisons).replace("`", ""), *one.notes],
+        "failures": one.failures,
+        "measures": mean_measures(one.measures),
+        "recipes": recipes(params, layout, one),
+        "curves": curve_panels(one.curves),
+    }
 
 
 def render(context: dict[str, Any]) -> str:

@@ -9,25 +9,21 @@ from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.report.plots import curve_svg, source_colours
-from calse.report.table import recipe_labels
+from calse.report.study import Results
 
 
-def recipes(params: Params, layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return every recipe's sets and seeds, and for its trainings the clips and the optimiser steps.
-
-    `table` names recipes by their labels.
-    """
-    labels = recipe_labels(params)
+def recipes(params: Params, layout: Layout, results: Results) -> list[dict[str, Any]]:
+    """Return every recipe's sets and seeds, and for a recogniser's trainings the clips and the optimiser steps."""
+    table = results.table
     return [
         {
-            "name": labels[recogniser, name],
+            "name": name,
             "sets": recipe.sets,
             "equal_steps": recipe.equal_steps,
-            "seeds": params.seeds_of(recogniser, name),
+            "seeds": params.seeds_of(results.recogniser, name),
             "clips": _range(_clips(params, layout, name)),
-            "steps": _range(table.loc[table["recipe"] == labels[recogniser, name], "steps"]),
+            "steps": _range(table.loc[table["recipe"] == name, "steps"]),
         }
-        for recogniser in params.train
         for name, recipe in params.recipes.items()
     ]
 

@@ -1,14 +1,11 @@
 """What the study stands on: the gate's verdicts, every parameter, the hash of every clip's manifest and split."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from calse.config.params import Params
-from calse.data.clips import Clip
-from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from calse.runtime.files import sha256_of
 
@@ -31,11 +28,6 @@ def _flat(name: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, str) and value.startswith("/"):  # whoever reads the page need not know where things lie here
         value = value.rsplit("/", 1)[-1]
     return [(name, json.dumps(value, ensure_ascii=False))]
-
-
-def manifests(paths: dict[str, Path]) -> dict[str, list[Clip]]:
-    """Read the manifests that are there, by name."""
-    return {name: read_manifest(path) for name, path in paths.items() if path.is_file()}
 
 
 def hashes(params: Params, layout: Layout) -> list[dict[str, Any]]:

@@ -44,6 +44,15 @@ def answer(table: pd.DataFrame, comparisons: pd.DataFrame) -> Answer:
     return Answer(title, lines)
 
 
+def joint_answer(answers: dict[str, Answer]) -> Answer:
+    """Return the answers of several recognisers as one, each under its name; that of a single one as it is."""
+    if len(answers) == 1:
+        return next(iter(answers.values()))
+    titles = {one.title for one in answers.values()}
+    title = titles.pop() if len(titles) == 1 else "; ".join(f"{name}: {one.title}" for name, one in answers.items())
+    return Answer(title, [f"{name}: {line}" for name, one in answers.items() for line in one.lines])
+
+
 def _clauses(told: pd.DataFrame) -> list[str]:
     """Return `AF2 helps`, `AF2 helps on SACU` where only single sources tell, or what too few trainings did."""
     clauses = []

@@ -1,0 +1,83 @@
+"""The results of one recogniser, computed from what the stages before the report measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from calse.config.params import Params
+from calse.data.paths import Layout
+from calse.report.collapse import collapsed
+from calse.report.measures import measure_table, worst_rows
+from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
+from calse.report.table import Cells, accuracy_table, comparison_table, counted_cells, with_steps
+from calse.report.verdicts import noises
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the trainings of one recogniser gave; its recipes are compared with Baseline within it.
+
+    `predictions` has a row a prediction, `confused` a row for each pair of right and first-ranked gloss, `table` a row
+    a cell, `comparisons` a row a cell beside Baseline, `measures` a row a value, `curves` a row an epoch. `notes` are
+    sentences on how to read them, `failures` on trainings that learned nothing.
+    """
+
+    recogniser: str
+    predictions: pd.DataFrame
+    confused: pd.DataFrame
+    cells: Cells
+    table: pd.DataFrame
+    comparisons: pd.DataFrame
+    measures: pd.DataFrame
+    curves: pd.DataFrame
+    notes: list[str]
+    failures: list[str]
+
+
+def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping[str, str]) -> Results:
+    """Read and compare the trainings of a recogniser; `signers` says who signs in which test clip.
+
+    Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
+    """
+    predictions, confused = (
+        pd.concat([read(layout, recogniser, recipe) for recipe in params.recipes], ignore_index=True)
+        for read in (read_predictions, read_confusion)
+    )
+    scores = {recipe: read_scores(layout, recogniser, recipe) for recipe in params.recipes}
+    seeded = hasattr(params.train[recogniser], "seeds")
+    cells = counted_cells(predictions, params.evaluate.topk)
+    measures = measure_table(scores, params.test_sources)
+    worst = worst_rows(predictions, signers, min(params.evaluate.topk))
+    curves = read_curves(params, layout, recogniser)
+    splits = {recipe: path for recipe in params.recipes if (path := layout.split(recipe)).is_file()}
+    return Results(
+        recogniser,
+        predictions,
+        confused,
+        cells,
+        with_steps(accuracy_table(cells), steps_of(scores)),
+        comparison_table(cells, seeded),
+        pd.concat([measures, worst], ignore_index=True),
+        curves,
+        [note for note in (noises(cells, seeded), unseen_faces(params, recogniser)) if note],
+        collapsed(curves, splits),
+    )
+
+
+def unseen_faces(params: Params, recogniser: str) -> str:
+    """Say that swapped faces cannot change a recogniser that sees none; empty for one that does."""
+    recipes = [name for name, recipe in params.recipes.items() if any(used in params.swap for used in recipe.sets)]
+    if params.train[recogniser].sees_faces or not recipes:
+        return ""
+    return (
+        f"{recogniser} is given hands and body, which a swapped face does not change: what swapped sets add in "
+        f"{', '.join(recipes)} is the same movement once more."
+    )
+
+
+def named(results: list[Results], table: str) -> pd.DataFrame:
+    """Return one table of all the recognisers, with a column `recogniser`."""
+    parts = [getattr(one, table).assign(recogniser=one.recogniser) for one in results]
+    joined: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return joined.reindex(columns=["recogniser", *parts[0].columns[:-1]])
