@@ -13,7 +13,7 @@ from calse.recognition.training.losses import (
     stretch_matrix,
     training_loss,
 )
-from calse.recognition.training.plateau import class_prior_loss, plateau_warning, within_chance
+from calse.recognition.training.plateau import class_prior_loss, collapse_warning, plateau_warning
 
 LOGITS = torch.tensor([[[1.0, 3.0, -1.0], [0.5, -2.0, 0.0], [0.0, 0.25, 0.5]]])  # 1 clip, 3 glosses, 3 moments
 
@@ -70,7 +70,7 @@ def test_a_loss_at_the_class_prior_is_warned_of():
 
 def test_a_training_is_within_chance_where_guessing_reaches_it_in_one_of_twenty():
     """Binomial(70, 1/14) has 5 as its mean; 9 or more come in 6.1 %, 10 or more in 2.7 % of draws."""
-    assert within_chance(0.0, 70, 14)
-    assert within_chance(9 / 70, 70, 14)
-    assert not within_chance(10 / 70, 70, 14)
-    assert within_chance(1.0, 6, 1), "a single gloss is guessed right always"
+    assert "right about 0 % of its 70 training clips" in (collapse_warning(0.0, 70, 14) or "")
+    assert collapse_warning(9 / 70, 70, 14)
+    assert collapse_warning(10 / 70, 70, 14) is None
+    assert collapse_warning(1.0, 6, 1), "a single gloss is guessed right always"

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from calse.data.splits import read_split
-from calse.recognition.training.plateau import within_chance
+from calse.recognition.training.plateau import collapse_warning
 
 
 def collapsed(curves: pd.DataFrame, splits: dict[str, Path]) -> list[str]:
@@ -20,10 +20,6 @@ def collapsed(curves: pd.DataFrame, splits: dict[str, Path]) -> list[str]:
     for (recipe, source, seed), accuracy in trainings:
         if recipe in splits:
             split = read_split(splits[recipe])
-            clips, classes, last = len(split.train(source)), len(split.classes), accuracy.iloc[-1]
-            if within_chance(last, clips, classes):
-                found.append(
-                    f"{recipe} without {source}, seed {seed}, learned nothing: right about {100 * last:.0f} % of its "
-                    f"{clips} training clips, which guessing among {classes} glosses reaches"
-                )
+            warning = collapse_warning(accuracy.iloc[-1], len(split.train(source)), len(split.classes))
+            found += [f"{recipe} without {source}, seed {seed}, {warning}"] if warning else []
     return found

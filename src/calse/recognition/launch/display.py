@@ -6,7 +6,7 @@ from typing import Any
 from rich.progress import TaskID
 
 from calse.recognition.launch.observer import Run
-from calse.recognition.training.plateau import plateau_warning
+from calse.recognition.training.plateau import collapse_warning, plateau_warning
 from calse.runtime.executor import progress_bar
 
 
@@ -48,6 +48,10 @@ class Display:
             info = self.infos[run]
             warning = plateau_warning(info["params"]["optim"]["loss"], metrics["loss"], len(info["classes"]))
             self._say_once(f"{run}, epoch {epoch}: {warning}" if warning else "")
+        if epoch == self.epochs[run]:
+            clips, classes = self.infos[run]["clips"], len(self.infos[run]["classes"])
+            warning = collapse_warning(metrics["accuracy"], clips, classes)
+            self._say_once(f"{run} {warning}" if warning else "")
 
     def taken(self, run: Run) -> None:
         """Fill a bar and say why."""

@@ -22,8 +22,13 @@ def plateau_warning(loss: str, value: float, classes: int) -> str | None:
     )
 
 
-def within_chance(accuracy: float, clips: int, classes: int) -> bool:
-    """Say whether a network that guesses is right about so many of its training clips in one of twenty trainings."""
+def collapse_warning(accuracy: float, clips: int, classes: int) -> str | None:
+    """Return a warning when guessing is right about so many training clips in one of twenty trainings, else None."""
     from scipy.stats import binom
 
-    return bool(binom.sf(round(accuracy * clips) - 1, clips, 1 / classes) > 0.05)
+    if binom.sf(round(accuracy * clips) - 1, clips, 1 / classes) <= 0.05:
+        return None
+    return (
+        f"learned nothing: right about {100 * accuracy:.0f} % of its {clips} training clips, which guessing among "
+        f"{classes} glosses reaches"
+    )
