@@ -120,8 +120,16 @@ def clip_ids(source: str, takes: Sequence[tuple[str, str, int]]) -> list[str]:
 
 
 def seed_of(*parts: object) -> int:
-    """Return a 64-bit seed that depends on every part and on nothing else."""
+    """Return a 64-bit seed for what is known by names: it depends on every part and on nothing else."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def stream_seed(seed: int, *counted: int) -> int:
+    """Return a 32-bit seed for one moment of a training, counted by epochs, iterations or the like."""
+    from numpy import uint32
+    from numpy.random import SeedSequence
+
+    return int(SeedSequence([seed % 2**64, *counted]).generate_state(1, uint32)[0])
 
 
 def choose(clips: list[Clip], clips_per_gloss: int | None, seed: int) -> list[Clip]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from calse.config.params import SwapTrain
+from calse.data.clips import stream_seed
 from calse.faceswap.autoencoder.augmentation import training_views
 from calse.faceswap.autoencoder.loss import face_loss
 from calse.faceswap.autoencoder.network import DONOR, SIGNER, SwapNetwork
@@ -27,7 +28,7 @@ class SwapTraining:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision, self.reason = choose_precision(settings.precision, self.device)
         torch.backends.cudnn.deterministic = True
-        torch.manual_seed(stream_seed(settings.seed, 0))
+        torch.manual_seed(stream_seed(settings.seed, 0, 0))  # iteration 0 is the network's start
         self.network = SwapNetwork(settings.size, settings.channels, settings.code).to(self.device)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=settings.lr, betas=(0.9, 0.999), eps=1e-7, fused=True
@@ -139,8 +140,3 @@ def choose_precision(wanted: str, device: torch.device) -> tuple[str, str]:
 def side_threads(count: int) -> Executor:
     """Return a thread for each side; the `count` CPU threads are shared out between them."""
     return ThreadPoolExecutor(len(SIDES), initializer=torch.set_num_threads, initargs=(count // len(SIDES),))
-
-
-def stream_seed(seed: int, iteration: int, side: int = 0) -> int:
-    """Return the seed of one iteration's random numbers for one side; iteration 0 is the network's start."""
-    return int(np.random.SeedSequence([seed % 2**64, iteration, side]).generate_state(1, np.uint32)[0])

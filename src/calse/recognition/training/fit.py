@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from calse.data.clips import stream_seed
 from calse.data.manifests import write_rows
 from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.input.resident import Resident
@@ -69,7 +70,7 @@ class Training:
         self.optim: Optim = job.settings.optim
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.backends.cudnn.deterministic = True  # pools stay: CUDA adds a 3-D pool's gradient in no fixed order
-        torch.manual_seed(stream_seed(self.train_seed, 0))
+        torch.manual_seed(stream_seed(self.train_seed, 0))  # epoch 0 is the network's start
         model = self.network.built(job.settings.model, job.classes)
         start = job.settings.model.pretrained
         loaded = load_pretrained(model, Path(start), self.network.head) if start else None
@@ -182,11 +183,6 @@ def is_whole(state: Path) -> bool:
             return archive.testzip() is None
     except (OSError, BadZipFile):
         return False
-
-
-def stream_seed(seed: int, epoch: int) -> int:
-    """Return the seed of one epoch's random numbers; epoch 0 is the network's start."""
-    return int(np.random.SeedSequence([seed % 2**64, epoch]).generate_state(1, np.uint32)[0])
 
 
 def prepared_ahead(prepare: Callable[[Any], Batch], parts: Iterable[Any]) -> Iterator[Batch]:
