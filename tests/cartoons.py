@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from calse.config.params import SwapTrain
 from calse.faceswap.align import MEAN_FACE, MOUTH
-from calse.faceswap.autoencoder.network import SwapNetwork
 from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, OVAL, fill
+from calse.faceswap.methods.autoencoder.method import Options, Settings
+from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 from calse.landmarks.record import no_landmarks
 
-TRAIN = SwapTrain(
-    signers="INTERPRETER",
+TRAIN = Settings(
     size=32,
     channels=8,
     code=32,
@@ -26,6 +25,18 @@ TRAIN = SwapTrain(
     precision="fp32",
     threads=1,
     seed=1,
+)
+SET = Options(
+    method="autoencoder",
+    donor="DONOR-1",
+    signers="INTERPRETER",
+    clips_per_gloss=None,
+    seed=1,
+    erode=0.02,
+    feather=0.1,
+    min_moved=0.5,
+    min_kept=0.5,
+    smoothing=0.0,
 )
 PEOPLE = {"INTERPRETER": (200, 90, 80), "DONOR-1": (80, 100, 200)}
 SIDE, CENTRE, WIDTH = 64, np.array([31.0, 35.0]), 44.0

@@ -37,11 +37,10 @@ SMALL = {
     "evaluate": {"topk": [1, 2]},
     "test_sources": ["SACU"],
     "omit": ["SACU"],
-    "donors": ["DONOR-1"],
     "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
     "pretrain": {"signs": 2, "takes": 2, "steps": 2},
-    "swap-train": {"size": 32, "channels": 4, "code": 8, "iterations": 3},
-    "swap": {"DF-2": None, "DF-3": None},
+    "swap-train": {"autoencoder": {"size": 32, "channels": 4, "code": 8, "iterations": 3}},
+    "swap": {"DF-2": {"donor": "DONOR-1"}, "DF-3": None},
     "augment": {"AF1": None},
     "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None, "Permuted": None},
 }
@@ -213,7 +212,7 @@ def test_every_stage_is_a_finished_run_in_the_one_store(repository):
     trainings = [run for run in runs if run.data.tags["calse.stage"] == "train"]
     ingested = {f"ingest@{source}" for source in ("SACU", "STS", "INTERPRETER", "DONOR-1")}
     found = {f"landmarks@{source}" for source in ("SACU", "INTERPRETER", "DONOR-1")}
-    made = {"augment@AF2", "swap-train@DONOR-1", "swap@DF-1", "omit@SACU"}
+    made = {"augment@AF2", "omit@SACU", "swap-train@DF-1", "swap-train@DF-2", "swap@DF-1", "swap@DF-2"}
     others = {run.info.run_name for run in runs} - {run.info.run_name for run in trainings}
     assert others == ingested | found | made | {"workspace"}
     assert sorted(run.info.run_name for run in trainings) == sorted(f"i3d-{recipe}-SACU-1" for recipe in RECIPES)
@@ -295,7 +294,7 @@ def test_every_generated_clip_says_in_its_container_what_it_is(repository):
         with av.open(str(repository.root / clip.path)) as container:
             told = json.loads(container.metadata["comment"])
         assert told == clip.details | {"parent": clip.parent}
-        assert clip.details["by"] != "swap" or {"donor", "model", "seed"} < set(told)
+        assert clip.details["by"] != "swap" or {"donor", "method", "model", "seed"} < set(told)
 
 
 def test_an_imported_source_that_is_not_to_be_shared_stays_here(repository, tmp_path):

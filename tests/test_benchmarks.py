@@ -166,7 +166,7 @@ def test_the_published_loss_is_ours():
 
 
 def test_the_plain_swap_training_goes_as_ours(tmp_path: Path):
-    settings = preset().swap_train
+    settings = preset().swap_train["autoencoder"]
     changes = {"size": 32, "channels": 4, "code": 16, "batch": 2, "precision": "fp32"}
     ours = swap_training(tmp_path, type(settings)(**vars(settings) | changes))
     plain = PlainSwap(ours)

@@ -18,13 +18,15 @@ STAGES = {
 # What carries, checks or tells without shaping a result: a change there reruns nothing.
 PLUMBING = {
     "__init__.py", "__main__.py", "calse/augment/registry.py", "calse/cli", "calse/config", "calse/data/manifests.py",
-    "calse/data/paths.py", "calse/data/splits.py", "calse/recognition/launch", "calse/recognition/registry.py",
-    "calse/recognition/settings.py", "calse/runtime", "calse/tracking",
+    "calse/data/paths.py", "calse/data/splits.py", "calse/faceswap/registry.py", "calse/recognition/launch",
+    "calse/recognition/registry.py", "calse/recognition/settings.py", "calse/runtime", "calse/tracking", "method.py",
 }  # fmt: skip
-SCREEN = {SOURCE / "calse/recognition/launch/display.py", SOURCE / "calse/faceswap/autoencoder/preview.py"}
+SWAP_METHODS = SOURCE / "calse/faceswap/methods"
+SCREEN = {SOURCE / "calse/recognition/launch/display.py", SWAP_METHODS / "autoencoder/model/preview.py"}
 VIEW = "view.py"  # how a recogniser looks at videos from anywhere, which no stage does
-# What a network can do beside what the stage asks of it.
+# What a network or a face-swap method can do beside what the stage asks of it.
 NOT_ASKED = {
+    "swap-train": set(SWAP_METHODS.glob("*/convert.py")),
     "inputs": {SOURCE / "calse/recognition/network.py"},
     "train": {SOURCE / "calse/recognition/inference.py"},
     "evaluate": {SOURCE / "calse/recognition/pretrained.py"},
@@ -38,10 +40,12 @@ ROOMS = (
 # A registry imports these files of its folder when it is asked.
 REGISTERED = {
     SOURCE / "calse/augment/registry.py": (SOURCE / "calse/augment", "*.py"),
+    SOURCE / "calse/faceswap/registry.py": (SWAP_METHODS, "*/method.py"),
     SOURCE / "calse/recognition/registry.py": (SOURCE / "calse/recognition/architectures", "*/recogniser.py"),
 }
 ARCHITECTURES = SOURCE / "calse/recognition/architectures"
 RECOGNISERS = sorted(path.parent.name for path in ARCHITECTURES.glob("*/recogniser.py"))
+METHODS = sorted(path.parent.name for path in SWAP_METHODS.glob("*/method.py"))
 KINDS = sorted({path.stem for path in Path("src/calse/augment").glob("*.py")} - {"__init__", "registry", "stage"})
 LAUNCHED = {SOURCE / "calse/recognition/launch/train.py"}
 STRANGERS = {"corpus", "augment", "faceswap", "recognition"}  # which share records, never code
@@ -75,7 +79,13 @@ def closure(path, left_out=frozenset()):
         file = waiting.pop()
         seen.add(file)
         # What only carries shapes nothing by what it imports; what launches trainings does.
-        if file == path or shapes_output(file) or "launch" in file.parts or file in REGISTERED:
+        if (
+            file == path
+            or shapes_output(file)
+            or "launch" in file.parts
+            or file in REGISTERED
+            or file.name == "method.py"
+        ):
             waiting |= {each for each in imports_of(file, types=False) - seen - SCREEN - left_out if each.name != VIEW}
     return seen
 
@@ -101,9 +111,13 @@ def entry_of(stage):
 
 
 def code_of(stage):
-    """The code that a stage lists, whatever recogniser or kind of set it is run for."""
+    """The code that a stage lists, whatever recogniser, face-swap method or kind of set it is run for."""
     deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
-    for item, names in {"${item.recogniser}": RECOGNISERS, "${item.kind}": KINDS}.items():
+    for item, names in {
+        "${item.recogniser}": RECOGNISERS,
+        "${item.method}": METHODS,
+        "${item.kind}": KINDS,
+    }.items():
         deps = [dep.replace(item, name) for dep in deps for name in (names if item in dep else [""])]
     return [Path(dep) for dep in deps]
 

@@ -93,7 +93,7 @@ def made(tmp_path_factory, films):
     tree = yaml.load(ROOT / "presets/synthetic.yaml")
     sources = {name: {"kind": kind, "clips_per_gloss": None} for name, kind in KINDS.items()}
     tree |= {"synthesise": {}, "corpus": {"name": "mine", "glosses": 2, "sources": sources}}
-    tree |= {"donors": [], "swap": {}, "omit": [], "augment": {}, "recipes": {"Baseline": []}, "test_sources": ["SACU"]}
+    tree |= {"swap": {}, "omit": [], "augment": {}, "recipes": {"Baseline": []}, "test_sources": ["SACU"]}
     tree["landmarks"]["sources"] = []
     tree["ingest"]["short_side"] = 32
     yaml.dump(tree, study.root / "params.yaml")

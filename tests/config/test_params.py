@@ -76,7 +76,7 @@ def test_the_study_preset_holds_the_published_settings():
             "landmarks.sources",
             [],
             "landmarks.sources: without landmarks no face is blurred or swapped; either name sources here, or write "
-            "`omit: []`, `donors: []`, `swap: {}`, recipes without DF1, DF2, DF1-AF1, DF1-AF2",
+            "`omit: []`, `swap: {}`, recipes without DF1, DF2, DF1-AF1, DF1-AF2",
         ),
         ("corpus.name", "../elsewhere", "corpus.name"),
         ("corpus.sources.SACU.share", "no", "corpus.sources.SACU.share"),

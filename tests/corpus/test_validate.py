@@ -117,7 +117,7 @@ def test_a_donor_who_is_tested_on_stops_the_corpus_before_a_model_is_trained(lay
     lay_source(layout, "DONOR-1", [dataclasses.replace(make_clip(layout, "DONOR-1", "HI"), **lent)])
     sources = PARAMS.corpus.sources | {"DONOR-1": Source("donor", None)}
     corpus = dataclasses.replace(PARAMS.corpus, sources=sources)
-    params = dataclasses.replace(PARAMS, corpus=corpus, donors=("DONOR-1",), test_sources=("SACU",))
+    params = dataclasses.replace(PARAMS, corpus=corpus, test_sources=("SACU",))
     if found is None:
         validate(params, layout)
         return

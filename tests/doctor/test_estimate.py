@@ -33,7 +33,7 @@ def write_manifests(params: Params, layout: Layout) -> None:
         write_manifest(layout.source_manifest(source), clips)
         filmed += clips
     for name, settings in params.sets.items():
-        sources = params.sources_of(settings.of) if hasattr(settings, "of") else [params.swap_train.signers]
+        sources = params.sources_of(settings.of) if hasattr(settings, "of") else [settings.signers]
         chosen = choose([clip for clip in filmed if clip.source in sources], settings.clips_per_gloss, settings.seed)
         write_manifest(layout.set_manifest(name), [generated_clip(clip, name) for clip in chosen])
     for donor in params.sources_of("donor"):

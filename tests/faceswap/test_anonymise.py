@@ -14,8 +14,9 @@ from ruamel.yaml import YAML
 
 from calse.config.params import check_params
 from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
-from calse.faceswap.autoencoder.checkpoint import save_model
-from calse.faceswap.autoencoder.network import SwapNetwork
+from calse.faceswap.donor import Wish
+from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
+from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 from calse.faceswap.quality.compare import follow
 from calse.faceswap.quality.exposure import exposures, frames_at, identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
@@ -26,17 +27,26 @@ from calse.video.untrusted.decode import probe
 from faces import FACES, filmed, with_models
 from signers.signers import DONORS, SOURCES
 
-SWAP = {"donor": "DONOR-1", "clips_per_gloss": None, "seed": 3, "erode": 0.03, "feather": 0.08}
+SWAP = {
+    "method": "autoencoder",
+    "donor": "DONOR-1",
+    "signers": "INTERPRETER",
+    "clips_per_gloss": None,
+    "seed": 3,
+    "erode": 0.03,
+    "feather": 0.08,
+}
 SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 
 
 def params(**settings):
     tree = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml").read_text(encoding="utf-8"))
     tree["corpus"]["sources"]["DONOR-1"] = {"kind": "donor", "clips_per_gloss": None}
-    return check_params(tree | {"recipes": {"Baseline": []}, "donors": ["DONOR-1"], "swap": {"DF-1": SWAP | settings}})
+    return check_params(tree | {"recipes": {"Baseline": []}, "swap": {"DF-1": SWAP | settings}})
 
 
 PARAMS = params()
+TRAINED = Wish("autoencoder", "DONOR-1")
 
 
 def hold(path, delays):
@@ -67,7 +77,7 @@ def world(tmp_path_factory):
     info = {"donor": "DONOR-1", "params": {"size": 32, "channels": 4, "code": 8}}
     network = SwapNetwork(32, 4, 8)
     network.head.bias.data[3:].fill_(9)  # it draws all of the face
-    save_model(layout.swap_model("DONOR-1"), network, info)
+    save_model(layout.swap_model("DF-1"), network, info)
     videos = tmp_path_factory.mktemp("videos")
     studio = SOURCES["SACU"][0]
     frames = filmed(studio, studio, "NO")[0][::5]
@@ -80,7 +90,7 @@ def world(tmp_path_factory):
 
 def test_videos_of_any_format_keep_size_rate_and_frames(world, tmp_path):
     layout, videos, frames = world
-    results = anonymise(PARAMS, layout, [videos / "signer.mp4", videos / "odd.gif"], "DONOR-1", tmp_path / "out")
+    results = anonymise(PARAMS, layout, [videos / "signer.mp4", videos / "odd.gif"], TRAINED, tmp_path / "out")
     assert [result.swapped for result in results] == [len(frames), 4]
     height, width = frames.shape[1:3]
     for result, fps, count in zip(results, (12.5, 10), (len(frames), 4), strict=True):
@@ -117,7 +127,7 @@ def test_a_copy_plays_as_fast_as_its_original(world, tmp_path):
     write_gif(tmp_path / "hold.gif", frames[:4], 25)
     hold(tmp_path / "hold.gif", [8, 8, 150, 8])
     videos = [tmp_path / "webcam.webm", tmp_path / "hold.gif"]
-    webcam, gif = anonymise(PARAMS, layout, videos, "DONOR-1", tmp_path / "out")
+    webcam, gif = anonymise(PARAMS, layout, videos, TRAINED, tmp_path / "out")
     assert times_of(webcam.target)[:-1] == pytest.approx([time / 1000 for time in milliseconds], abs=1e-4)
     assert 1.233 < times_of(webcam.target)[-1] < 1.4
     assert times_of(gif.target) == pytest.approx([0, 0.08, 0.16, 1.66, 1.74], abs=1e-4)
@@ -126,7 +136,7 @@ def test_a_copy_plays_as_fast_as_its_original(world, tmp_path):
 def test_what_cannot_be_used_is_refused_by_name_and_the_rest_is_made(world, tmp_path, capsys):
     layout, videos, _ = world
     names = ["broken.mp4", "room.mp4", "odd.gif"]
-    results = anonymise(PARAMS, layout, [videos / name for name in names], "DONOR-1", tmp_path)
+    results = anonymise(PARAMS, layout, [videos / name for name in names], TRAINED, tmp_path)
     assert [bool(result.refused) for result in results] == [True, True, False]
     assert results[1].refused.startswith("shows no face")
     assert [path.name for path in tmp_path.iterdir()] == ["odd.mp4"]
@@ -139,7 +149,7 @@ def test_what_cannot_be_used_is_refused_by_name_and_the_rest_is_made(world, tmp_
 def test_a_video_that_still_shows_its_signer_is_an_error(world, tmp_path):
     layout, videos, _ = world
     nose_alone = params(erode=0.35)
-    results = anonymise(nose_alone, layout, [videos / "odd.gif"], "DONOR-1", tmp_path)
+    results = anonymise(nose_alone, layout, [videos / "odd.gif"], TRAINED, tmp_path)
     assert results[0].moved == 0
     assert "4 OF 4 SAMPLED FRAMES STILL LOOK LIKE THE SIGNER (0.00-0.30 s)" in line_of(results[0])
     with pytest.raises(CalseError, match="1 of 1 videos may still show who signs"):
@@ -151,7 +161,7 @@ def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world,
     hidden = frames.copy()
     hidden[[3, 4, -2, -1]] = np.random.default_rng(0).integers(0, 256, frames.shape[1:])  # in front of the camera
     write_video(tmp_path / "hidden.mp4", hidden, 12.5, qp=0)
-    [result] = anonymise(PARAMS, layout, [tmp_path / "hidden.mp4"], "DONOR-1", tmp_path / "out")
+    [result] = anonymise(PARAMS, layout, [tmp_path / "hidden.mp4"], TRAINED, tmp_path / "out")
     count, line = len(frames), line_of(result)
     assert result.swapped == count - 4
     assert f"FACE LOST IN 2 OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN (0.24-0.32 s)" in line
@@ -215,7 +225,7 @@ def test_a_face_at_the_edge_is_named(world, tmp_path):
     points = landmarks_of_frames(frames[:1], load_networks(layout), FACES).face[0, :, :2]
     middle = int(points[:, 0].min() + 0.2 * np.ptp(points[:, 0])) // 2 * 2
     write_video(tmp_path / "edge.mp4", frames[:9, :, middle:], 12.5)
-    [result] = anonymise(PARAMS, layout, [tmp_path / "edge.mp4"], "DONOR-1", tmp_path / "out")
+    [result] = anonymise(PARAMS, layout, [tmp_path / "edge.mp4"], TRAINED, tmp_path / "out")
     assert any(danger.startswith("FACE CUT BY THE PICTURE'S EDGE IN ") for danger in result.exposed)
 
 
@@ -229,24 +239,24 @@ def test_nothing_is_overwritten(world, tmp_path):
     layout, videos, _ = world
     (tmp_path / "odd.mp4").write_bytes(b"mine")
     with pytest.raises(CalseError, match=r"odd\.mp4 exists"):
-        anonymise(PARAMS, layout, [videos / "signer.mp4", videos / "odd.gif"], "DONOR-1", tmp_path)
+        anonymise(PARAMS, layout, [videos / "signer.mp4", videos / "odd.gif"], TRAINED, tmp_path)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
 
 
 def test_two_videos_of_one_name_are_refused(world, tmp_path):
     layout, videos, _ = world
     with pytest.raises(CalseError, match="different names"):
-        anonymise(PARAMS, layout, [videos / "odd.gif", tmp_path / "odd.mov"], "DONOR-1", tmp_path)
+        anonymise(PARAMS, layout, [videos / "odd.gif", tmp_path / "odd.mov"], TRAINED, tmp_path)
 
 
 def test_a_donor_without_a_model_or_a_set_is_named(world, tmp_path):
     layout, videos, _ = world
     with pytest.raises(CalseError, match="'DONOR-9'.*DONOR-1"):
-        anonymise(PARAMS, layout, [videos / "odd.gif"], "DONOR-9", tmp_path)
-    (layout.swap_model("DONOR-1") / "model.json").rename(tmp_path / "aside.json")
-    with pytest.raises(CalseError, match="dvc repro swap-train@DONOR-1"):
-        anonymise(PARAMS, layout, [videos / "odd.gif"], "DONOR-1", tmp_path / "out")
-    (tmp_path / "aside.json").rename(layout.swap_model("DONOR-1") / "model.json")
+        anonymise(PARAMS, layout, [videos / "odd.gif"], Wish("autoencoder", "DONOR-9"), tmp_path)
+    (layout.swap_model("DF-1") / "model.json").rename(tmp_path / "aside.json")
+    with pytest.raises(CalseError, match="dvc repro swap-train@DF-1"):
+        anonymise(PARAMS, layout, [videos / "odd.gif"], TRAINED, tmp_path / "out")
+    (tmp_path / "aside.json").rename(layout.swap_model("DF-1") / "model.json")
     assert not (tmp_path / "out").exists()
 
 

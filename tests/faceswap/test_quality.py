@@ -25,14 +25,22 @@ from signers.signers import DONORS, SOURCES
 
 RNG = np.random.default_rng(5)
 NOISE = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-SWAP = {"donor": "DONOR-1", "clips_per_gloss": None, "seed": 3, "erode": 0.03, "feather": 0.08}
+SWAP = {
+    "method": "autoencoder",
+    "donor": "DONOR-1",
+    "signers": "INTERPRETER",
+    "clips_per_gloss": None,
+    "seed": 3,
+    "erode": 0.03,
+    "feather": 0.08,
+}
 SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 
 
 def params():
     tree = YAML(typ="safe", pure=True).load(Path("presets/synthetic.yaml").read_text(encoding="utf-8"))
     tree["corpus"]["sources"] |= {name: {"kind": "donor", "clips_per_gloss": None} for name in DONORS}
-    return check_params(tree | {"recipes": {"Baseline": []}, "donors": list(DONORS), "swap": {"DF-1": SWAP}})
+    return check_params(tree | {"recipes": {"Baseline": []}, "swap": {"DF-1": SWAP}})
 
 
 def test_a_steady_ramp_does_not_flicker_and_an_alternation_does():

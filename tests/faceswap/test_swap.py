@@ -9,26 +9,25 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from calse.config.params import SwapSet, check_params
+from calse.config.params import check_params
 from calse.data.clips import Clip, clip_id
 from calse.data.manifests import read_manifest, write_manifest
 from calse.data.paths import Layout
 from calse.faceswap import convert
-from calse.faceswap.autoencoder import train_swap
-from calse.faceswap.autoencoder.checkpoint import load_model, save_model
-from calse.faceswap.autoencoder.train_swap import swap_train
-from calse.faceswap.blend import match_colours
 from calse.faceswap.convert import FACE, swap, swap_frames
 from calse.faceswap.mask import OVAL, fill, hand_mask
+from calse.faceswap.methods.autoencoder.blend import match_colours
+from calse.faceswap.methods.autoencoder.model import train as train_swap
+from calse.faceswap.methods.autoencoder.model.checkpoint import load_model, save_model
+from calse.faceswap.train import swap_train
 from calse.landmarks.record import no_landmarks, write_landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
-from cartoons import PEOPLE, SIDE, TRAIN, any_network, cartoon, flat_hand, openings
+from cartoons import PEOPLE, SET, SIDE, TRAIN, any_network, cartoon, flat_hand, openings
 
 PRESET = Path(__file__).parents[2] / "presets/synthetic.yaml"
-SET = SwapSet("DONOR-1", None, 1, 0.02, 0.1, 0.0, 0.5, 0.5)
 
 
 def test_nothing_moves_outside_the_face_and_a_hand_in_front_survives():
@@ -129,23 +128,25 @@ def toy_params(**settings):
         "DF-1": asdict(replace(SET, clips_per_gloss=1)) | settings,
     }
     tree["recipes"] = {"Baseline": []}
-    tree["swap-train"] = asdict(replace(TRAIN, channels=4, code=8, iterations=4, batch=2, preview_every=2))
+    tree["swap-train"]["autoencoder"] = asdict(
+        replace(TRAIN, channels=4, code=8, iterations=4, batch=2, preview_every=2)
+    )
     return check_params(tree)
 
 
 def outputs(layout):
-    return [sha256_of(path) for path in sorted(layout.swap_model("DONOR-1").iterdir())] + [
-        (layout.metrics("swap-train") / "DONOR-1.csv").read_text()
+    return [sha256_of(path) for path in sorted(layout.swap_model("DF-1").iterdir())] + [
+        (layout.metrics("swap-train") / "DF-1.csv").read_text()
     ]
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_bytes(repository, monkeypatch):
     params = toy_params()
-    swap_train(params, repository, "DONOR-1")
+    swap_train(params, repository, "DF-1")
     first = outputs(repository)
     assert first[-1].count("\n") == 5
     assert not any((repository.root / ".scratch/swap-train").iterdir())
-    previews = sorted((repository.root / ".scratch/previews/DONOR-1").iterdir())
+    previews = sorted((repository.root / ".scratch/previews/DF-1").iterdir())
     assert [path.name for path in previews] == ["000002.png", "000004.png"]
 
     def stop(path, training):
@@ -153,11 +154,11 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes(repository, monkey
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(train_swap, "write_preview", stop)
-        swap_train(params, repository, "DONOR-1")
+        swap_train(params, repository, "DF-1")
     assert list((repository.root / ".scratch/swap-train").rglob("state.pt"))
-    swap_train(params, repository, "DONOR-1")
+    swap_train(params, repository, "DF-1")
     assert outputs(repository) == first
-    info = json.loads((repository.swap_model("DONOR-1") / "model.json").read_text())
+    info = json.loads((repository.swap_model("DF-1") / "model.json").read_text())
     assert info["signers"] == ["INTERPRETER X"]
     assert set(info["data"]) == {"INTERPRETER", "DONOR-1"}
     assert str(repository.root) not in json.dumps(info)
@@ -166,22 +167,29 @@ def test_a_training_that_was_stopped_ends_with_the_same_bytes(repository, monkey
 def test_a_swapped_set_has_records_that_say_what_it_is(repository, monkeypatch):
     monkeypatch.setattr(convert, "assess_set", lambda *_: {"passed": True})
     params = toy_params()
-    swap_train(params, repository, "DONOR-1")
+    swap_train(params, repository, "DF-1")
     swap(params, repository, "DF-1")
     (made,) = read_manifest(repository.set_manifest("DF-1"))
     parents = {clip.clip: clip for clip in read_manifest(repository.source_manifest("INTERPRETER"))}
     parent = parents[made.parent]
     assert made.clip == f"DF-1-{parent.clip}-1"
     assert (made.gloss, made.source, made.signer, made.take) == ("NO", "INTERPRETER", parent.signer, parent.take)
-    model = sha256_of(repository.swap_model("DONOR-1") / "model.safetensors")
-    assert made.details == {"by": "swap", "donor": "DONOR-1", "model": model, "seed": 1, "face": FACE}
+    model = sha256_of(repository.swap_model("DF-1") / "model.safetensors")
+    assert made.details == {
+        "by": "swap",
+        "method": "autoencoder",
+        "donor": "DONOR-1",
+        "model": model,
+        "seed": 1,
+        "face": FACE,
+    }
     video = repository.root / made.path
     assert sha256_of(video) == made.sha256
     assert b"synthetic face" in video.read_bytes()
     assert read_frames(video).shape == (6, SIDE, SIDE, 3)
     report = json.loads((repository.metrics("swap") / "DF-1.json").read_text())
     assert report == {"clips": 1, "frames": 6, "frames_hand_over_face": 0, "frames_swapped": 6,
-                      "frames_without_face": 0, "passed": True}  # fmt: skip
+                      "frames_without_face": 0, "method": "autoencoder", "passed": True}  # fmt: skip
 
 
 def test_a_set_whose_measuring_broke_off_takes_its_clips_unless_a_track_has_changed(repository, monkeypatch):
@@ -194,7 +202,7 @@ def test_a_set_whose_measuring_broke_off_takes_its_clips_unless_a_track_has_chan
     params, (video,) = toy_params(), [repository.augmented("DF-1") / "DF-1-INTERPRETER-NO-1-1.mp4"]
     params = replace(params, swap={"DF-1": replace(params.swap["DF-1"], clips_per_gloss=None)})
     monkeypatch.setattr(convert, "assess_set", break_off)
-    swap_train(params, repository, "DONOR-1")
+    swap_train(params, repository, "DF-1")
     with pytest.raises(KeyboardInterrupt):
         swap(params, repository, "DF-1")
     first = made_files()
@@ -207,8 +215,14 @@ def test_a_set_whose_measuring_broke_off_takes_its_clips_unless_a_track_has_chan
     assert not made_files()
 
 
-def test_only_a_donor_lends_a_face(repository):
-    with pytest.raises(CalseError, match="'SACU' is no source of kind donor; those are: DONOR-1"):
+def test_only_a_donor_lends_a_face_and_only_by_a_method_that_there_is(repository):
+    with pytest.raises(CalseError, match=r"swap.DF-1.donor: 'SACU' is not a donor in landmarks.sources; .*DONOR-1"):
+        toy_params(donor="SACU")
+    with pytest.raises(CalseError, match=r"swap.DF-1.method: there is no such .*; those are: autoencoder, mesh"):
+        toy_params(method="paint")
+    with pytest.raises(CalseError, match=r"swap.DF-1.shape: no such parameter"):
+        toy_params(shape=0.5)
+    with pytest.raises(CalseError, match=r"swap.SACU is not in params.yaml; its sets are: DF-1"):
         swap_train(toy_params(), repository, "SACU")
 
 
@@ -217,8 +231,8 @@ def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repositor
     _, track = cartoon((0, 0, 0), [0.0])
     write_landmarks(path, track)
     with pytest.raises(CalseError, match=r"DONOR-1-NO-1.npz is of 1 frames, clip DONOR-1-NO-1 has 6"):
-        swap_train(toy_params(), repository, "DONOR-1")
+        swap_train(toy_params(), repository, "DF-1")
     for take in (1, 2):
         write_landmarks(path.with_stem(f"DONOR-1-NO-{take}"), no_landmarks(6))
     with pytest.raises(CalseError, match="DONOR-1: no frame shows a face"):
-        swap_train(toy_params(), repository, "DONOR-1")
+        swap_train(toy_params(), repository, "DF-1")

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from calse.faceswap.align import alignment, warp
-from calse.faceswap.autoencoder.augmentation import MARGIN, central_views, training_views
-from calse.faceswap.autoencoder.loss import dissimilarity, face_loss
-from calse.faceswap.autoencoder.training import SwapTraining, learning_rate
-from calse.faceswap.autoencoder.training_faces import aligned_crops
-from calse.faceswap.blend import predict
+from calse.faceswap.methods.autoencoder.blend import predict
+from calse.faceswap.methods.autoencoder.model.augmentation import MARGIN, central_views, training_views
+from calse.faceswap.methods.autoencoder.model.loss import dissimilarity, face_loss
+from calse.faceswap.methods.autoencoder.model.training import SwapTraining, learning_rate
+from calse.faceswap.methods.autoencoder.model.training_faces import aligned_crops
 from calse.runtime.errors import CalseError
 from cartoons import PEOPLE, TRAIN, cartoon, openings
 
@@ -139,7 +139,7 @@ def test_a_thread_for_each_side_trains_as_both_on_one_thread():
 def test_a_loss_that_is_not_finite_stops_the_training():
     training = new_training()
     training.network.head.bias.data.fill_(float("nan"))
-    with pytest.raises(CalseError, match="not finite in iteration 1; lower swap-train.lr"):
+    with pytest.raises(CalseError, match="not finite in iteration 1; lower swap-train.autoencoder.lr"):
         training.step()
 
 
@@ -147,7 +147,7 @@ MANY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from calse.faceswap.autoencoder.training_faces import FaceSet
+from calse.faceswap.methods.autoencoder.model.training_faces import FaceSet
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 paths = [Path(f"{number}.npy") for number in range(1100)]

@@ -157,7 +157,7 @@ def test_it_tells_quality_gate_parameters_and_hashes(layout):
     assert "&lt;b&gt;NO&lt;/b&gt;" in text
     assert "<b>NO</b>" not in text
     assert "<code>augment.AF1.rotation</code></td><td><code>12.0</code>" in text
-    assert "<code>swap-train.size</code></td><td><code>64</code>" in text
+    assert "<code>swap-train.autoencoder.size</code></td><td><code>64</code>" in text
     clip_hash = read_rows(layout.source_manifest("SACU"), ["sha256"])[0]["sha256"]
     assert clip_hash not in text, "a clip's own hash is in its manifest"
     assert text.count('class="hash"') == len(SOURCES) + 2 + 1 + 1  # sets, omitted clips, Baseline's split
@@ -211,7 +211,7 @@ def test_a_clip_that_changed_since_is_not_shown_as_if_it_were_the_same(layout):
 
 
 def test_what_a_study_lacks_leaves_its_section_out(tmp_path):
-    params = study_params({"Baseline": []}, omit=[], donors=[], swap={}, augment={})
+    params = study_params({"Baseline": []}, omit=[], swap={}, augment={})
     outline = Outline(made(make_repository(tmp_path, takes=1), params))
     assert outline.headings[0] == "Nothing to compare yet"
     assert outline.sections == ["results", "learning", "glosses", "record"]

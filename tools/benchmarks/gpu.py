@@ -135,7 +135,7 @@ def whole_training(table: Table, params: Params, tiny: bool) -> None:
 
 def swap(table: Table, params: Params, device: torch.device, tiny: bool) -> None:
     """Measure swap training at the study's setting, and what a donor takes."""
-    settings = params.swap_train
+    settings = params.swap_train["autoencoder"]
     if tiny:
         settings = replace(settings, size=32, channels=4, code=16, batch=2)
     with tempfile.TemporaryDirectory() as folder:

@@ -29,8 +29,8 @@ from calse.config.params import Params, as_dict, check_params
 from calse.data.clips import Clip
 from calse.data.manifests import write_manifest, write_rows
 from calse.data.paths import Layout
-from calse.faceswap.autoencoder.checkpoint import save_model
-from calse.faceswap.autoencoder.network import SwapNetwork
+from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
+from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 from calse.runtime.files import sha256_of, write_json
 
 STEP = 4
@@ -158,9 +158,9 @@ def prepare(root: Path, count: int, tiny: bool) -> None:
         write_manifest(layout.source_manifest(source), made)
     write_raw(layout, clips["SACU"])
     usage_of(["landmarks", "DONOR-1"], root)
-    size = params.swap_train
+    size = params.swap_train["autoencoder"]
     network = SwapNetwork(size.size, size.channels, size.code)
-    save_model(layout.swap_model("DONOR-1"), network, {"donor": "DONOR-1", "params": as_dict(size)})
+    save_model(layout.swap_model("DF-1"), network, {"donor": "DONOR-1", "params": as_dict(size)})
     usage_of(["split", "Baseline"], root)
 
 
@@ -172,7 +172,7 @@ def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
     tree["landmarks"]["sources"] = kept
     tree["augment"] = {"AF1": tree["augment"]["AF1"] | {"clips_per_gloss": None}}
     tree["swap"] = {"DF-1": tree["swap"]["DF-1"] | {"clips_per_gloss": None}}
-    tree |= {"donors": ["DONOR-1"], "omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}
+    tree |= {"omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}
     i3d = tree["train"]["i3d"]
     i3d["schedule"]["epochs"], i3d["threads"], i3d["optim"]["precision"] = 4, 1, "fp32"
     if tiny:

@@ -149,7 +149,7 @@ def _params() -> dict[str, Any]:
     sources = {name: {"kind": "public", "clips_per_gloss": 1} for name in ("OFFERED", "LISTED", "RAW")}
     ingest = {"short_side": 32, "fps": 25, "on_bad_clip": "drop", "seconds_per_clip": SECONDS}
     landmarks = tree["landmarks"] | {"sources": []}
-    without: dict[str, Any] = {"synthesise": {}, "augment": {}, "omit": [], "donors": [], "swap": {}}
+    without: dict[str, Any] = {"synthesise": {}, "augment": {}, "omit": [], "swap": {}}
     corpus = {"name": "garbage", "glosses": 1, "sources": sources}
     chosen = {
         "corpus": corpus,

@@ -90,16 +90,36 @@ def withhold_people() -> None:
 @tools.command()
 def anonymise(
     videos: Annotated[list[Path], typer.Argument(parser=from_root, metavar="VIDEO...")],
-    donor: Annotated[str, typer.Option(help="whose face to put on: a trained donor")],
     folder: Annotated[
         Path, typer.Option("--output", "-o", parser=from_root, metavar="FOLDER", help="where the new videos go")
     ],
+    donor: Annotated[str, typer.Option(help="whose face to put on: a source of kind donor")] = "",
+    donor_video: Annotated[
+        list[Path] | None,
+        typer.Option(parser=from_root, metavar="VIDEO", help="or somebody who speaks and turns the head; repeatable"),
+    ] = None,
+    donor_images: Annotated[
+        list[Path] | None, typer.Option(parser=from_root, metavar="PICTURE", help="or pictures of one face; repeatable")
+    ] = None,
+    method: Annotated[str, typer.Option(help="mesh, or autoencoder with a trained donor")] = "mesh",
+    eyes: Annotated[
+        str | None,
+        typer.Option(help="signer: gaze and blinks stay; donor: they are lost, and less of the signer shows"),
+    ] = None,
+    mouth: Annotated[
+        str | None, typer.Option(help="signer: teeth and tongue stay; donor: they are the donor's")
+    ] = None,
 ) -> None:
     """Put a donor's face on the signers of any videos and say how well it came out."""
     from calse.config.params import read_params
     from calse.faceswap.anonymise import anonymise, print_results
+    from calse.faceswap.donor import Wish
 
-    print_results(anonymise(read_params(), Layout(), videos, donor, folder))
+    for name, value in (("--eyes", eyes), ("--mouth", mouth)):
+        if value not in (None, "signer", "donor"):
+            raise CalseError(f"{name} {value}: this is signer or donor")
+    wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
+    print_results(anonymise(read_params(), Layout(), videos, wish, folder))
 
 
 @tools.command()

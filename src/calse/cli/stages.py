@@ -88,12 +88,12 @@ def landmarks(source: str) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def swap_train(donor: str) -> None:
-    """Train the model that puts a donor's face on the interpreters."""
+def swap_train(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Make the model that a face-swapped set is drawn with."""
     from calse.config.params import read_params
-    from calse.faceswap.autoencoder.train_swap import swap_train
+    from calse.faceswap.train import swap_train
 
-    swap_train(read_params(), Layout(), donor)
+    swap_train(read_params(), Layout(), set_name)
 
 
 @app.command(rich_help_panel=STAGES)

@@ -64,19 +64,16 @@ def check_names(params: "Params", path: Path) -> None:
             [s for s in params.test_sources if s in params.landmarks.sources],
             "a test source in landmarks.sources",
         )
-    for name in params.donors:
-        _known(
-            f"{path}: donors",
-            name,
-            [s for s in donors if s in params.landmarks.sources],
-            "a donor in landmarks.sources",
-        )
-    if params.donors:
-        _known(
-            f"{path}: swap-train.signers", params.swap_train.signers, params.sources_of("interpreter"), "an interpreter"
-        )
+    lending = [name for name in donors if name in params.landmarks.sources]
+    replaced = [name for name in params.sources_of("interpreter") if name in params.landmarks.sources]
     for set_name, swap_set in params.swap.items():
-        _known(f"{path}: swap.{set_name}.donor", swap_set.donor, list(params.donors), "one of `donors`")
+        _known(f"{path}: swap.{set_name}.donor", swap_set.donor, lending, "a donor in landmarks.sources")
+        _known(f"{path}: swap.{set_name}.signers", swap_set.signers, replaced, "an interpreter in landmarks.sources")
+        if swap_set.method not in params.swap_train:
+            raise CalseError(
+                f"{path}: swap.{set_name}.method: swap-train has no section {swap_set.method}; "
+                "see presets/synthetic.yaml"
+            )
         if set_name in params.augment:
             raise CalseError(f"{path}: swap.{set_name}: a set of augment has that name already; choose another")
     for name, recipe in params.recipes.items():
@@ -89,7 +86,6 @@ def check_without_landmarks(params: "Params", path: Path) -> None:
     swapped = [name for name, recipe in params.recipes.items() if set(recipe.sets) & set(params.swap)]
     wanted = {
         "`omit: []`": params.omit,
-        "`donors: []`": params.donors,
         "`swap: {}`": params.swap,
         f"recipes without {', '.join(swapped)}": swapped,
     }

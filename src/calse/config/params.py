@@ -27,11 +27,10 @@ from calse.config.sections import (
     RecipeOrSets,
     Report,
     Source,
-    SwapSet,
-    SwapTrain,
     Synthesis,
     Validate,
 )
+from calse.faceswap.registry import AnySwap, SwapMethods, SwapSet
 from calse.recognition.registry import Recognisers
 from calse.runtime.errors import CalseError
 
@@ -46,7 +45,6 @@ __all__ = [
     "Report",
     "Source",
     "SwapSet",
-    "SwapTrain",
     "Synthesis",
     "Validate",
     "as_dict",
@@ -66,9 +64,8 @@ class Params:
     augment: dict[Name, AnySet]
     landmarks: LandmarkSettings
     omit: Annotated[tuple[Name, ...], Once]
-    donors: Annotated[tuple[Name, ...], Once]
-    swap_train: Annotated[SwapTrain, Field(alias="swap-train")]
-    swap: dict[Name, SwapSet]
+    swap_train: Annotated[SwapMethods, Field(alias="swap-train")]
+    swap: dict[Name, AnySwap]
     recipes: dict[Name, RecipeOrSets]
     test_sources: Annotated[tuple[Name, ...], Field(min_length=1), Once]
     pretrain: Pretrain

@@ -20,7 +20,14 @@ CALLED_NOW = {
     "train.threads": "train.i3d.threads",
     "train.seeds": "train.i3d.seeds",
 } | {f"train.{name}": f"train.i3d.{section}.{name}" for section, names in SECTIONS.items() for name in names}
-GONE = {"face-models": "delete it; the models are fetched when landmarks.sources names a source"}
+AUTOENCODER = [*["size", "channels", "code", "iterations", "batch", "lr", "eyes_weight", "mouth_weight", "augment", "preview_every"]]
+AUTOENCODER += ["precision", "threads", "seed"]
+CALLED_NOW |= {f"swap-train.{name}": f"swap-train.autoencoder.{name}" for name in AUTOENCODER}
+GONE = {
+    "donors": "delete it; the donors are those that the sets of `swap` name",
+    "face-models": "delete it; the models are fetched when landmarks.sources names a source",
+    "swap-train.signers": "delete it; each set of `swap` names its `signers`",
+}
 
 
 def check_renamed(tree: object, path: Path) -> None:

@@ -123,49 +123,6 @@ class LandmarkSettings:
 
 
 @dataclass(frozen=True, config=STRICT)
-class SwapTrain:
-    """How a donor's face-swap model is trained; `size` is the output face's in pixels, `channels` the first stage's.
-
-    `signers` is the interpreter source whose faces it learns to replace: one that is never tested on. `augment` scales
-    the random changes of place and colour; 1 is what the study's tool does.
-    """
-
-    signers: Name
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)]
-    channels: Positive
-    code: Positive
-    iterations: Positive
-    batch: Positive
-    lr: Rate
-    eyes_weight: NotNegative
-    mouth_weight: NotNegative
-    augment: Share
-    preview_every: Positive
-    precision: Literal["auto", "fp32", "bf16"]
-    threads: Positive
-    seed: Seed
-
-
-@dataclass(frozen=True, config=STRICT)
-class SwapSet:
-    """One face-swapped set: whose face goes onto which clips of `swap-train.signers`.
-
-    `clips_per_gloss` and `seed` choose clips as an augmentation set does. Erosion and feather of the mask are shares of
-    the face's width, `smoothing` is the half-life of the alignment filter in frames (0: none). `min_moved` and
-    `min_kept` are the set's thresholds: share of frames nearer to the donor, correlation of the expression.
-    """
-
-    donor: Name
-    clips_per_gloss: Positive | None
-    seed: Seed
-    erode: Share
-    feather: Share
-    smoothing: NotNegative
-    min_moved: Share
-    min_kept: Share
-
-
-@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """Which sets join the training clips; in the file a plain list of sets says the same in short.
 

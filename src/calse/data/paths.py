@@ -53,9 +53,9 @@ class Layout:
         """Where face, hands and upper body are in every clip of a source: `<clip id>.npz`."""
         return self.root / "data/landmarks" / source
 
-    def swap_model(self, donor: str) -> Path:
-        """The model that puts a donor's face on others: `model.safetensors` beside `model.json`."""
-        return self.root / "models/faceswap" / donor
+    def swap_model(self, set_name: str) -> Path:
+        """What a face-swapped set is made with: the method's model of the donor beside `model.json`."""
+        return self.root / "models/faceswap" / set_name
 
     def encoder(self) -> Path:
         """The encoder of signing; it ships with what tells where it comes from, `encoder.json`."""

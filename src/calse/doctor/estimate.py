@@ -96,8 +96,13 @@ def _runs(params: Params, recogniser: str) -> int:
 
 
 def _swap_training(params: Params) -> float:
-    donors, settings = len(params.donors), params.swap_train
-    return donors * SWAP_STEP * settings.iterations * (settings.size / SIZE) ** 2 * settings.channels / CHANNELS
+    """Return the seconds of all sets' models: those of the method mesh take no more than a start."""
+    trained = sum(one.method == "autoencoder" for one in params.swap.values())
+    if not trained:
+        return START * len(params.swap)
+    settings = params.swap_train["autoencoder"]
+    step = SWAP_STEP * (settings.size / SIZE) ** 2 * settings.channels / CHANNELS
+    return float(START * (len(params.swap) - trained) + trained * step * settings.iterations)
 
 
 def _clips(params: Params, source: str) -> int:
@@ -108,7 +113,7 @@ def _copies(params: Params, set_name: str) -> dict[str, int]:
     """Return how many clips a set makes of each source."""
     settings = params.sets[set_name]
     if isinstance(settings, SwapSet):
-        sources, copies = [params.swap_train.signers], 1
+        sources, copies = [settings.signers], 1
     else:
         sources, copies = params.sources_of(settings.of), settings.copies
     takes = {source: params.corpus.sources[source].clips_per_gloss or 1 for source in sources}

@@ -1,5 +1,7 @@
 """From a face in a frame to an upright square crop of it, and back: maps between pixels."""
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from calse.landmarks.record import Landmarks
 
 Matrix = NDArray[np.float64]
+Series = TypeVar("Series", NDArray[np.float64], NDArray[np.complex128])
 Image = NDArray[np.uint8] | NDArray[np.float32]
 
 # Where the mean face has those mesh points that no expression moves (eye corners, root of the nose, forehead,
@@ -80,7 +83,7 @@ def _as_matrix(scale: NDArray[np.complex128], shift: NDArray[np.complex128]) -> 
     return np.moveaxis(np.array(rows, np.float64), 2, 0)
 
 
-def smooth(series: NDArray[np.complex128], half_life: float) -> NDArray[np.complex128]:
+def smooth(series: Series, half_life: float) -> Series:
     """Return the series `T x C` averaged over time, both ways alike so that nothing lags; NaN rows stay and count not.
 
     A row's weight halves every `half_life` rows; 0 changes nothing.

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from calse.config.params import Params, SwapSet
+from calse.config.params import Params
 from calse.data.clips import provenance
 from calse.data.paths import Layout
-from calse.faceswap.autoencoder.checkpoint import load_model, model_hash
 from calse.faceswap.blur import blur_face
 from calse.faceswap.convert import FACE, swap_frames
+from calse.faceswap.donor import Donor, Wish, donor_of
 from calse.faceswap.quality.compare import compare
-from calse.faceswap.quality.exposure import exposures, identity, lost_faces
+from calse.faceswap.quality.exposure import exposures, identity, lost_faces, near_donor, turned_faces
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS
 from calse.runtime.errors import CalseError
@@ -47,13 +47,16 @@ class Result:
     exposed: tuple[str, ...] = ()
 
 
-def anonymise(params: Params, layout: Layout, videos: list[Path], donor: str, folder: Path) -> list[Result]:
+def anonymise(params: Params, layout: Layout, videos: list[Path], wish: Wish, folder: Path) -> list[Result]:
     """Write each video with the donor's face as `<folder>/<name>.mp4`: same frames, same times, no sound.
 
     Sides are made even. A video that gives nothing is refused in its Result and leaves no file; the others are made.
-    Raises CalseError, before any work, when a target exists, two videos share a name, or the donor has no model.
+    Raises CalseError, before any work, when a target exists, two videos share a name, or the donor cannot be had.
     """
     targets = _targets(videos, folder)
+    donor = donor_of(params, layout, wish)
+    for warning in donor.warnings:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}")
     swapper = Swapper(params, layout, donor)
     with folder_for_now(scratch() / "foreign") as temporary:
         foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
@@ -76,16 +79,13 @@ def _targets(videos: list[Path], folder: Path) -> list[Path]:
 
 
 class Swapper:
-    """A donor's model with all that it needs to change videos."""
+    """A donor with all that it needs to change videos."""
 
-    def __init__(self, params: Params, layout: Layout, donor: str) -> None:
-        self._layout, self._landmarks = layout, params.landmarks
-        self._settings = settings_of(params, donor)
-        self._network = load_model(layout.swap_model(donor))[0]
+    def __init__(self, params: Params, layout: Layout, donor: Donor) -> None:
+        self._layout, self._landmarks, self._donor = layout, params.landmarks, donor
         self._networks = load_networks(layout)
-        model = model_hash(layout.swap_model(donor))
-        # the parent stays unnamed: its name may be a person's
-        self._provenance = provenance("", {"by": "anonymise", "donor": donor, "model": model, "face": FACE})
+        made = {"by": "anonymise", "method": donor.settings.method, "donor": donor.name, "model": donor.digest}
+        self._provenance = provenance("", made | {"face": FACE})  # the parent stays unnamed: it may be a person's name
 
     def result(self, job: Foreign, target: Path, copied: Times | Refused) -> Result:
         """Return what comes out of one video, or why nothing does."""
@@ -103,7 +103,7 @@ class Swapper:
         track = landmarks_of_frames(original, self._networks, self._landmarks)
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
-        swapped, report = swap_frames(original, track, self._network, self._settings)
+        swapped, report = swap_frames(original, track, self._donor.model, self._donor.settings)
         figures = compare(original, swapped, track, self._networks, self._landmarks)
         who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds[-1])
         lost = lost_faces(track, times.seconds)
@@ -112,19 +112,11 @@ class Swapper:
         exposed = exposures(
             swapped, track, lost, figures.landmarks, who, times.seconds, self._networks, self._landmarks
         )
+        exposed += turned_faces(figures.original, times.seconds) + near_donor(who, self._donor.faces)
         write_video(target, swapped, times.fps, self._provenance, times=None if times.constant else times.seconds)
         return Result(
             job.video, target, "", len(original), report.swapped, moved=who.moved, kept=figures.kept, exposed=exposed
         )
-
-
-def settings_of(params: Params, donor: str) -> SwapSet:
-    """Return how a donor's face is put on: as in the first set of params.swap that uses the donor."""
-    for settings in params.swap.values():
-        if settings.donor == donor:
-            return settings
-    known = ", ".join(sorted({settings.donor for settings in params.swap.values()})) or "none"
-    raise CalseError(f"params.yaml: no set of `swap` has the donor {donor!r}; those there are: {known}")
 
 
 def print_results(results: list[Result]) -> None:

@@ -55,6 +55,12 @@ FACE_MESH = ModelFile(
     "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
     "Apache-2.0",
 )
+MESH_EDGES = ModelFile(  # Python, but only read: which points of the face mesh are joined
+    MEDIAPIPE,
+    "mediapipe/python/solutions/face_mesh_connections.py",
+    "cc7171e44d0612db38720cb2fd2516c395992cdd7457efe341543be6f3c22d87",
+    "Apache-2.0",
+)
 PALM_DETECTOR = ModelFile(
     MEDIAPIPE,
     "mediapipe/modules/palm_detection/palm_detection_full.tflite",
@@ -85,7 +91,7 @@ FACE_IDENTITY = ModelFile(
     "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
     "CC0-1.0",
 )
-MODELS = (FACE_DETECTOR, FACE_MESH, PALM_DETECTOR, HAND_MESH, BODY_DETECTOR, BODY_MESH, FACE_IDENTITY)
+MODELS = (FACE_DETECTOR, FACE_MESH, MESH_EDGES, PALM_DETECTOR, HAND_MESH, BODY_DETECTOR, BODY_MESH, FACE_IDENTITY)
 
 
 def landmark_models(params: Params, layout: Layout) -> None:

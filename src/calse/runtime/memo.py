@@ -125,5 +125,5 @@ def code_of_stage(stage: str, **items: str) -> list[Path]:
     """Return the code that dvc.yaml lists for a stage: what shapes its output. `items` are those of its matrix."""
     root = PACKAGE.parents[1]
     stages = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    deps = [dep for dep in stages[stage]["deps"] if dep.startswith("src/")]
+    deps = [dep for dep in stages[stage].get("do", stages[stage])["deps"] if dep.startswith("src/")]
     return [root / re.sub(r"\$\{item\.(\w+)\}", lambda found: items[found[1]], dep) for dep in deps]

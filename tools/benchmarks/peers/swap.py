@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from calse.data.clips import stream_seed
-from calse.faceswap.autoencoder.augmentation import training_views
-from calse.faceswap.autoencoder.loss import AROUND, COLOUR, WINDOW
-from calse.faceswap.autoencoder.training import SIDES, SwapTraining, learning_rate
+from calse.faceswap.methods.autoencoder.model.augmentation import training_views
+from calse.faceswap.methods.autoencoder.model.loss import AROUND, COLOUR, WINDOW
+from calse.faceswap.methods.autoencoder.model.training import SIDES, SwapTraining, learning_rate
 
 
 class PlainSwap:

@@ -12,12 +12,12 @@ from benchmarks.machine import cores
 from benchmarks.material import FOREVER, filmed, preset, with_landmark_models
 from benchmarks.peers.swap import PlainSwap
 from benchmarks.race import Figure, Race, Setting, Times, ratio
-from calse.config.params import SwapTrain
-from calse.faceswap.autoencoder.augmentation import MARGIN
-from calse.faceswap.autoencoder.network import SwapNetwork
-from calse.faceswap.autoencoder.training import SwapTraining
-from calse.faceswap.autoencoder.training_faces import CHANNELS, FaceSet
 from calse.faceswap.convert import swap_frames
+from calse.faceswap.methods.autoencoder.method import Settings
+from calse.faceswap.methods.autoencoder.model.augmentation import MARGIN
+from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
+from calse.faceswap.methods.autoencoder.model.training import SwapTraining
+from calse.faceswap.methods.autoencoder.model.training_faces import CHANNELS, FaceSet
 from calse.landmarks.following import FaceFollower, landmarks_of_frames, load_networks
 from calse.landmarks.mesh import square_of_detection
 
@@ -59,7 +59,7 @@ def faces(setting: Setting) -> Race:
 
 def swap_step(setting: Setting) -> Race:
     """A training step of the demo's swap model."""
-    settings = replace(preset().swap_train, threads=cores(), iterations=FOREVER)
+    settings = replace(preset().swap_train["autoencoder"], threads=cores(), iterations=FOREVER)
     if setting.tiny:
         settings = replace(settings, size=32, channels=4, code=16)
     ours = swap_training(setting.folder, settings)
@@ -81,7 +81,7 @@ def swap_step(setting: Setting) -> Race:
     )
 
 
-def swap_training(folder: Path, settings: SwapTrain) -> SwapTraining:
+def swap_training(folder: Path, settings: Settings) -> SwapTraining:
     """Return a training on two people's faces, 64 of smooth noise each."""
     rng, side = np.random.default_rng(0), round(settings.size * MARGIN)
     sides = []
@@ -98,7 +98,7 @@ def convert(setting: Setting) -> Race:
     params = preset()
     frames = filmed(4 if setting.tiny else 50, 128 if setting.tiny else 256)
     track = landmarks_of_frames(frames, load_networks(with_landmark_models(setting.folder)), params.landmarks)
-    size = params.swap_train
+    size = params.swap_train["autoencoder"]
     network = SwapNetwork(size.size, size.channels, size.code).eval()
     fed = torch.rand(len(frames), 3, size.size, size.size)
 

@@ -81,7 +81,7 @@ def _results(params: Params, layout: Layout) -> list[Result]:
     results = [Result("glossary", f"{len(glossary)} glosses", outcomes)]
     for name, source in params.corpus.sources.items():
         dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
-        refused = tested_on(clips[name], tested) if name in params.donors else {}
+        refused = tested_on(clips[name], tested) if source.kind == "donor" else {}
         table = clip_table(clips[name], everywhere, refused, layout.root)
         values = parameters_of(source, params.validate, glossary)
         if source.kind == "donor":

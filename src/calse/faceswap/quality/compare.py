@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from calse.config.params import LandmarkSettings
-from calse.faceswap.quality.expression import EXPRESSION, Series, features, kept, rolled
+from calse.faceswap.points import EXPRESSION
+from calse.faceswap.quality.expression import Series, features, kept, rolled
 from calse.faceswap.quality.pictures import (
     Pictures,
     degraded,

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from calse.config.params import LandmarkSettings
 from calse.data.paths import Layout
 from calse.faceswap.mask import OVAL, face_width, fill
+from calse.faceswap.quality.expression import FEATURES, Series
 from calse.faceswap.quality.identity import SAME_PERSON
 from calse.faceswap.quality.likeness import distances, embed_frames, sample
 from calse.faceswap.quality.pictures import Pictures
@@ -22,15 +23,17 @@ SUSPECTS = 4  # and besides those in which the face changed least
 GAP = 1.0  # seconds: over so long a face that is lost and found again is blurred where it must have been
 TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
+PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
 SHOWN = 3  # stretches of time that are named
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which frames were measured, and which of them are still taken for the signer."""
+    """Which frames were measured, which of them are still taken for the signer, and the signer's embeddings there."""
 
     measured: list[int]
     signer: list[int]
+    before: Floats = field(default_factory=lambda: np.empty((0, 128), np.float32))
 
     @property
     def moved(self) -> float | None:
@@ -50,7 +53,7 @@ def identity(
         return Identity([], [])
     before = embed_frames(layout, original, track.face, numbers)
     apart = distances(embed_frames(layout, swapped, after, numbers), before)
-    return Identity(numbers, [number for number, far in zip(numbers, apart, strict=True) if far <= SAME_PERSON])
+    return Identity(numbers, [k for k, far in zip(numbers, apart, strict=True) if far <= SAME_PERSON], before)
 
 
 def _change(one: Pictures, other: Pictures, landmarks: Floats) -> float:
@@ -105,6 +108,24 @@ def exposures(
     if measured < min(SAMPLED, count):
         named.append(f"WHOSE FACE IT IS WAS MEASURED IN {measured} FRAMES ONLY")
     return tuple(named)
+
+
+def turned_faces(features: Series, times: Sequence[float]) -> tuple[str, ...]:
+    """Name when the signer, of FEATURES `T x 10`, is turned so far that a swap can hardly be measured or drawn."""
+    yaw = np.nan_to_num(features[:, FEATURES.index("yaw")])
+    turned = np.flatnonzero(np.abs(yaw) > PROFILE).tolist()
+    if not turned:
+        return ()
+    what = f"FACE TURNED BY MORE THAN {PROFILE:g} DEGREES IN {len(turned)} FRAMES"
+    return (f"{what} ({frames_at(turned, times)})",)
+
+
+def near_donor(who: Identity, donor: Floats) -> tuple[str, ...]:
+    """Say when signer and donor (embeddings `M x 128`) look so alike that a swap changes little."""
+    if not (len(who.before) and len(donor)):
+        return ()
+    apart = float(np.median(distances(who.before, donor)))
+    return (f"THE DONOR LOOKS LIKE THE SIGNER ({apart:.2f} APART, LESS THAN {UNLIKE:g})",) if apart < UNLIKE else ()
 
 
 def _left_faces(

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from calse.config.params import LandmarkSettings, Params, SwapSet
+from calse.config.params import LandmarkSettings, Params
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
 from calse.faceswap.quality.compare import FeatureKept, Figures, compare, mean_kept
 from calse.faceswap.quality.expression import FEATURES
 from calse.faceswap.quality.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
+from calse.faceswap.registry import SwapSet
 from calse.landmarks.following import load_networks
 from calse.landmarks.record import Floats, read_landmarks
 from calse.runtime.errors import CalseError

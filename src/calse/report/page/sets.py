@@ -30,7 +30,7 @@ def sets(
     cards = []
     for name, settings in params.sets.items():
         if name in made:
-            kind = _kind(settings, params.swap_train.signers)
+            kind = _kind(settings)
             card = {"name": name, "clips": len(made[name]), "settings": as_dict(settings), "kind": kind}
             card["recipes"] = [recipe for recipe, used in params.recipes.items() if name in used.sets]
             if isinstance(settings, SwapSet):
@@ -42,9 +42,9 @@ def sets(
     return cards
 
 
-def _kind(settings: AugmentationSet | SwapSet, signers: str) -> str:
+def _kind(settings: AugmentationSet | SwapSet) -> str:
     if isinstance(settings, SwapSet):
-        return f"{signers} clips with the face of {settings.donor}"
+        return f"{settings.signers} clips with the face of {settings.donor}, method {settings.method}"
     return f"{settings.kind} copies of {settings.of} clips"
 
 

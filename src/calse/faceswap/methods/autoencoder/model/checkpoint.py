@@ -11,7 +11,7 @@ from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
 
 if TYPE_CHECKING:
-    from calse.faceswap.autoencoder.network import SwapNetwork
+    from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 
 WEIGHTS, INFO = "model.safetensors", "model.json"
 
@@ -42,7 +42,7 @@ def load_model(folder: Path) -> "tuple[SwapNetwork, dict[str, Any]]":
     """
     import safetensors.torch
 
-    from calse.faceswap.autoencoder.network import SwapNetwork
+    from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 
     info = read_info(folder)
     params = info["params"]

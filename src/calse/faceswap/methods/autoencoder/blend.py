@@ -10,7 +10,7 @@ from calse.faceswap.align import Matrix, invert, warp
 from calse.faceswap.mask import Floats
 
 if TYPE_CHECKING:
-    from calse.faceswap.autoencoder.network import SwapNetwork
+    from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 
 Pictures = NDArray[np.uint8]
 BATCH = 16  # faces predicted at once
@@ -21,7 +21,7 @@ def predict(network: "SwapNetwork", faces: Floats) -> tuple[Floats, Floats]:
     """Return the donor's faces with the expressions of `N x S x S x 3` faces, and masks `N x S x S`; all in 0..1."""
     import torch
 
-    from calse.faceswap.autoencoder.network import DONOR
+    from calse.faceswap.methods.autoencoder.model.network import DONOR
 
     inputs = torch.from_numpy(faces).permute(0, 3, 1, 2)
     with torch.no_grad():

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.config.params import SwapTrain
 from calse.data.clips import Clip
 from calse.data.manifests import verify
 from calse.data.paths import Layout
 from calse.faceswap.align import alignment, move, warp
 from calse.faceswap.mask import detail_weights, face_mask
-from calse.landmarks.record import Landmarks, read_landmarks
+from calse.faceswap.methods.autoencoder.method import Settings
+from calse.faceswap.sides import landmarks_of
+from calse.landmarks.record import Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import written_aside
@@ -34,7 +35,7 @@ class Cutting:
     path: Path
     side: int
     margin: float
-    settings: SwapTrain
+    settings: Settings
     layout: Layout
 
 
@@ -69,7 +70,7 @@ def _mapped(path: Path) -> Crops:
 
 
 def cut_faces(
-    sides: Iterable[list[Clip]], folder: Path, settings: SwapTrain, margin: float, layout: Layout, description: str
+    sides: Iterable[list[Clip]], folder: Path, settings: Settings, margin: float, layout: Layout, description: str
 ) -> list[FaceSet]:
     """Cut out the faces of each side's clips into a folder, those that are not there yet, and open them.
 
@@ -86,25 +87,16 @@ def cut_faces(
     return [FaceSet([cutting.clip for cutting in side], [cutting.path for cutting in side]) for side in cuttings]
 
 
-def track_of(clip: Clip, layout: Layout, frames: NDArray[np.uint8]) -> Landmarks:
-    """Return where the face is in a clip. Raises CalseError when the track is missing or of another clip."""
-    path = layout.landmarks(clip.source) / f"{clip.clip}.npz"
-    track = read_landmarks(path)
-    if len(track.face) != len(frames):
-        raise CalseError(f"{path} is of {len(track.face)} frames, clip {clip.clip} has {len(frames)}; rerun faces")
-    return track
-
-
 def _cut_clip(cutting: Cutting) -> None:
     cv2.setNumThreads(1)
     frames = read_frames(verify(cutting.clip, cutting.layout.root))
-    track = track_of(cutting.clip, cutting.layout, frames)
+    track = landmarks_of(cutting.clip, cutting.layout, len(frames))
     crops = aligned_crops(frames, track, cutting.side, cutting.margin, cutting.settings)
     with written_aside(cutting.path) as aside:
         np.save(aside, crops)
 
 
-def aligned_crops(frames: Crops, track: Landmarks, side: int, margin: float, settings: SwapTrain) -> Crops:
+def aligned_crops(frames: Crops, track: Landmarks, side: int, margin: float, settings: Settings) -> Crops:
     """Return the faces of frames `T x H x W x 3` that have one: `N x side x side x 5`.
 
     After RGB come the mask, 255 on the face and 0 on hands before it, and each pixel's weight, 255 for the largest.

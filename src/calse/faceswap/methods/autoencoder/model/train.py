@@ -1,4 +1,4 @@
-"""The stage `swap-train`: the model that puts one donor's face on the interpreters."""
+"""The stage `swap-train` for this method: the network that puts one donor's face on the signers."""
 
 import hashlib
 import json
@@ -12,39 +12,45 @@ from calse.config.params import Params, as_dict
 from calse.data.clips import Clip
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
-from calse.faceswap.autoencoder.augmentation import MARGIN
-from calse.faceswap.autoencoder.checkpoint import save_model
-from calse.faceswap.autoencoder.preview import write_preview
-from calse.faceswap.autoencoder.sides import clips_of_sides
-from calse.faceswap.autoencoder.training import SwapTraining
-from calse.faceswap.autoencoder.training_faces import cut_faces
+from calse.faceswap.methods.autoencoder.method import Settings
+from calse.faceswap.methods.autoencoder.model.augmentation import MARGIN
+from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
+from calse.faceswap.methods.autoencoder.model.preview import write_preview
+from calse.faceswap.methods.autoencoder.model.training import SwapTraining
+from calse.faceswap.methods.autoencoder.model.training_faces import cut_faces
+from calse.faceswap.sides import clips_of_sides
 from calse.runtime.executor import progress_bar
 from calse.runtime.files import sha256_of
 from calse.runtime.memo import TRAINING, code, code_of_stage
 from calse.runtime.repository import scratch
 
 
-def swap_train(params: Params, layout: Layout, donor: str) -> None:
-    """Train a donor's model, or go on where an interrupted training stopped.
+def train(params: Params, layout: Layout, set_name: str) -> None:
+    """Train a set's model, or go on where an interrupted training stopped.
 
-    Writes models/faceswap/<DONOR> and the losses of every iteration. Faces and states lie in the scratch folder until
+    Writes models/faceswap/<SET> and the losses of every iteration. Faces and states lie in the scratch folder until
     the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a missing
     or changed clip, and a loss that is not finite.
     """
-    torch.set_num_threads(max(1, params.swap_train.threads // 2))  # each side's
-    sides = clips_of_sides(params, layout, donor)
-    info = _describe(params, layout, donor, sides)
-    folder = scratch() / "swap-train" / f"{info['fingerprint']}-{code(code_of_stage('swap-train'), TRAINING)[:8]}"
-    faces = cut_faces(sides, folder / "faces", params.swap_train, MARGIN, layout, f"faces {donor}")
-    training = SwapTraining(params.swap_train, faces[0], faces[1])
+    settings, donor = params.swap_train["autoencoder"], params.swap[set_name].donor
+    torch.set_num_threads(max(1, settings.threads // 2))  # each side's
+    sides = clips_of_sides(layout, params.swap[set_name])
+    info = _describe(settings, layout, donor, sides)
+    folder = (
+        scratch()
+        / "swap-train"
+        / f"{info['fingerprint']}-{code(code_of_stage('swap-train', method='autoencoder'), TRAINING)[:8]}"
+    )
+    faces = cut_faces(sides, folder / "faces", settings, MARGIN, layout, f"faces {donor}")
+    training = SwapTraining(settings, faces[0], faces[1])
     info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
-    _run(training, folder / "state.pt", scratch() / "previews" / donor, donor)
-    save_model(layout.swap_model(donor), training.network, info)
+    _run(training, folder / "state.pt", scratch() / "previews" / set_name, donor)
+    save_model(layout.swap_model(set_name), training.network, info)
     rows = [
         {"iteration": number, "signer": f"{signer:.6f}", "donor": f"{lent:.6f}"}
         for number, (signer, lent) in enumerate(training.history, start=1)
     ]
-    write_rows(layout.metrics("swap-train") / f"{donor}.csv", ["iteration", "signer", "donor"], rows)
+    write_rows(layout.metrics("swap-train") / f"{set_name}.csv", ["iteration", "signer", "donor"], rows)
     shutil.rmtree(folder)
 
 
@@ -65,13 +71,14 @@ def _run(training: SwapTraining, state: Path, previews: Path, donor: str) -> Non
                 write_preview(previews / f"{training.done:06d}.png", training)
 
 
-def _describe(params: Params, layout: Layout, donor: str, sides: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
+def _describe(settings: Settings, layout: Layout, donor: str, sides: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
     """Return what the model's JSON says of its making; the fingerprint changes with the settings and the data."""
     sources = sorted({clip.source for clips in sides for clip in clips})
     info = {
         "donor": donor,
+        "method": "autoencoder",
         "signers": sorted({clip.signer for clip in sides[0]}),
-        "params": as_dict(params.swap_train),
+        "params": as_dict(settings),
         "data": {name: sha256_of(layout.source_manifest(name)) for name in sources},
     }
     digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())

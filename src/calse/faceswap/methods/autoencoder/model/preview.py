@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import torch
 
-from calse.faceswap.autoencoder.augmentation import central_views
-from calse.faceswap.autoencoder.network import DONOR, SIGNER
-from calse.faceswap.autoencoder.training import SwapTraining
-from calse.faceswap.autoencoder.training_faces import Crops
+from calse.faceswap.methods.autoencoder.model.augmentation import central_views
+from calse.faceswap.methods.autoencoder.model.network import DONOR, SIGNER
+from calse.faceswap.methods.autoencoder.model.training import SwapTraining
+from calse.faceswap.methods.autoencoder.model.training_faces import Crops
 from calse.runtime.files import written_aside
 
 ROWS, MAGNIFIED = 8, 2

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from calse.config.params import SwapTrain
 from calse.data.clips import stream_seed
-from calse.faceswap.autoencoder.augmentation import training_views
-from calse.faceswap.autoencoder.loss import face_loss
-from calse.faceswap.autoencoder.network import DONOR, SIGNER, SwapNetwork
-from calse.faceswap.autoencoder.training_faces import Crops, FaceSet
+from calse.faceswap.methods.autoencoder.method import Settings
+from calse.faceswap.methods.autoencoder.model.augmentation import training_views
+from calse.faceswap.methods.autoencoder.model.loss import face_loss
+from calse.faceswap.methods.autoencoder.model.network import DONOR, SIGNER, SwapNetwork
+from calse.faceswap.methods.autoencoder.model.training_faces import Crops, FaceSet
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
 
@@ -23,7 +23,7 @@ FALL = 0.4  # share of the iterations: a short training would end in the noise o
 class SwapTraining:
     """The network, its optimiser, and the losses of signer and donor in each iteration so far."""
 
-    def __init__(self, settings: SwapTrain, signer: FaceSet, donor: FaceSet) -> None:
+    def __init__(self, settings: Settings, signer: FaceSet, donor: FaceSet) -> None:
         self.settings, self.sides = settings, (signer, donor)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision, self.reason = choose_precision(settings.precision, self.device)
@@ -48,7 +48,11 @@ class SwapTraining:
         losses = self._together() if self._threads is None else self._side_by_side(self._threads)
         signer, donor = losses.tolist()
         if not np.isfinite([signer, donor]).all():
-            hint = "lower swap-train.lr" if self.precision == "fp32" else "set swap-train.precision to fp32"
+            hint = (
+                "lower swap-train.autoencoder.lr"
+                if self.precision == "fp32"
+                else "set swap-train.autoencoder.precision to fp32"
+            )
             raise CalseError(f"the loss is not finite in iteration {self.done + 1}; {hint}")
         self.optimiser.step()
         self.history.append((signer, donor))
@@ -120,13 +124,13 @@ class SwapTraining:
             self.history = parts["history"]
 
 
-def learning_rate(settings: SwapTrain, done: int) -> float:
+def learning_rate(settings: Settings, done: int) -> float:
     """Return the learning rate of the iteration after `done`: it falls to nothing, in a line, over the last FALL."""
     return settings.lr * min(1.0, (settings.iterations - done) / (FALL * settings.iterations))
 
 
 def choose_precision(wanted: str, device: torch.device) -> tuple[str, str]:
-    """Settle `swap-train.precision`: `auto` takes bf16 where the machine computes it natively. Return it and why."""
+    """Settle the parameter `precision`: `auto` takes bf16 where the machine computes it natively. Return it and why."""
     if wanted != "auto":
         return wanted, "asked for"
     if device.type == "cuda":

@@ -1,0 +1,1 @@
+"""Face-swap methods: each folder holds one, declared in its method.py."""

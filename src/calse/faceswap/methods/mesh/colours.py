@@ -1,0 +1,56 @@
+"""The donor's skin in the signer's light."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+GAIN = (0.6, 1.0)  # of the spread: above 1 a donor's shine and hair turn into paint
+REACH, COARSE = 0.25, 4  # of the light's Gaussian, in face widths; drawn so many pixels wide in a small picture
+LIGHT = (0.4, 2.5)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A change of colours in L*a*b*: gain and offset a channel."""
+
+    gain: Floats
+    offset: Floats
+
+    def __call__(self, drawn: Floats) -> Floats:
+        """Return RGB in 0..1, `H x W x 3`, in the other colours."""
+        lab = cv2.cvtColor(drawn, cv2.COLOR_RGB2LAB) * self.gain + self.offset
+        return np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1), np.float32)
+
+
+def match(drawn: list[Floats], wanted: list[Floats]) -> Match:
+    """Return what gives drawn skin the mean, and towards it the spread, of the wanted (Reinhard et al., 2001).
+
+    Both are lists of RGB pixels in 0..1, `M x 3`, of several frames: one change for a clip does not flicker.
+    """
+    if sum(map(len, drawn)) < 8:
+        return Match(np.ones(3, np.float32), np.zeros(3, np.float32))
+    (mean, spread), (aim, width) = (_statistics(np.concatenate(part)) for part in (drawn, wanted))
+    gain = np.clip(width / np.maximum(spread, 1e-3), *GAIN)
+    return Match(gain.astype(np.float32), (aim - gain * mean).astype(np.float32))
+
+
+def _statistics(pixels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lab = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2LAB)[0].astype(np.float64)
+    return lab.mean(axis=0), lab.std(axis=0)
+
+
+def relit(drawn: Floats, frame: Floats, mask: Floats, face_width: float) -> Floats:
+    """Return a drawn face in the light of the frame, both `H x W x 3` in 0..1, as the pixels of `mask` tell it."""
+    scale = min(1.0, COARSE / (REACH * face_width))
+    height, width = (max(2, round(side * scale)) for side in mask.shape)
+    stacked = np.concatenate([frame * mask[..., None], drawn * mask[..., None], mask[..., None]], axis=2)
+    # OpenCV's blurs take four channels at most
+    small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in np.split(stacked, [3, 6], 2)]
+    blurred = [cv2.GaussianBlur(part, (0, 0), COARSE, borderType=cv2.BORDER_CONSTANT) for part in small]
+    sure = np.clip(blurred[2] / 0.02, 0, 1)[..., None]
+    ratio = np.clip((blurred[0] + 1e-4) / (blurred[1] + 1e-4), *LIGHT)
+    gain = cv2.resize((1 + sure * (ratio - 1)).astype(np.float32), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.clip(drawn * gain, 0, 1))

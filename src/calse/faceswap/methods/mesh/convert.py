@@ -1,0 +1,169 @@
+"""Drawing the donor onto the signer's mesh, frame by frame."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calse.faceswap.align import smooth
+from calse.faceswap.mask import face_mask, face_width
+from calse.faceswap.methods.mesh import colours
+from calse.faceswap.methods.mesh.choice import choose
+from calse.faceswap.methods.mesh.method import Options
+from calse.faceswap.methods.mesh.model.library import Library, spread
+from calse.faceswap.methods.mesh.model.pose import Posed, fit, posed
+from calse.faceswap.methods.mesh.model.topology import OPENINGS, Numbers, Topology, facing, outwards
+from calse.faceswap.methods.mesh.openings import SAMPLED, Strangeness, bare_skin, opened, rings_of
+from calse.faceswap.methods.mesh.surface import Surface, surface_of
+from calse.landmarks.record import Landmarks
+
+Pictures = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+STEADY = 1.0  # frames, half-life of the pose that carries the donor's shape
+SHRUNK = 1.25  # a donor's picture this many times larger is averaged down first
+FAINT, BARE = 0.02, 0.6  # least weight of a donor's point; from here on a pixel surely shows skin
+MATCHED = 12  # frames whose colours are compared
+HIDDEN = np.array(
+    [0.05, 0.3], np.float32
+)  # visibility in the donor's pictures from which, and up to which, paint fades in
+
+
+def convert(frames: Pictures, landmarks: Landmarks, model: tuple[Library, Topology], options: Options) -> Pictures:
+    """Return frames `T x H x W x 3` with the donor's face where the landmarks have a face."""
+    swapped = frames.copy()
+    if landmarks.has_face.any():
+        painter = Painter(frames, landmarks, *model, options)
+        for index, number in enumerate(painter.numbers):
+            swapped[number] = painter(index)
+    return swapped
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One frame's drawing in the window of its surface: RGB in 0..1 `H x W x 3`, and shares `H x W`.
+
+    `donor` the donor's picture, `signer` the frame moved onto the same mesh, `shown` where the donor may be shown,
+    `skin` where both show skin, `place` the face without the hands in front of it.
+    """
+
+    surface: Surface
+    donor: Floats
+    signer: Floats
+    shown: Floats
+    skin: Floats
+    place: Floats
+
+
+class Painter:
+    """Draws one donor onto one signer's clip."""
+
+    def __init__(
+        self, frames: Pictures, landmarks: Landmarks, library: Library, topology: Topology, options: Options
+    ) -> None:
+        """Fit poses, choose the donor's pictures, learn colours and how the signer's face usually looks."""
+        self._frames, self._landmarks, self._library, self._options = frames, landmarks, library, options
+        self.numbers = np.flatnonzero(landmarks.has_face).tolist()
+        self._faces = smoothed_faces(landmarks.face[self.numbers], options.smoothing)
+        signer = posed(self._faces)
+        self._triangles = outwards(topology.triangles, signer.neutral)
+        self._targets = targets(self._faces, signer, library.neutral, topology, options.shape)
+        self._shares = choose(signer, facing(self._triangles[: topology.skin], self._faces), library)
+        mixes, which = np.unique(self._shares @ library.skin, axis=0, return_inverse=True)
+        self._bare = np.stack([bare_skin(skin, signer.neutral, topology) for skin in mixes])[which]
+        self._skin = (mixes * topology.below_hairline)[which]
+        self._rings = rings_of(options.eyes, options.mouth)
+        self._scale = float(np.median(signer.scale))
+        self._shrunk: dict[int, tuple[Pictures, Floats]] = {}
+        sample = spread(len(self.numbers), SAMPLED).tolist()
+        self._strange = Strangeness(signer.neutral, topology)
+        self._strange.learn([frames[self.numbers[k]] for k in sample], [self._faces[k] for k in sample])
+        layers = [layer for k in spread(len(self.numbers), MATCHED).tolist() if (layer := self._layer(k)) is not None]
+        pairs = [(one.donor[one.skin > BARE], one.signer[one.skin > BARE]) for one in layers]
+        self._match = colours.match(*map(list, zip(*pairs, strict=True))) if pairs else colours.match([], [])
+
+    def __call__(self, index: int) -> Pictures:
+        """Return the frame `H x W x 3` of the face of that index (in `numbers`) with the donor's face."""
+        frame: Pictures = self._frames[self.numbers[index]]
+        layer = self._layer(index)
+        if layer is None:
+            return frame
+        window = layer.surface.window
+        donor = colours.relit(self._match(layer.donor), layer.signer, layer.skin, self._width(index))
+        strange = self._strange(frame, self._faces[index], layer.surface)
+        face = layer.signer + (layer.shown * (1 - strange))[..., None] * (donor - layer.signer)
+        place = layer.place[..., None]
+        mixed = frame.copy()
+        mixed[window] = np.rint(frame[window] * (1 - place) + 255 * place * face)
+        return mixed
+
+    def _width(self, index: int) -> float:
+        return face_width(self._faces[index])
+
+    def _layer(self, index: int) -> Layer | None:
+        """Draw the donor's and the signer's pictures onto the target mesh of one face; nothing outside the picture."""
+        frame, target, share = self._frames[self.numbers[index]], self._targets[index], self._shares[index]
+        surface = surface_of(target, self._triangles, *frame.shape[:2])
+        if surface is None:
+            return None
+        inside = surface.triangle >= 0
+        shown = np.flatnonzero(share).tolist()
+        seen: Floats = surface.mixed(
+            np.column_stack([self._bare[index], self._skin[index], *self._library.visible[shown]])
+        )
+        weights = share[shown].astype(np.float32) * np.maximum(seen[..., 2:], np.float32(FAINT))
+        weights /= np.maximum(weights.sum(axis=2, keepdims=True), np.float32(1e-6)) * np.float32(255)
+        donor: Floats = np.zeros((*surface.shape, 3), np.float32)
+        for number, k in enumerate(shown):
+            donor += weights[..., number, None] * surface.taken(*self._picture(k), cv2.INTER_CUBIC)
+        signer = np.asarray(surface.taken(frame, self._faces[index], cv2.INTER_CUBIC) / np.float32(255), np.float32)
+        corner = np.array([surface.left, surface.top, 0], np.float32)
+        hands = self._landmarks.hands[self.numbers[index], ..., :2] - corner[:2]
+        face = self._faces[index] - corner
+        place = face_mask(face, hands, *surface.shape, self._options.erode, self._options.feather)
+        place = place * inside
+        bare, likely, width = seen[..., 0], seen[..., 1], self._width(index)
+        holes, every_hole = (opened(target, surface, rings, width) for rings in (self._rings, list(OPENINGS)))
+        known = np.clip((seen[..., 2:].max(axis=2) - HIDDEN[0]) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
+        skin = likely * (likely > BARE) * (1 - every_hole) * (place > 0)
+        return Layer(surface, donor, signer, bare * (1 - holes) * known, skin, place)
+
+    def _picture(self, number: int) -> tuple[Pictures, Floats]:
+        """Return a picture of the library, averaged down where it is much larger, and the points in it."""
+        if number not in self._shrunk:
+            crop, points = self._library.crop(number), self._library.points[number, :, :2]
+            ratio = float(self._library.scale[number]) / self._scale
+            if ratio > SHRUNK:
+                height, width = (max(2, round(side / ratio)) for side in crop.shape[:2])
+                by = np.array([width / crop.shape[1], height / crop.shape[0]], np.float32)
+                crop = np.asarray(cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+                points = (points + np.float32(0.5)) * by - np.float32(0.5)
+            self._shrunk[number] = crop, points
+        return self._shrunk[number]
+
+
+def smoothed_faces(faces: Floats, half_life: float) -> Numbers:
+    """Return points `N x 468 x 3` averaged over time with a half-life in frames."""
+    flat = faces.reshape(len(faces), -1)
+    return np.asarray(smooth(flat.astype(np.float64), half_life)).reshape(faces.shape)
+
+
+def targets(faces: Numbers, signer: Posed, donor: Floats, topology: Topology, shape: float) -> Numbers:
+    """Return the meshes to draw, `N x 468 x 3`: the signer's, as far as `shape` says with the donor's proportions.
+
+    `donor` is the donor's face at rest. The outline stays the signer's exactly, so no seam moves.
+    """
+    difference = shape * fitted_difference(signer.neutral, donor.astype(np.float64), topology)
+    turned = signer.scale[:, None, None] * signer.rotation
+    steady = smooth(turned.reshape(-1, 9), STEADY).reshape(-1, 3, 3)
+    return np.asarray(faces + difference @ steady.transpose(0, 2, 1))
+
+
+def fitted_difference(neutral: Numbers, donor: Numbers, topology: Topology) -> Numbers:
+    """Return how a donor's face at rest differs from the signer's, `468 x 3`, without its size and place."""
+    scale, rotation, shift = (part[0] for part in fit(donor, neutral[None], np.ones(len(donor))))
+    difference = (scale * donor @ rotation.T + shift - neutral) * topology.inner[:, None]
+    for _, upper, lower, _ in OPENINGS:  # another offset above than below would open or shut eyes and mouth for good
+        mean = (difference[list(upper)] + difference[list(lower)]) / 2
+        difference[list(upper)] = difference[list(lower)] = mean
+    return np.asarray(difference)

@@ -1,0 +1,138 @@
+"""The stage `swap-train` for this method: a donor's library out of the donor's clips."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from calse.config.params import Params, as_dict
+from calse.data.clips import Clip
+from calse.data.manifests import read_manifest, verify, write_rows
+from calse.data.paths import Layout
+from calse.faceswap.methods.mesh.model.library import (
+    Cut,
+    Library,
+    cut,
+    library_of,
+    load_library,
+    save_library,
+    spread,
+    usable,
+)
+from calse.faceswap.methods.mesh.model.suitability import shortcomings
+from calse.faceswap.methods.mesh.model.topology import Topology, read_topology
+from calse.faceswap.points import EXPRESSION
+from calse.faceswap.sides import landmarks_of
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import map_parallel
+from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.video.ours.read import read_frames
+
+LIBRARY, INFO = "library.safetensors", "model.json"
+Model = tuple[Library, Topology]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip of a donor and which of its frames are kept."""
+
+    clip: Clip
+    numbers: tuple[int, ...]
+    layout: Layout
+
+
+def train(params: Params, layout: Layout, set_name: str) -> None:
+    """Write the library of a set's donor and a table of its pictures.
+
+    Raises CalseError when a clip or its landmarks are missing or changed, or no frame of the donor can be used.
+    """
+    settings, most = params.swap[set_name], params.swap_train["mesh"].frames
+    clips = read_manifest(layout.source_manifest(settings.donor))
+    jobs = chosen(clips, layout, most, settings.donor)
+    joined = topology(layout)
+    library = library_of(map_parallel(cut_clip, jobs, f"faces {settings.donor}"), joined)
+    warnings = shortcomings(library, joined, settings.donor)
+    for warning in warnings:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}")
+    with folder_written_aside(layout.swap_model(set_name)) as aside:
+        save_library(aside / LIBRARY, library)
+        data = {settings.donor: sha256_of(layout.source_manifest(settings.donor))}
+        info = {
+            "donor": settings.donor,
+            "method": "mesh",
+            "params": as_dict(params.swap_train["mesh"]),
+            "data": data,
+            "warnings": warnings,
+        }
+        write_json(aside / INFO, info)
+    names = [(job.clip.clip, number) for job in jobs for number in job.numbers]
+    columns = ["picture", "clip", "frame", "yaw", "pitch", *EXPRESSION]
+    rows = [
+        dict(
+            zip(
+                columns, [k, *names[k], *(f"{x:.4f}" for x in (*library.turns[k], *library.expression[k]))], strict=True
+            )
+        )
+        for k in range(len(library))
+    ]
+    write_rows(layout.metrics("swap-train") / f"{set_name}.csv", columns, rows)
+
+
+def chosen(clips: list[Clip], layout: Layout, most: int, donor: str) -> list[Job]:
+    """Return which frames of a donor's clips are kept. Raises CalseError when none can be."""
+    frames = []
+    for clip in clips:
+        found = landmarks_of(clip, layout, clip.frames)
+        frames += [(clip.clip, int(number)) for number in usable(found, clip.height, clip.width)]
+    kept = [frames[number] for number in spread(len(frames), most)]
+    if not kept:
+        raise CalseError(
+            f"donor {donor}: no frame shows the whole face, surely found and without a hand in front of it; "
+            f"see metrics/landmarks/{donor}.json"
+        )
+    jobs = [Job(clip, tuple(number for name, number in kept if name == clip.clip), layout) for clip in clips]
+    return [job for job in jobs if job.numbers]
+
+
+def cut_clip(job: Job) -> Cut:
+    """Return the kept faces of one clip."""
+    cv2.setNumThreads(1)
+    frames: NDArray[np.uint8] = read_frames(verify(job.clip, job.layout.root))
+    return cut(frames, landmarks_of(job.clip, job.layout, len(frames)), np.array(job.numbers))
+
+
+def topology(layout: Layout) -> Topology:
+    """Return how the points of a face are joined. Raises CalseError when its file is missing or damaged."""
+    return read_topology(layout.landmark_models() / "face_mesh_connections.py")
+
+
+def library_hash(folder: Path) -> str:
+    """Return the sha256 of a library. Raises CalseError naming what is missing of the model."""
+    for name in (INFO, LIBRARY):
+        if not (folder / name).is_file():
+            raise CalseError(f"{folder / name} is missing; {_mend(folder)}")
+    return sha256_of(folder / LIBRARY)
+
+
+def load(layout: Layout, folder: Path) -> Model:
+    """Return a library with the topology of faces. Raises CalseError naming what is missing or damaged."""
+    library_hash(folder)
+    try:
+        info: dict[str, Any] = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        if info["method"] != "mesh":
+            raise KeyError
+        return load_library(folder / LIBRARY), topology(layout)
+    except CalseError:
+        raise
+    except Exception as error:
+        what = " ".join(str(error).split())[:160]
+        raise CalseError(f"{folder} holds no library of a donor's pictures: {what}; {_mend(folder)}") from None
+
+
+def _mend(folder: Path) -> str:
+    return f"`dvc checkout` or `dvc repro swap-train@{folder.name}` brings it back"
