@@ -11,7 +11,16 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 KEPT = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep")
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
-COMPARED = ("data/clips", "data/manifests", "data/augmented", "data/landmarks", "data/splits", "metrics", "models")
+COMPARED = (
+    "data/clips",
+    "data/manifests",
+    "data/augmented",
+    "data/landmarks",
+    "data/inputs",
+    "data/splits",
+    "metrics",
+    "models",
+)
 SMALL = {
     "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
     "corpus": {"glosses": 2, "sources": {"DILSE": None, "DONOR-2": None, "DONOR-3": None}},
