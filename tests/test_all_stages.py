@@ -37,7 +37,7 @@ SMALL = {
     "evaluate": {"topk": [1, 2]},
     "test_sources": ["SACU"],
     "omit": ["SACU"],
-    "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
+    "landmarks": {"sources": ["SACU", "STS", "INTERPRETER", "DONOR-1"]},
     "pretrain": {"signs": 2, "takes": 2, "steps": 2},
     "swap-train": {"autoencoder": {"size": 32, "channels": 4, "code": 8, "iterations": 3}},
     "swap": {"DF-2": {"donor": "DONOR-1"}, "DF-3": None},
@@ -140,7 +140,7 @@ class Repository:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     root = tmp_path_factory.mktemp("repository")
-    kept = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep")
+    kept = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep", "data/landmarks/.gitkeep")
     for name in ("src", "presets", ".dvc/config", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", *kept):
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -211,11 +211,13 @@ def test_every_stage_is_a_finished_run_in_the_one_store(repository):
     assert {run.info.status for run in runs} == {"FINISHED"}
     trainings = [run for run in runs if run.data.tags["calse.stage"] == "train"]
     ingested = {f"ingest@{source}" for source in ("SACU", "STS", "INTERPRETER", "DONOR-1")}
-    found = {f"landmarks@{source}" for source in ("SACU", "INTERPRETER", "DONOR-1")}
+    found = {f"landmarks@{source}" for source in ("SACU", "STS", "INTERPRETER", "DONOR-1")}
     made = {"augment@AF2", "omit@SACU", "swap-train@DF-1", "swap-train@DF-2", "swap@DF-1", "swap@DF-2"}
     others = {run.info.run_name for run in runs} - {run.info.run_name for run in trainings}
     assert others == ingested | found | made | {"workspace"}
-    assert sorted(run.info.run_name for run in trainings) == sorted(f"i3d-{recipe}-SACU-1" for recipe in RECIPES)
+    assert sorted(run.info.run_name for run in trainings) == sorted(
+        f"{recogniser}-{recipe}-SACU-1" for recogniser in ("i3d", "landmarks") for recipe in RECIPES
+    )
     for run in trainings:
         assert {"loss", "test.top1", "test.omitted.top2"} <= set(run.data.metrics)
         assert run.inputs.dataset_inputs[0].dataset.digest in (repository.root / "dvc.lock").read_text()

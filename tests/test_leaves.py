@@ -15,7 +15,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from calse.config.params import check_params
+from calse.config.params import as_dict, check_params
 from calse.corpus.consent import terms_of
 from calse.corpus.gate.suites import parameters_of
 from calse.corpus.ingest import ingest
@@ -34,7 +34,11 @@ from calse.faceswap.methods.mesh.model.library import cut, library_of, spread
 from calse.faceswap.methods.mesh.model.train import topology
 from calse.faceswap.quality.quality import failures
 from calse.landmarks.following import follow, landmarks_of_frames, load_networks
+from calse.landmarks.record import no_landmarks
+from calse.recognition.architectures.landmarks.examples import Example, signing_of
+from calse.recognition.architectures.landmarks.index import made_index
 from calse.recognition.architectures.landmarks.pretrain import random_signings, trained
+from calse.recognition.architectures.landmarks.signing import PARTS, mirrored
 from calse.recognition.registry import find_recogniser
 from calse.recognition.training.fit import Training
 from calse.recognition.training.jobs import jobs_of, learned_clips, runs_of
@@ -46,6 +50,7 @@ from faces import FACES, filmed, with_models
 from signers.signers import DONORS, SOURCES
 from toys import make_repository, toy_tree
 from videos import write_clip
+from waving import film
 
 # Other values than the study's; without one a number is halved, a yes becomes a no, a list loses its first entry.
 OTHER = {
@@ -56,7 +61,7 @@ OTHER = {
     "min_moved": 0.9, "min_kept": 0.9, "Baseline": ["AF1"], "sets": ["DF-1"], "seeds": [3],
     "pretrained": "nowhere.pt", "modality": "rgb", "channel_order": "bgr", "frames": 10, "input.size": 33,
     "sampling": "consecutive", "micro_batch": 2, "loss": "bce-localisation", "optimiser": "adam",
-    "schedule.kind": "constant", "topk": [2],
+    "schedule.kind": "constant", "topk": [2], "distance": "dtw", "hands": "leading",
 }  # fmt: skip
 # What by design changes no result.
 NO_RESULT = {
@@ -83,6 +88,8 @@ def study():
     tree["swap-train"]["autoencoder"] |= SMALL
     tree["swap-train"]["mesh"] = {"frames": 4}
     tree["pretrain"] = PRETRAIN
+    tree["landmarks"]["sources"].append("OTHER")
+    tree["train"]["landmarks"] = {"distance": "fused", "hands": "both", "body": True, "mirror": True}
     tree["swap"] = {name: tree["swap"][name] | {"clips_per_gloss": 1} for name in ("DF-1", "DF-2")}
     tree["recipes"]["Even"] = {"sets": ["AF1"], "equal_steps": True, "permute": False, "seeds": [1]}
     return tree
@@ -225,7 +232,20 @@ def recogniser(params, layout):
     training = Training(jobs_of(params, layout, split, "i3d", "Baseline", *folders)[0])
     while not training.done:
         training.run_epoch(len(training.history) + 1)
-    return weights(training.model)
+    return weights(training.model), known_clip(params.train["landmarks"])
+
+
+def known_clip(settings):
+    """What a clip of a left-handed signer, with both hands, is compared by, and how far it is from its mirror image."""
+    body, hands, world = film(20, lead=0)
+    other = film(20, seed=1)
+    hands[:, 1], world[:, 1] = other[1][:, 1], other[2][:, 1]
+    drawn = replace(no_landmarks(20), body=body, hands=hands, hands_world=world)
+    signing = signing_of(drawn, 25, settings)
+    example = Example(signing, np.eye(2, 4, dtype=np.float32))
+    index = made_index([example, Example(mirrored(signing), example.embeddings)], "AB", "ab", {"params": as_dict(settings)})
+    far = Example(signing_of(replace(drawn, hands=hands[::-1].copy()), 25, settings), np.eye(4, dtype=np.float32)[[1, 0]])
+    return [getattr(signing, name).tobytes() for name in PARTS], index.distances(far).tolist()
 
 
 def encoder(params, layout):

@@ -24,10 +24,13 @@ PLUMBING = {
 SWAP_METHODS = SOURCE / "calse/faceswap/methods"
 SCREEN = {SOURCE / "calse/recognition/launch/display.py", SWAP_METHODS / "autoencoder/model/preview.py"}
 VIEW = "view.py"  # how a recogniser looks at videos from anywhere, which no stage does
-# What a network or a face-swap method can do beside what the stage asks of it.
+# What a recogniser or a face-swap method can do beside what the stage asks of it.
 NOT_ASKED = {
     "swap-train": set(SWAP_METHODS.glob("*/convert.py")),
-    "inputs": {SOURCE / "calse/recognition/network.py"},
+    "inputs": {
+        SOURCE / "calse/recognition/network.py",
+        *(path for path in SOURCE.glob("calse/recognition/architectures/*/*.py") if path.name != "recogniser.py"),
+    },
     "train": {SOURCE / "calse/recognition/inference.py"},
     "evaluate": {SOURCE / "calse/recognition/pretrained.py"},
 }

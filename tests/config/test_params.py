@@ -27,7 +27,7 @@ def test_every_preset_is_valid(path):
 
 def test_the_study_preset_holds_the_published_settings():
     params = read_params(Path("presets/calse-100.yaml"))
-    (i3d,) = params.train.values()
+    i3d = params.train["i3d"]
     assert (i3d.input.frames, i3d.input.size, i3d.optim.batch, i3d.schedule.epochs) == (64, 224, 10, 60)
     assert (i3d.optim.optimiser, i3d.optim.lr, i3d.optim.loss, i3d.model.width) == ("adam", 1e-3, "bce-localisation", 1)
     assert params.corpus.glosses == 100
@@ -76,7 +76,7 @@ def test_the_study_preset_holds_the_published_settings():
             "landmarks.sources",
             [],
             "landmarks.sources: without landmarks no face is blurred or swapped; either name sources here, or write "
-            "`omit: []`, `swap: {}`, recipes without DF1, DF2, DF1-AF1, DF1-AF2",
+            "`omit: []`, `swap: {}`, recipes without DF1, DF2, DF1-AF1, DF1-AF2, train without landmarks",
         ),
         ("corpus.name", "../elsewhere", "corpus.name"),
         ("corpus.sources.SACU.share", "no", "corpus.sources.SACU.share"),

@@ -8,7 +8,7 @@ from pathlib import Path
 HEAD = """# Licences
 
 The packages that this project names itself, and what they say of their licence; `python -m torture licences` writes
-this file from their metadata. The landmark models come with theirs, in `models/landmarks/sources.json`.
+this file from their metadata. The landmark models come with theirs, in `models/published/sources.json`.
 
 | package | for | licence |
 |---|---|---|

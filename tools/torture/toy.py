@@ -55,9 +55,9 @@ def make_toy(root: Path) -> Path:
     params = yaml.load(ROOT / "presets/synthetic.yaml")
     shrink(params, SMALL)
     yaml.dump(params, root / "params.yaml")
-    fetched = ROOT / ".scratch/landmark-models/models/landmarks"
+    fetched = ROOT / ".scratch/landmark-models/models/published"
     if fetched.is_dir():
-        shutil.copytree(fetched, root / "models/landmarks")
+        shutil.copytree(fetched, root / "models/published")
     return root
 
 

@@ -1,7 +1,6 @@
 """Commands that a person calls around the stages. Imports live inside the commands."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -142,7 +141,9 @@ def overlay(
 def predict(
     checkpoint: Annotated[
         Path,
-        typer.Argument(parser=from_root, metavar="CHECKPOINT", help="a trained network: .../seed-1.safetensors"),
+        typer.Argument(
+            parser=from_root, metavar="CHECKPOINT", help="what was trained: .../seed-1.safetensors, or an index"
+        ),
     ],
     videos: Annotated[
         list[Path],
@@ -160,6 +161,45 @@ def predict(
 
 
 @tools.command()
+def enrol(
+    folder: Annotated[
+        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table, as for `import`")
+    ],
+    index: Annotated[
+        Path,
+        typer.Option("--output", "-o", parser=from_root, metavar="INDEX", help="the file to make, or to add signs to"),
+    ],
+    pattern: Annotated[str | None, typer.Option(help="how file names tell the gloss: {gloss}_{take}.mp4")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 300,
+) -> None:
+    """Learn signs from one video each or more, in seconds: put them into an index for `lookup` and `predict`."""
+    from calse.config.params import read_params
+    from calse.corpus.importing import offered_videos
+    from calse.recognition.lookup import Offered, enrol, print_enrolled
+
+    able, refused = offered_videos(folder, pattern)
+    offers = [Offered(offer.path, offer.name, offer.gloss) for offer in able]
+    made, unread = enrol(read_params(), Layout(), offers, index, seconds)
+    print_enrolled(made, [*((offer.name, offer.refusal) for offer in refused), *unread], index)
+
+
+@tools.command()
+def lookup(
+    index: Annotated[Path, typer.Argument(parser=from_root, metavar="INDEX", help="what `enrol` has made")],
+    videos: Annotated[
+        list[Path],
+        typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 300,
+) -> None:
+    """Name the known signs that each video is nearest to, with the distance and the known clip."""
+    from calse.recognition.lookup import lookup, print_found
+
+    print_found(lookup(Layout(), index, videos, seconds), as_json)
+
+
+@tools.command()
 def unlock() -> None:
     """Mend what a killed dvc or import left half-done; `make repro` does this first."""
     from calse.runtime.dvc_repair import unlock
@@ -169,9 +209,15 @@ def unlock() -> None:
 
 
 @tools.command()
-def preset(name: str) -> None:
+def preset(
+    name: str,
+    corpus: Annotated[
+        str | None, typer.Option(help="whose imported sources fill in a preset for anybody's videos")
+    ] = None,
+) -> None:
     """Put one of presets/*.yaml in the place of params.yaml, after saying what it takes of time and disk."""
     from calse.config.params import read_params
+    from calse.corpus.own import filled
     from calse.doctor.estimate import check_space
     from calse.runtime.files import written_aside
 
@@ -181,7 +227,8 @@ def preset(name: str) -> None:
         raise CalseError(f"there is no {path}; the presets are: {known}")
     check_space(read_params(path), name, Path())
     with written_aside(Path("params.yaml")) as aside:
-        shutil.copyfile(path, aside)
+        aside.write_text(filled(path, Layout(), corpus), encoding="utf-8")
+        read_params(aside)
     print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")
 
 

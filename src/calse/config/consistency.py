@@ -14,6 +14,8 @@ RESERVED = frozenset({*COLUMNS, "mean", "glossary"})
 # Windows keeps these for devices: no file or folder there can have such a name, whatever its suffix.
 DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
+LANDMARKS = "landmarks"  # the recogniser that looks at nothing else
+
 if TYPE_CHECKING:
     from calse.config.params import Params
 
@@ -57,6 +59,9 @@ def check_names(params: "Params", path: Path) -> None:
     for name in params.landmarks.sources:
         _known(f"{path}: landmarks.sources", name, list(params.corpus.sources), "a source")
     check_without_landmarks(params, path)
+    lacking = [name for name in params.filmed if name not in params.landmarks.sources]
+    if LANDMARKS in params.train and lacking:
+        raise CalseError(f"{path}: landmarks.sources: train.{LANDMARKS} needs {', '.join(lacking)} too")
     for name in params.omit:
         _known(
             f"{path}: omit",
@@ -88,6 +93,7 @@ def check_without_landmarks(params: "Params", path: Path) -> None:
         "`omit: []`": params.omit,
         "`swap: {}`": params.swap,
         f"recipes without {', '.join(swapped)}": swapped,
+        f"train without {LANDMARKS}": LANDMARKS in params.train,
     }
     missing = [change for change, needs in wanted.items() if needs]
     if missing and not params.landmarks.sources:

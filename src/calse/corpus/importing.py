@@ -96,6 +96,17 @@ def import_folder(
     )
 
 
+def offered_videos(folder: Path, pattern: str | None) -> tuple[list[Offer], list[Offer]]:
+    """Return which files of a folder, or of a table, look like videos of a gloss, and which do not, with the reason.
+
+    Raises CalseError when there is no file at all.
+    """
+    offers = [offer.refused(offer.refusal or _flaw(offer, None)) for offer in listed_once(offers_of(folder, pattern))]
+    if not offers:
+        raise CalseError(f"{folder} {'lists' if folder.is_file() else 'holds'} no files")
+    return [offer for offer in offers if not offer.refusal], [offer for offer in offers if offer.refusal]
+
+
 def _respelled(offers: list[Offer], named: list[Offer], what: str) -> dict[str, str]:
     """Return which glosses, or signers, of the taken files go by a spelling that came before theirs."""
     pairs = ((getattr(offer, what), one) for offer, one in zip(offers, named, strict=True) if not one.refusal)

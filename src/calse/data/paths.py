@@ -47,7 +47,7 @@ class Layout:
 
     def landmark_models(self) -> Path:
         """Published models of faces, hands and bodies."""
-        return self.root / "models/landmarks"
+        return self.root / "models/published"
 
     def landmarks(self, source: str) -> Path:
         """Where face, hands and upper body are in every clip of a source: `<clip id>.npz`."""

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from calse.recognition.network import find_network
 from calse.recognition.registry import parsed_settings
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json, written_aside
+
+ABOUT = "calse"  # what a file without a JSON beside it says of itself: an entry of its header
 
 
 def save_checkpoint(path: Path, model: nn.Module, info: dict[str, Any]) -> None:
@@ -23,16 +25,25 @@ def save_checkpoint(path: Path, model: nn.Module, info: dict[str, Any]) -> None:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """Read the JSON beside a checkpoint. Raises CalseError when it is missing or damaged."""
+    """Read the JSON beside a checkpoint, or what its own header says. Raises CalseError when missing or damaged."""
     beside = path.with_suffix(".json")
     try:
-        info: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+        text = beside.read_text(encoding="utf-8") if beside.is_file() else _header(path)
+        info: dict[str, Any] = json.loads(text)
         _ = settings_of(info), info["classes"], info["fingerprint"], info["split_sha256"]
-    except FileNotFoundError:
+    except (OSError, SafetensorError):
         raise CalseError(f"{beside} is missing; `dvc repro` or `dvc checkout` brings it back") from None
     except (ValueError, KeyError, TypeError, CalseError):
         raise CalseError(f"{beside} does not describe a checkpoint; train again") from None
     return info
+
+
+def _header(path: Path) -> str:
+    with safe_open(path, "np") as file:
+        about = (file.metadata() or {}).get(ABOUT)
+    if about is None:
+        raise FileNotFoundError
+    return str(about)
 
 
 def settings_of(info: dict[str, Any]) -> Any:

@@ -44,8 +44,8 @@ class Display:
         """Move a bar; warn at half time and at the end when nothing has been learned."""
         text = f"{run} loss {metrics['loss']:.3f} accuracy {metrics['accuracy']:.2f}"
         self.bars.update(self.tasks[run], completed=epoch, description=text)
-        if epoch in (self.epochs[run], self.epochs[run] // 2):
-            info = self.infos[run]
+        info = self.infos[run]
+        if "optim" in info["params"] and epoch in (self.epochs[run], self.epochs[run] // 2):
             warning = plateau_warning(info["params"]["optim"]["loss"], metrics["loss"], len(info["classes"]))
             self._say_once(f"{run}, epoch {epoch}: {warning}" if warning else "")
         if epoch == self.epochs[run]:

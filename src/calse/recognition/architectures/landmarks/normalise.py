@@ -18,18 +18,22 @@ LEAST_DROP = 0.5  # between signing and rest, else the whole clip is active
 MARGIN = 0.07  # seconds before and after the active part
 
 
-def normalise(body: Floats, hands: Floats, world: Floats, fps: float) -> Signing:
+class NobodyError(CalseError):
+    """A clip shows no person."""
+
+
+def normalise(body: Floats, hands: Floats, world: Floats, fps: float, turn_left_handed: bool = True) -> Signing:
     """Return the signing of a clip: body `T x 33 x 3` and hands `T x 2 x 21 x 3` in pixels, world `T x 2 x 21 x 3`.
 
-    Hands have a slot for the signer's left and one for the right wrist; NaN is what was not found. Raises CalseError
+    Hands have a slot for the signer's left and one for the right wrist; NaN is what was not found. Raises NobodyError
     when no frame shows a person, or the person has no width.
     """
     body = closed(body[..., :2], len(body))
     if np.isnan(body).any():
-        raise CalseError("shows no person: no frame has a body with shoulders")
+        raise NobodyError("shows no person")
     right_first = slice(None, None, -1)
     signing = _located(body, *_hands(body, hands[:, right_first, :, :2], world[:, right_first], fps), fps)
-    if left_leads(signing, fps):
+    if turn_left_handed and left_leads(signing, fps):
         signing = mirrored(signing)
     return resampled(signing, *active_part(signing, fps))
 
@@ -77,7 +81,7 @@ def _located(body: Floats, hands: Floats, world: Floats, mask: Floats, fps: floa
     shoulders = body[:, SHOULDERS]
     unit = float(np.percentile(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1), 75))
     if not unit > 0:
-        raise CalseError("shows no person: the shoulders have no width")
+        raise NobodyError("shows no person: the shoulders have no width")
     origin = gaussian_filter1d(shoulders.mean(axis=1), SMOOTHING_OF_ORIGIN * fps, axis=0, mode="nearest")
 
     def from_shoulders(points: Floats) -> Floats:
@@ -93,6 +97,13 @@ def _located(body: Floats, hands: Floats, world: Floats, mask: Floats, fps: floa
         from_shoulders(body[:, NOSE]),
         from_shoulders(body[:, ELBOWS]),
     )
+
+
+def without_second_hand(signing: Signing) -> Signing:
+    """Return the signing with the second hand absent."""
+    hands, world, mask = signing.hands.copy(), signing.world.copy(), signing.mask.copy()
+    hands[:, 1], world[:, 1], mask[:, 1] = REST[1], 0, 0
+    return Signing(hands, world, mask, signing.nose, signing.elbows)
 
 
 def left_leads(signing: Signing, fps: float) -> bool:

@@ -38,8 +38,10 @@ class Signing:
 
     def take(self, clips: Any) -> "Signing":
         """Return some of many clips, by number, slice or mask."""
-        parts: dict[str, Any] = {field.name: getattr(self, field.name)[clips] for field in fields(self)}
-        return Signing(**parts)
+        return Signing(**{name: getattr(self, name)[clips] for name in PARTS})
+
+
+PARTS = tuple(field.name for field in fields(Signing))
 
 
 def mirrored(signing: Signing) -> Signing:
@@ -59,10 +61,7 @@ def mirrored(signing: Signing) -> Signing:
 
 def stacked(signings: Sequence[Signing]) -> Signing:
     """Return signings as one with a leading dimension."""
-    arrays: dict[str, Any] = {
-        field.name: np.stack([getattr(one, field.name) for one in signings]) for field in fields(Signing)
-    }
-    return Signing(**arrays)
+    return Signing(**{name: np.stack([getattr(one, name) for one in signings]) for name in PARTS})
 
 
 def palm_frame(world: Floats) -> tuple[Floats, Floats, Floats]:

@@ -1,0 +1,54 @@
+"""A preset for anybody's videos: its corpus is what was imported."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from calse.corpus.glossary import read_glossary
+from calse.corpus.raw import index_of
+from calse.data.paths import Layout
+from calse.runtime.errors import CalseError
+
+OWN = "own"  # the corpus of a preset that is to be filled in
+
+
+def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
+    """Return a preset's text; where it is for the corpus `own`, with the sources that were imported as `corpus`.
+
+    Without `corpus` it is the only one that was imported. Every source is a public one of any number of clips, and is
+    tested once. Raises CalseError when there are fewer than two sources, or it is not clear of which corpus.
+    """
+    text = preset.read_text(encoding="utf-8")
+    yaml = YAML()
+    yaml.width = 10_000
+    yaml.preserve_quotes = True
+    tree: Any = yaml.load(text)
+    if tree["corpus"]["name"] != OWN:
+        if corpus is not None:
+            raise CalseError(f"--corpus {corpus}: {preset} is for the corpus {tree['corpus']['name']} alone")
+        return text
+    name = corpus or _only_import(layout)
+    sources = sorted(index.parent.name for index in layout.raw(name).glob(f"*/{index_of(Path()).name}"))
+    if len(sources) < 2:
+        found = ", ".join(sources) or "none"
+        raise CalseError(
+            f"{layout.raw(name)} has these sources: {found}; import at least two, to test one on the others"
+        )
+    tree["corpus"]["name"] = name
+    tree["corpus"]["glosses"] = len(read_glossary(layout.glossary(name)))
+    tree["corpus"]["sources"] = {source: {"kind": "public", "clips_per_gloss": None} for source in sources}
+    tree["landmarks"]["sources"] = tree["test_sources"] = sources
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    return out.getvalue()
+
+
+def _only_import(layout: Layout) -> str:
+    raw = layout.raw(OWN).parent
+    imported = sorted({report.parents[1].name for report in raw.glob("*/*/import-report.csv")})
+    if len(imported) != 1:
+        found = ", ".join(imported) or "none; calse import makes one"
+        raise CalseError(f"which corpus? name it with --corpus; in {raw} are: {found}")
+    return imported[0]

@@ -1,0 +1,147 @@
+"""The commands `enrol` and `lookup`: signs known from one video each, and found again in others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from calse.config.params import Params, as_dict
+from calse.data.paths import Layout
+from calse.recognition.architectures.landmarks.examples import embedded, encoder_file
+from calse.recognition.architectures.landmarks.index import Index, Sign, joined, made_index
+from calse.recognition.architectures.landmarks.index_file import encoder_of, read_index, write_index
+from calse.recognition.architectures.landmarks.settings import LandmarksSettings
+from calse.recognition.inference import BEST
+from calse.recognition.predict import Viewed, Wanted, viewed
+from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from calse.video.untrusted.sandbox import Refused, map_sandboxed
+
+LANDMARKS = "landmarks"
+Refusal = tuple[str, str]  # a video's name, and why it is not taken
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A video to be enrolled: where it is, what it is called in the index, which sign it shows."""
+
+    path: Path
+    name: str
+    gloss: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video's nearest signs, nearest first; `refused` says why there are none, `doubts` why they may be wrong."""
+
+    video: str
+    signs: list[Sign]
+    refused: str = ""
+    doubts: tuple[str, ...] = ()
+
+
+def enrol(
+    params: Params, layout: Layout, offers: Sequence[Offered], path: Path, seconds: float
+) -> tuple[Index, list[Refusal]]:
+    """Add videos to an index, which is made when it is not there; one of a name that it knows takes its place.
+
+    Return the index and the videos that were refused. Raises CalseError when none can be taken, or an index that is
+    there was made with other settings; it is then left as it is.
+    """
+    settings = cast(LandmarksSettings, params.train.get(LANDMARKS, LandmarksSettings("fused")))
+    encoder = encoder_file(layout, settings)
+    known = read_index(path) if path.exists() else None
+    info: dict[str, Any] = {
+        "recogniser": LANDMARKS,
+        "params": as_dict(settings),
+        "clip": {"fps": params.ingest.fps, "short_side": params.ingest.short_side},
+        "encoder_sha256": sha256_of(encoder) if encoder else None,
+        "fingerprint": None,
+        "split_sha256": None,
+    }
+    if known is not None and any(known.info.get(name) != value for name, value in info.items()):
+        raise CalseError(f"{path} was made with other settings or another encoder; name another file, or remove it")
+    found = _read([offer.path for offer in offers], info, settings, seconds)
+    pairs = list(zip(offers, found, strict=True))
+    refused = [(offer.name, one.reason) for offer, one in pairs if isinstance(one, Refused)]
+    taken = [(offer, one) for offer, one in pairs if isinstance(one, Viewed)]
+    if not taken:
+        raise CalseError("no video could be enrolled" + "".join(f"; {name}: {why}" for name, why in refused[:3]))
+    examples = [embedded(one.input.signing, encoder) for _, one in taken]
+    index = made_index(examples, [offer.gloss for offer, _ in taken], [offer.name for offer, _ in taken], info)
+    index = joined(known, index) if known is not None else index
+    index = replace(index, info=info | {"classes": sorted(set(index.glosses))})
+    write_index(path, index)
+    return index, refused
+
+
+def lookup(layout: Layout, path: Path, videos: Sequence[Path], seconds: float) -> list[Found]:
+    """Return the known signs nearest to each video. Raises CalseError when the index itself is wrong."""
+    index = read_index(path)
+    settings = LandmarksSettings(**index.info["params"])
+    encoder = encoder_of(index, path, layout)
+    results = []
+    for video, one in zip(videos, _read(videos, index.info, settings, seconds), strict=True):
+        name = str(video).encode(errors="replace").decode()
+        if isinstance(one, Refused):
+            results.append(Found(name, [], one.reason))
+        else:
+            signs = index.nearest(embedded(one.input.signing, encoder))[:BEST]
+            results.append(Found(name, signs, doubts=one.doubts))
+    return results
+
+
+def _read(
+    videos: Sequence[Path], info: dict[str, Any], settings: LandmarksSettings, seconds: float
+) -> list[Viewed | Refused]:
+    """Find body and hands in videos, in processes that may die."""
+    clip = info["clip"]
+    wanted = [Wanted(video, clip["fps"], clip["short_side"], LANDMARKS, settings) for video in videos]
+    return map_sandboxed(viewed, wanted, "landmarks", seconds)
+
+
+def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None:
+    """Say what was refused and what the index holds now."""
+    for name, why in refused:
+        _complain("refused", name, why)
+    print(f"{path}: {len(index.clips)} clips of {len(set(index.glosses))} signs")
+
+
+def print_found(found: list[Found], as_json: bool) -> None:
+    """Print tables, or JSON alone, on stdout, and a line for each doubtful or refused video on stderr.
+
+    Raises CalseError when a video was refused.
+    """
+    if as_json:
+        print(json.dumps([_as_dict(one) for one in found], indent=2, ensure_ascii=False))
+    for one in found:
+        if not as_json and not one.refused:
+            Console().print(_table(one))
+        for word, why in (("refused", one.refused), ("doubtful", "; ".join(one.doubts))):
+            if why:
+                _complain(word, one.video, why)
+    refused = [one for one in found if one.refused]
+    if refused:
+        raise CalseError(f"{len(refused)} of {len(found)} videos could not be looked up; the reasons are above")
+
+
+def _complain(word: str, video: str, why: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"{word:8} {video}: {why}", markup=False, highlight=False)
+
+
+def _as_dict(found: Found) -> dict[str, Any]:
+    signs = [sign._asdict() | {"distance": round(sign.distance, 4)} for sign in found.signs]
+    extra = {"refused": found.refused, "doubts": list(found.doubts)}
+    return {"video": found.video, "signs": signs} | {name: value for name, value in extra.items() if value}
+
+
+def _table(found: Found) -> Table:
+    table = Table("", "sign", "distance", "its clip", title=Text(found.video), title_justify="left")
+    for place, sign in enumerate(found.signs, start=1):
+        table.add_row(str(place), Text(sign.gloss), f"{sign.distance:.3f}", Text(sign.clip))
+    return table
