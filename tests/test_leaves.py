@@ -242,9 +242,10 @@ def known_clip(settings):
     hands[:, 1], world[:, 1] = other[1][:, 1], other[2][:, 1]
     drawn = replace(no_landmarks(20), body=body, hands=hands, hands_world=world)
     signing = signing_of(drawn, 25, settings)
-    example = Example(signing, np.eye(2, 4, dtype=np.float32))
-    index = made_index([example, Example(mirrored(signing), example.embeddings)], "AB", "ab", {"params": as_dict(settings)})
-    far = Example(signing_of(replace(drawn, hands=hands[::-1].copy()), 25, settings), np.eye(4, dtype=np.float32)[[1, 0]])
+    vectors = np.eye(4, dtype=np.float32)
+    known = [Example(signing, vectors[:2]), Example(mirrored(signing), vectors[:2])]
+    index = made_index(known, "AB", "ab", {"params": as_dict(settings)})
+    far = Example(signing_of(replace(drawn, hands=hands[::-1].copy()), 25, settings), vectors[[1, 0]])
     return [getattr(signing, name).tobytes() for name in PARTS], index.distances(far).tolist()
 
 
