@@ -23,7 +23,23 @@ from calse.tracking.live import Tracker
 from calse.tracking.promote import promote
 from calse.tracking.sync import sync, sync_workspace, verify
 from calse.tracking.ui import serve
-from studies import INFO, NAME, PARAMS, QUALITY, RUN, RUNS, client, md5, runs, tracked, write_checkpoint, write_lock
+from studies import (
+    DVC_YAML,
+    INFO,
+    NAME,
+    PARAMS,
+    QUALITY,
+    RUN,
+    RUNS,
+    client,
+    md5,
+    runs,
+    stage,
+    tracked,
+    write_checkpoint,
+    write_lock,
+    yaml,
+)
 
 NO_PROCESS = 999_999_999
 
@@ -122,6 +138,22 @@ def test_what_dvc_does_not_vouch_for_is_not_told(study):
     sync()
     assert "swap@DF-1" not in runs()
     assert "test.top1" not in runs()[NAME].data.metrics
+
+
+def test_a_stage_of_ones_own_and_a_recogniser_without_curves_show_up_by_themselves(study):
+    (plots,) = [line for line in DVC_YAML.splitlines() if "plots:" in line]
+    own = "  depth:\n    cmd: depth\n    outs: [metrics/depth.json: {cache: false}]\n"
+    Path("dvc.yaml").write_text(DVC_YAML.replace(plots, "") + own)
+    write_json(Path("metrics/depth.json"), {"mean": 2.5})
+    lock = yaml.load(Path("dvc.lock"))
+    lock["stages"]["depth"] = stage({}, [], ["metrics/depth.json"])
+    del lock["stages"]["train@i3d-AF1"]["outs"][1]
+    with open("dvc.lock", "w") as file:
+        yaml.dump(lock, file)
+    assert sync() == {"made": 6}
+    assert runs()["depth"].data.metrics == {"mean": 2.5}
+    assert runs()[NAME].data.metrics == {"test.clips": 4, "test.top1": 0.5}
+    assert verify() == ([], [])
 
 
 def test_the_projection_completes_the_run_that_was_written_live(study, monkeypatch):
