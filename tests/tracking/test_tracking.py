@@ -285,8 +285,12 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
     np.testing.assert_array_equal(answers.to_numpy()[0], expected)
     assert model.metadata.metadata["classes"] == INFO["classes"]
     assert [spec.type for spec in model.metadata.signature.inputs] == [np.dtype("uint8")]
-    assert model.metadata.run_id == runs()[NAME].info.run_id
-    assert verify() == ([], [])
+    run_id = runs()[NAME].info.run_id
+    assert model.metadata.run_id == run_id
+    client().log_metric(run_id, "test.top1", 0.9)
+    assert len(verify()[0]) == 1
+    assert sync() == {"equal": 4, "completed": 1}
+    assert (runs()[NAME].info.run_id, verify()) == (run_id, ([], [])), "a promoted model's run is mended in its place"
     monkeypatch.setattr("calse.recognition.inference.predict", lambda *_: [(None, np.random.default_rng().random(2))])
     with pytest.raises(CalseError, match="predicts otherwise"):
         promote(NAME, None)
