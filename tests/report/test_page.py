@@ -20,7 +20,7 @@ from calse.evaluation.measures import confusion
 from calse.report.page.charts import Axis, points
 from calse.report.page.glosses import confusion_matrix, counts_of
 from calse.report.page.page import write_page
-from calse.report.page.results import answer
+from calse.report.page.results import finding_of
 from calse.report.published import published_comparisons, read_published
 from calse.report.study import results_of
 from calse.report.table import BETTER, EVEN, WORSE, recogniser_table
@@ -137,7 +137,7 @@ class Outline(HTMLParser):
 def test_the_page_has_every_part_needs_nothing_else_and_is_the_same_twice(layout):
     text = made(layout)
     outline = Outline(text)
-    assert outline.sections == ["results", "learning", "glosses", "sets", "gate", "record"]
+    assert outline.sections == ["results", "learning", "glosses", "sets", "gate", "provenance"]
     assert outline.headings[0] == "No recipe can be told apart from Baseline"
     assert all(address.startswith(("#", "data:image/webp;base64,")) for address in outline.addresses)
     assert not re.findall(r"<script|<link|@import|url\(|https?://", text)
@@ -214,7 +214,7 @@ def test_what_a_study_lacks_leaves_its_section_out(tmp_path):
     params = study_params({"Baseline": []}, omit=[], swap={}, augment={})
     outline = Outline(made(make_repository(tmp_path, takes=1), params))
     assert outline.headings[0] == "Nothing to compare yet"
-    assert outline.sections == ["results", "learning", "glosses", "record"]
+    assert outline.sections == ["results", "learning", "glosses", "provenance"]
 
 
 def test_without_a_baseline_the_accuracies_stand_alone(layout):
@@ -233,7 +233,7 @@ def test_the_published_changes_stand_beside_what_they_can_be(layout):
 def compared(*verdicts, about="recipes"):
     columns = ["recipe", "test_source", "verdict", "delta"]
     rows = pd.DataFrame(verdicts, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01, about=about)
-    return answer(pd.DataFrame({"k": [1]}), rows)
+    return finding_of(pd.DataFrame({"k": [1]}), rows)
 
 
 def test_the_headline_says_which_recipe_helps():

@@ -8,6 +8,7 @@ import pytest
 from calse.config.params import read_params
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
+from calse.report.comparisons import verdict_section
 from calse.report.measures import measure_table, worst_rows
 from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
 from calse.report.read import read_predictions
@@ -20,7 +21,6 @@ from calse.report.table import (
     to_markdown,
     with_steps,
 )
-from calse.report.verdicts import verdict_section
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
 

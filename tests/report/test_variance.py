@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from calse.report.comparisons import noises
 from calse.report.statistics import Hits, accuracy, gloss_differences, sign_flip
 from calse.report.table import comparison_table, counted_cells
 from calse.report.variance import MIN_TRAININGS, Components, change_p, components, mean_components, needed
-from calse.report.verdicts import noises
 
 
 def study(rng, glosses=60, sources=3, trainings=5, spreads=(0.0, 0.0, 0.0, 0.0), effect=0.0):

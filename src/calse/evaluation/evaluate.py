@@ -81,14 +81,14 @@ def predict_run(
     for test_set, clips in tests.items():
         inputs = map(recogniser.load, recogniser.prepare(clips, layout, settings))
         head = {"test_source": run.test_source, "seed": run.seed, "test_set": test_set}
-        answers = zip(clips, score(inputs), strict=True)
-        rows += [head | prediction_row(clip, *answer, info["classes"]) for clip, answer in answers]
+        scored = zip(clips, score(inputs), strict=True)
+        rows += [head | prediction_row(clip, *found, info["classes"]) for clip, found in scored]
     return info, rows
 
 
-def prediction_row(clip: Clip, scores: np.ndarray, chances: np.ndarray, classes: list[str]) -> dict[str, Any]:
+def prediction_row(clip: Clip, scores: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict[str, Any]:
     """Return a clip's row: truth, its rank, and the best glosses with their probabilities."""
     row = {"clip": clip.clip, "gloss": clip.gloss, "rank": rank_of(classes.index(clip.gloss), scores)}
     for place, index in enumerate(best_first(scores)[:BEST], start=1):
-        row |= {f"gloss_{place}": classes[index], f"probability_{place}": f"{chances[index]:.6f}"}
+        row |= {f"gloss_{place}": classes[index], f"probability_{place}": f"{probabilities[index]:.6f}"}
     return row

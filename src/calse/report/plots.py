@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# The page's colours in its light scheme. Those of lines are Okabe and Ito's: told apart also by people who see fewer.
+# The page's colours in its light scheme. Those of lines are Okabe and Ito's: distinct also for people who see fewer.
 PALETTE = {
     "ink": "#1b1c1e", "soft": "#5c6066", "grid": "#c9c9c8", "bad": "#c0262d", "good": "#1a7f45",
     "c0": "#0072b2", "c1": "#d55e00", "c2": "#009e73", "c3": "#cc79a7", "c4": "#8a6d00", "c5": "#56b4e9",

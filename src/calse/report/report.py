@@ -7,13 +7,13 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.donors import person
 from calse.data.paths import Layout
+from calse.report.comparisons import recogniser_section, verdict_section
 from calse.report.measures import measure_section
 from calse.report.published import published_comparisons, published_section, read_published
 from calse.report.read import read_manifests
 from calse.report.study import named, results_of
 from calse.report.swaps import swap_section
 from calse.report.table import MEAN, recogniser_table, to_markdown
-from calse.report.verdicts import recogniser_section, verdict_section
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside, write_json, write_text
 

@@ -8,10 +8,10 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.report.collapse import collapsed
+from calse.report.comparisons import noises
 from calse.report.measures import measure_table, worst_rows
 from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
 from calse.report.table import Cells, accuracy_table, comparison_table, counted_cells, with_steps
-from calse.report.verdicts import noises
 
 
 @dataclass(frozen=True)

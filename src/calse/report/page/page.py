@@ -8,18 +8,18 @@ import pandas as pd
 
 from calse.config.params import Params
 from calse.data.paths import Layout
+from calse.report.comparisons import VERSUS, footnote, recogniser_cells
 from calse.report.measures import mean_measures
 from calse.report.page import charts
 from calse.report.page.glosses import glosses
 from calse.report.page.pictures import Pictures
+from calse.report.page.provenance import gate, hashes, parameters
 from calse.report.page.recipes import curve_panels, recipes
-from calse.report.page.record import gate, hashes, parameters
-from calse.report.page.results import accuracies, answer, joint_answer, published
+from calse.report.page.results import accuracies, finding_of, joint_finding, published
 from calse.report.page.sets import omitted, sets
 from calse.report.plots import PALETTE
 from calse.report.read import read_manifests
 from calse.report.study import Results, named
-from calse.report.verdicts import VERSUS, footnote, recogniser_cells
 from calse.runtime.files import write_text
 
 
@@ -42,7 +42,7 @@ def write_page(
     predictions, confused = named(results, "predictions"), named(results, "confused")
     context = {
         "params": params,
-        "answer": joint_answer({one.recogniser: answer(one.table, one.comparisons) for one in results}),
+        "finding": joint_finding({one.recogniser: finding_of(one.table, one.comparisons) for one in results}),
         "recognisers": [shown(params, layout, one) for one in results],
         "versus": recogniser_cells(versus),
         "versus_note": VERSUS,

@@ -1,4 +1,4 @@
-"""The page's answer, its tables and its intervals."""
+"""The finding of the page, its tables and its intervals."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -16,48 +16,48 @@ MOST_CLAUSES = 3
 
 
 @dataclass(frozen=True)
-class Answer:
+class Finding:
     """What the study found, in a headline and a few sentences."""
 
     title: str
     lines: list[str]
 
 
-def answer(table: pd.DataFrame, comparisons: pd.DataFrame) -> Answer:
+def finding_of(table: pd.DataFrame, comparisons: pd.DataFrame) -> Finding:
     """Say which recipe differs from Baseline at the smallest top-K, or that none can be told apart."""
     k = int(table["k"].min())
     shown = comparisons[comparisons["k"] == k]
     if shown.empty:
-        return Answer("Nothing to compare yet", [f"The answer needs {BASELINE} and another recipe."])
-    told = shown[shown["verdict"] != EVEN]
-    found, few = _clauses(told), bool((told["about"] == TRAININGS).any())
+        return Finding("Nothing to compare yet", [f"A finding needs {BASELINE} and another recipe."])
+    clear = shown[shown["verdict"] != EVEN]
+    found, few = _clauses(clear), bool((clear["about"] == TRAININGS).any())
     title = "; ".join(found) if found else f"No recipe can be told apart from {BASELINE}"
     if len(found) > MOST_CLAUSES:
-        title = f"{told['recipe'].nunique()} of {shown['recipe'].nunique()} recipes differ from {BASELINE}"
+        title = f"{clear['recipe'].nunique()} of {shown['recipe'].nunique()} recipes differ from {BASELINE}"
         title += f" in these {TRAININGS}" if few else ""
     lines = ["; ".join(found) + "."] if len(found) > MOST_CLAUSES else []
     lines += [_counted(shown, k), _largest(shown)]
     if few:
         lines.append(
-            "Too few trainings to speak of the recipes: what another seed would change is not in these verdicts."
+            "Too few trainings to speak of the recipes: what another seed would change is not in these results."
         )
-    return Answer(title, lines)
+    return Finding(title, lines)
 
 
-def joint_answer(answers: dict[str, Answer]) -> Answer:
-    """Return the answers of several recognisers as one, each under its name; that of a single one as it is."""
-    if len(answers) == 1:
-        return next(iter(answers.values()))
-    titles = {one.title for one in answers.values()}
-    title = titles.pop() if len(titles) == 1 else "; ".join(f"{name}: {one.title}" for name, one in answers.items())
-    return Answer(title, [f"{name}: {line}" for name, one in answers.items() for line in one.lines])
+def joint_finding(findings: dict[str, Finding]) -> Finding:
+    """Return the findings of several recognisers as one, each under its name; that of a single one as it is."""
+    if len(findings) == 1:
+        return next(iter(findings.values()))
+    titles = {one.title for one in findings.values()}
+    title = titles.pop() if len(titles) == 1 else "; ".join(f"{name}: {one.title}" for name, one in findings.items())
+    return Finding(title, [f"{name}: {line}" for name, one in findings.items() for line in one.lines])
 
 
-def _clauses(told: pd.DataFrame) -> list[str]:
+def _clauses(clear: pd.DataFrame) -> list[str]:
     """Return `AF2 helps`, `AF2 helps on SACU` where only single sources tell, or what too few trainings did."""
     clauses = []
     for verdict, word in WORDS.items():
-        for recipe, rows in told[told["verdict"] == verdict].groupby("recipe", sort=False):
+        for recipe, rows in clear[clear["verdict"] == verdict].groupby("recipe", sort=False):
             means = rows[rows["test_source"] == MEAN]
             where = "" if len(means) else f" on {', '.join(rows['test_source'])}"
             few = ((means if len(means) else rows)["about"] == TRAININGS).any()
@@ -66,10 +66,10 @@ def _clauses(told: pd.DataFrame) -> list[str]:
 
 
 def _counted(shown: pd.DataFrame, k: int) -> str:
-    told = int((shown["verdict"] != EVEN).sum())
-    goes = "goes" if told < 2 else "go"
+    clear = int((shown["verdict"] != EVEN).sum())
+    goes = "goes" if clear < 2 else "go"
     return (
-        f"{told or 'None'} of the {len(shown)} comparisons with {BASELINE} (top-{k}, on the same clips, corrected for "
+        f"{clear or 'None'} of the {len(shown)} comparisons with {BASELINE} (top-{k}, on the same clips, corrected for "
         f"their number) {goes} beyond chance."
     )
 
@@ -125,7 +125,7 @@ def _cell(cells: dict[Any, Any], compared: dict[Any, Any], key: tuple[str, str])
         "spread": spread,
         "delta": points(change["delta"]),
         "verdict": change["verdict"],
-        "told": in_words(change["verdict"], change["about"]),
+        "words": in_words(change["verdict"], change["about"]),
         "p": change["p_adjusted"],
     }
 

@@ -1,4 +1,4 @@
-"""What the study stands on: the gate's verdicts, every parameter, the hash of every clip's manifest and split."""
+"""What the study stands on: the gate's outcome, every parameter, the hash of every clip's manifest and split."""
 
 import json
 from typing import Any
