@@ -127,8 +127,8 @@ def overlay(
     target: Annotated[Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video")],
 ) -> None:
     """Draw face, arms and hands, as the stage landmarks finds them, on any video."""
+    from calse.cli.overlay import overlay
     from calse.config.params import read_params
-    from calse.landmarks.overlay import overlay
 
     found = overlay(read_params(), Layout(), video, target)
     left, right = found.has_hands.mean(axis=0)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calse.cli.overlay import HANDS, drawn, overlay
 from calse.config.params import read_params
-from calse.landmarks.overlay import HANDS, drawn, overlay
 from calse.landmarks.record import no_landmarks
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
