@@ -20,8 +20,10 @@ CALLED_NOW = {
     "train.threads": "train.i3d.threads",
     "train.seeds": "train.i3d.seeds",
 } | {f"train.{name}": f"train.i3d.{section}.{name}" for section, names in SECTIONS.items() for name in names}
-AUTOENCODER = [*["size", "channels", "code", "iterations", "batch", "lr", "eyes_weight", "mouth_weight", "augment", "preview_every"]]
-AUTOENCODER += ["precision", "threads", "seed"]
+AUTOENCODER = (
+    "size", "channels", "code", "iterations", "batch", "lr", "eyes_weight", "mouth_weight", "augment", "preview_every",
+    "precision", "threads", "seed",
+)  # fmt: skip
 CALLED_NOW |= {f"swap-train.{name}": f"swap-train.autoencoder.{name}" for name in AUTOENCODER}
 GONE = {
     "donors": "delete it; the donors are those that the sets of `swap` name",

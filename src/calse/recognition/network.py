@@ -46,6 +46,7 @@ class Network(Recogniser):
     batch_norm: bool = False
     statistics: tuple[Colour, Colour] | None = None
     settings: ClassVar[Any] = NetworkSettings
+    needs: ClassVar[str] = "calse.recognition.training.fit"
 
     def check(self, settings: NetworkSettings) -> None:
         """Raise ValidationError naming the parameter that this network does not take or would not read."""

@@ -49,6 +49,8 @@ class Recogniser(ABC):
 
     name: str
     settings: ClassVar[Any] = Settings
+    needs: ClassVar[str] = "numpy"
+    """The module that its trainings' processes start with: imported once for all of them."""
 
     def check(self, settings: Any) -> None:  # noqa: B027  # most have nothing to add to what the section checks itself
         """Raise pydantic's ValidationError (`refusal`) when a value of its section does not go with it."""

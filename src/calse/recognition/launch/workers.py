@@ -44,7 +44,7 @@ def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None])
 def _start(job: Job) -> tuple[Connection, Worker]:
     """Fork a worker from a server that has imported torch and never used it: only then does torch survive a fork."""
     context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-    context.set_forkserver_preload(["calse.recognition.training.fit"])
+    context.set_forkserver_preload([find_recogniser(job.run.recogniser).needs])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_train, args=(job, theirs), daemon=True)
     try:
