@@ -104,7 +104,7 @@ def _set(value: object) -> object:
     """Turn a set as params.yaml has it into the options of its method. Raises ValidationError naming the parameter."""
     if not isinstance(value, dict) or "method" not in value:
         return value  # refused as any section is that is no mapping or lacks a parameter
-    if value["method"] not in methods():
+    if not isinstance(value["method"], str) or value["method"] not in methods():
         raise refusal(
             "method", value["method"], f"there is no such face-swap method; those are: {', '.join(methods())}"
         )
