@@ -42,7 +42,7 @@ WARNING = {"text": "raw frames: few", "severity": "warning", "passed": False, "o
 def study_params(recipes=RECIPES, **sections):
     tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
     tree |= {"recipes": recipes, "test_sources": ["SACU", "STS"], "omit": ["SACU"], "evaluate": {"topk": [1, 2]}}
-    return check_params(tree | sections)
+    return check_params(tree | {"train": {"i3d": tree["train"]["i3d"]}} | sections)
 
 
 PARAMS = study_params()
@@ -269,7 +269,7 @@ def test_measures_beside_top_k_are_shown_by_name(layout):
 
 def two_recognisers():
     tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))["train"]
-    return study_params(train=tree | {"s3d": tree["i3d"] | {"model": tree["i3d"]["model"] | {"width": 1}}})
+    return study_params(train={"i3d": tree["i3d"], "s3d": tree["i3d"] | {"model": tree["i3d"]["model"] | {"width": 1}}})
 
 
 def test_recognisers_stand_side_by_side_each_with_its_own_tables(layout, monkeypatch):

@@ -24,7 +24,8 @@ from calse.report.table import (
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
 
-PARAMS = read_params(Path("presets/calse-100.yaml"))
+PRESET = read_params(Path("presets/calse-100.yaml"))
+PARAMS = replace(PRESET, train={"i3d": PRESET.train["i3d"]})
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank", "gloss_1"]
 CONFUSED = [{"gloss": "G0", "predicted": "G0", "clips": 1}]
 

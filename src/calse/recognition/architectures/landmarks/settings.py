@@ -1,6 +1,6 @@
 """The settings of the recogniser `landmarks`, as its section of params.yaml has them."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -17,6 +17,7 @@ class LandmarksSettings(Settings):
     for a right-handed one.
     """
 
+    sees_faces: ClassVar[bool] = False
     distance: Literal["dtw", "encoder", "fused"]
     hands: Literal["both", "leading"] = "both"
     body: bool = True
