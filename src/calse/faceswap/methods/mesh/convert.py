@@ -24,9 +24,7 @@ STEADY = 1.0  # frames, half-life of the pose that carries the donor's shape
 SHRUNK = 1.25  # a donor's picture this many times larger is averaged down first
 FAINT, BARE = 0.02, 0.6  # least weight of a donor's point; from here on a pixel surely shows skin
 MATCHED = 12  # frames whose colours are compared
-HIDDEN = np.array(
-    [0.05, 0.3], np.float32
-)  # visibility in the donor's pictures from which, and up to which, paint fades in
+HIDDEN = np.array([0.1, 0.4], np.float32)  # of how far the signer's point faces the camera: paint fades in, is whole
 
 
 def convert(frames: Pictures, landmarks: Landmarks, model: tuple[Library, Topology], options: Options) -> Pictures:
@@ -68,7 +66,8 @@ class Painter:
         signer = posed(self._faces)
         self._triangles = outwards(topology.triangles, signer.neutral)
         self._targets = targets(self._faces, signer, library.neutral, topology, options.shape)
-        self._shares = choose(signer, facing(self._triangles[: topology.skin], self._faces), library)
+        self._facing = facing(self._triangles[: topology.skin], self._faces)
+        self._shares = choose(signer, self._facing, library)
         mixes, which = np.unique(self._shares @ library.skin, axis=0, return_inverse=True)
         self._bare = np.stack([bare_skin(skin, signer.neutral, topology) for skin in mixes])[which]
         self._skin = (mixes * topology.below_hairline)[which]
@@ -109,9 +108,9 @@ class Painter:
         inside = surface.triangle >= 0
         shown = np.flatnonzero(share).tolist()
         seen: Floats = surface.mixed(
-            np.column_stack([self._bare[index], self._skin[index], *self._library.visible[shown]])
+            np.column_stack([self._bare[index], self._skin[index], self._facing[index], *self._library.visible[shown]])
         )
-        weights = share[shown].astype(np.float32) * np.maximum(seen[..., 2:], np.float32(FAINT))
+        weights = share[shown].astype(np.float32) * np.maximum(seen[..., 3:], np.float32(FAINT))
         weights /= np.maximum(weights.sum(axis=2, keepdims=True), np.float32(1e-6)) * np.float32(255)
         donor: Floats = np.zeros((*surface.shape, 3), np.float32)
         for number, k in enumerate(shown):
@@ -124,7 +123,8 @@ class Painter:
         place = place * inside
         bare, likely, width = seen[..., 0], seen[..., 1], self._width(index)
         holes, every_hole = (opened(target, surface, rings, width) for rings in (self._rings, list(OPENINGS)))
-        known = np.clip((seen[..., 2:].max(axis=2) - HIDDEN[0]) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
+        known = seen[..., 3:].max(axis=2) / np.maximum(seen[..., 2], np.float32(0.05))
+        known = np.clip((known - HIDDEN[0]) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
         skin = likely * (likely > BARE) * (1 - every_hole) * (place > 0)
         return Layer(surface, donor, signer, bare * (1 - holes) * known, skin, place)
 

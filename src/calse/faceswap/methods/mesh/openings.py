@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.mask import SUBPIXEL
-from calse.faceswap.methods.mesh.model.topology import LEFT_EYE, MOUTH, RIGHT_EYE, Numbers, Topology
+from calse.faceswap.methods.mesh.model.topology import FOREHEAD, LEFT_EYE, MOUTH, RIGHT_EYE, Numbers, Topology
 from calse.faceswap.methods.mesh.surface import Surface, surface_of
 
 Pictures = NDArray[np.uint8]
@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 Ring = tuple[int, tuple[int, ...], tuple[int, ...], int]
 ALONG, ACROSS = 1.1, 1.35  # the mesh's lids lie inside a wide-open eye; without this all look sleepy
 SOFT = 0.008  # of the face's width
-LOW = 0.3  # canonical height, under the nose's middle, below which no hair is expected
+LOW, DEEP = 0.3, 0.6  # canonical height, and share of the way in from the outline, from which no hair is expected
 FLAT, SAMPLED = 96, 32  # pixels a side of a face laid flat; frames that say how it usually looks
 _SMEAR = 2.0  # pixels of it
 _LEAST = np.array([3, 1.5, 1.5], np.float32)  # L*a*b*
@@ -57,7 +57,8 @@ def bare_skin(skin: Numbers, neutral: Numbers, topology: Topology) -> Numbers:
     hair[topology.details] = 1  # brows and eyes look like no skin and are no hair
     eroded = np.where(joined, hair, 1).min(axis=1)
     averaged = joined @ eroded / joined.sum(axis=1)
-    free = neutral[:, 1] < LOW
+    free = (neutral[:, 1] < LOW) & (topology.inner < DEEP)  # not the eyes' sockets: they are dark, and no hair
+    free[list(FOREHEAD)] = True
     free[topology.details] = False
     return np.where(free, averaged, 1) * topology.below_hairline
 
