@@ -1,8 +1,11 @@
 """The recogniser `landmarks`: normalised signing, its distances."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from calse.recognition.architectures.landmarks.examples import second_hand_rests
 from calse.recognition.architectures.landmarks.features import GROUPS, ROWS, features
 from calse.recognition.architectures.landmarks.normalise import closed, normalise
 from calse.recognition.architectures.landmarks.signing import FRAMES, mirrored, palm_frame, stacked
@@ -59,6 +62,21 @@ def test_short_gaps_are_closed_and_long_ones_masked_on_the_bodys_wrist():
     inner = np.flatnonzero(missing)[3:-3]
     np.testing.assert_allclose(lost.hands[inner, 0, 9], whole.hands[inner, 0, 0], atol=0.03)
     assert not lost.world[inner, 0].any()
+
+
+def second_hand(signing, y, sway):
+    """Put the second hand, found in every frame, at a height, where it sways."""
+    hands, mask = signing.hands.copy(), np.ones_like(signing.mask)
+    hands[:, 1] = np.array([0.1, y]) + np.linspace(0, 1, FRAMES)[:, None, None] * np.array([sway, 0])
+    return replace(signing, hands=hands, mask=mask)
+
+
+def test_a_second_hand_that_holds_still_at_the_waist_rests():
+    signing = normalise(*film(), fps=25)
+    assert second_hand_rests(second_hand(signing, 1.2, 0.05))
+    assert not second_hand_rests(second_hand(signing, 0.8, 0.05)), "a base hand in front of the chest"
+    assert not second_hand_rests(second_hand(signing, 1.2, 0.3)), "it takes part"
+    assert second_hand_rests(signing), "absent"
 
 
 def test_gaps_of_points_are_closed_by_straight_lines():

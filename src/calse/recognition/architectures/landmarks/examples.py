@@ -15,12 +15,14 @@ from calse.landmarks.generated import landmarks_of
 from calse.landmarks.record import Landmarks
 from calse.recognition.architectures.landmarks.normalise import NobodyError, normalise, without_second_hand
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
-from calse.recognition.architectures.landmarks.signing import PARTS, Floats, Signing, mirrored, stacked
+from calse.recognition.architectures.landmarks.signing import PALM, PARTS, Floats, Signing, mirrored, stacked
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import sha256_of, written_aside
 from calse.runtime.memo import TRAINING, code
 from calse.runtime.repository import scratch
+
+WAIST, STILL = 1.0, 0.15  # shoulder widths below the shoulders; of movement
 
 if TYPE_CHECKING:
     from calse.recognition.architectures.landmarks.encoder import Encoder
@@ -46,11 +48,17 @@ class Work:
 def signing_of(landmarks: Landmarks, fps: float, settings: LandmarksSettings) -> Signing:
     """Return the signing of a clip, less what the settings leave out. Raises CalseError when it shows no person."""
     signing = normalise(landmarks.body, landmarks.hands, landmarks.hands_world, fps, settings.mirror)
-    if settings.hands == "leading":
+    if settings.hands == "leading" or second_hand_rests(signing):
         signing = without_second_hand(signing)
     if not settings.body:
         signing = replace(signing, nose=np.zeros_like(signing.nose), elbows=np.zeros_like(signing.elbows))
     return signing
+
+
+def second_hand_rests(signing: Signing) -> bool:
+    """Tell whether the second hand holds still at or below the waist, where people fold or hang it as they like."""
+    palm = signing.hands[:, 1, PALM].mean(axis=1)
+    return bool(palm[:, 1].min() > WAIST and np.ptp(palm, axis=0).max() < STILL)
 
 
 def encoder_file(layout: Layout, settings: LandmarksSettings) -> Path | None:
