@@ -19,7 +19,7 @@ from calse.runtime.errors import CalseError
 VALIDATED = 100  # clips
 
 # Probabilities are a softmax of -distance / temperature: that of the least log loss on eight glosses of real signing.
-TEMPERATURES = {"dtw": 0.12, "encoder": 0.1, "fused": 0.12}
+TEMPERATURES = {"dtw": 0.12, "encoder": 0.07, "fused": 0.12}
 
 
 class Sign(NamedTuple):
