@@ -68,3 +68,10 @@ def test_every_gloss_moves() -> None:
             [np.concatenate([key.right.wrist / 0.08, *key.right[1:3], key.right.shape / 45]) for key in gloss.keys]
         )
         assert np.ptp(right, axis=0).max() > 0.5, gloss.name
+
+
+def test_two_hands_alike_keep_to_their_own_sides(composed: list[Composition]) -> None:
+    alike = [one for one in composed if one.hands in ("both", "turn")]
+    assert len(alike) > 200
+    for one in alike:
+        assert min(key.right.wrist[0] for key in one.gloss("").keys) > -0.03, one
