@@ -10,6 +10,7 @@ from signers.hands import Hand
 from signers.human import human
 
 REACH = 0.995  # an arm is never quite straight
+NEAREST = 0.001  # metres beyond what a wholly bent arm comes to: closer to the shoulder there is no elbow to place
 TORSO = 0.3304  # metres from spine01 to head in the canonical body: what places are measured against
 
 
@@ -99,7 +100,7 @@ class Arm:
         """Return the five global rotations from shoulder to wrist that bring the wrist to its target."""
         reach = target.wrist * scale * self.mirror + chest - self.shoulder
         a, b = np.linalg.norm(self.upper), np.linalg.norm(self.lower)
-        away = min(float(np.linalg.norm(reach)), float(a + b) * REACH)
+        away = min(max(float(np.linalg.norm(reach)), float(abs(a - b)) + NEAREST), float(a + b) * REACH)
         reach = unit(reach)
         cosine = np.clip((a**2 + away**2 - b**2) / (2 * a * away), -1, 1)
         pole = np.array([self.sign * elbow, 0.25, -1.0])

@@ -5,7 +5,9 @@ import pytest
 
 from calse.recognition.architectures.landmarks.normalise import normalise
 from calse.recognition.architectures.landmarks.signing import TIPS, Signing, palm_frame
+from signers.body import Pose, Skeleton
 from signers.hands import hand
+from signers.human import human
 from signers.performances import FPS, PIXELS, Performance, perform, take_of
 
 STILL = [(hand("neutral", "out", "five"), None)] * 2
@@ -66,3 +68,10 @@ def test_two_takes_are_more_alike_than_two_signs() -> None:
     takes = np.array([[described(perform(sign, take, 1)) for take in range(2)] for sign in range(12)])
     distance = np.linalg.norm(takes[:, None, 0] - takes[None, :, 1], axis=-1).mean(-1)
     assert (distance.argmin(1) == np.arange(12)).mean() > 0.9
+
+
+def test_a_hand_at_the_shoulder_has_an_elbow_still() -> None:
+    skeleton = Skeleton(human().bodies["SIGNER-2"][1])
+    shoulder = (skeleton.arms["R"].shoulder - skeleton.chest) * [-1, 1, 1] / skeleton.scale
+    at_shoulder = hand("neutral", "in", "fist")._replace(wrist=shoulder + 0.001)
+    assert all(np.isfinite(part).all() for part in skeleton.pose(Pose(at_shoulder, at_shoulder)))

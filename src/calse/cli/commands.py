@@ -225,10 +225,10 @@ def preset(
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
         raise CalseError(f"there is no {path}; the presets are: {known}")
-    check_space(read_params(path), name, Path())
+    read_params(path)
     with written_aside(Path("params.yaml")) as aside:
         aside.write_text(filled(path, Layout(), corpus), encoding="utf-8")
-        read_params(aside)
+        check_space(read_params(aside), name, Path())
     print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")
 
 

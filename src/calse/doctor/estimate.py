@@ -24,7 +24,9 @@ def check_space(params: Params, name: str, folder: Path) -> None:
     """Print what a study takes of time and disk. Raises CalseError when its files would not fit on the disk."""
     hours, bytes_needed = sum(seconds_of(params).values()) / 3600, bytes_of(params)
     free = shutil.disk_usage(folder).free
-    took = f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+    took = (
+        f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+    )
     print(
         f"{name} takes about {took} on {MACHINE}, and {bytes_needed / 1e9:.1f} GB of disk; {free / 1e9:.1f} GB are free"
     )
@@ -80,7 +82,7 @@ def training_clips(params: Params, recipe: str, test_source: str) -> int:
 
 def _training(params: Params, recogniser: str, settings: object) -> float:
     if not isinstance(settings, NetworkSettings):
-        return START * len(params.recipes) * len(params.test_sources)
+        return START * len(params.recipes)
     shown = settings.input
     each = TRAINED * shown.frames / FRAMES * (shown.size / SIDE) ** 2 * settings.model.width / WIDTH
     passes = sum(
