@@ -9,7 +9,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
-KEPT = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep")
+KEPT = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep", "data/landmarks/.gitkeep")
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
 COMPARED = (
     "data/clips",
@@ -35,6 +35,7 @@ SMALL = {
         }
     },
     "evaluate": {"topk": [1, 2]},
+    "pretrain": {"signs": 2, "takes": 2, "steps": 2},
     "test_sources": ["SACU"],
     "omit": ["SACU"],
     "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
