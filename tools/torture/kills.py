@@ -18,7 +18,10 @@ from torture.survival import faults_of, git, started
 from torture.toy import digests, make_toy, processes_in
 
 DVC = "dvc itself"
-STAGES = ("synthesise", "ingest", "validate", "augment", "landmarks", "swap-train", "swap", "omit", "split", "train")
+STAGES = (
+    "synthesise", "ingest", "validate", "augment", "landmarks", "swap-train", "swap", "omit", "pretrain", "split",
+    "inputs", "train",
+)  # fmt: skip
 PLACES = (*STAGES, "evaluate", "report", DVC)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WORKER = re.compile("spawn_main|forkserver")

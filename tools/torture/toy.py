@@ -38,11 +38,11 @@ SMALL = {
     "pretrain": {"signs": 2, "takes": 2, "steps": 2},
     "test_sources": ["SACU"],
     "omit": ["SACU"],
-    "landmarks": {"sources": ["SACU", "INTERPRETER", "DONOR-1"]},
+    "landmarks": {"sources": ["SACU", "STS", "INTERPRETER", "DONOR-1"]},
     "swap-train": {"autoencoder": {"size": 32, "channels": 4, "code": 8, "iterations": 6, "preview_every": 2}},
     "swap": {"DF-2": None, "DF-3": None},
     "augment": {"AF1": None},
-    "recipes": {"AF1": None, "AF2": None, "DF2": None, "DF1-AF1": None},
+    "recipes": {"AF1": None, "AF2": None, "DF2": None, "DF1-AF1": None, "Permuted": None},
 }
 
 
