@@ -36,15 +36,24 @@ def numbers(measures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, f
 
 
 def curve(text: str, points: float = math.inf) -> Content:
-    """Return a CSV's columns over its first one, which counts the steps; thinned to about so many points."""
+    """Return a CSV's columns of numbers over its first one, which counts the steps; thinned to about so many points."""
     rows = list(csv.DictReader(io.StringIO(text)))
+    words = {name for row in rows for name, value in row.items() if value and not _is_number(value)}
     stride = math.ceil(len(rows) / points) or 1
     content: Content = {}
     for number, row in enumerate(rows, start=1):
         if number % stride == 0 or number in (1, len(rows)):
             (_, step), *values = row.items()
-            content |= metrics(((name, float(value)) for name, value in values if value), int(step))
+            content |= metrics(((name, float(value)) for name, value in values if value and name not in words), int(step))
     return content
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
