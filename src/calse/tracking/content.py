@@ -44,7 +44,9 @@ def curve(text: str, points: float = math.inf) -> Content:
     for number, row in enumerate(rows, start=1):
         if number % stride == 0 or number in (1, len(rows)):
             (_, step), *values = row.items()
-            content |= metrics(((name, float(value)) for name, value in values if value and name not in words), int(step))
+            content |= metrics(
+                ((name, float(value)) for name, value in values if value and name not in words), int(step)
+            )
     return content
 
 
