@@ -11,20 +11,27 @@ import numpy as np
 import pytest
 import torch
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
+from calse.cli.commands import tools
 from calse.config.params import check_params
+from calse.data.manifests import write_manifest
+from calse.doctor.study import donors
 from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
-from calse.faceswap.donor import Wish
+from calse.faceswap.donor import Wish, donor_of, unsuitable
 from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
+from calse.faceswap.methods.mesh.model.library import usable
 from calse.faceswap.quality.compare import follow
 from calse.faceswap.quality.exposure import exposures, frames_at, identity
+from calse.faceswap.quality.likeness import embed_frames
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
 from calse.video.untrusted.decode import probe
-from faces import FACES, filmed, with_models
+from cartoons import flat_hand
+from faces import FACES, filmed, track_of, with_models, write_clip
 from signers.signers import DONORS, SOURCES
 
 SWAP = {
@@ -267,3 +274,131 @@ def test_the_line_says_what_came_out():
     )
     assert line_of(replace(made, exposed=("HERE",))).endswith("; HERE")
     assert "no face is found any more" in line_of(Result(Path("a"), Path("b"), moved=None))
+
+
+@pytest.fixture(scope="module")
+def donor(world, tmp_path_factory):
+    """Frames of a donor, no hand in front, and a folder of files of theirs: pictures, a video, what gives no face."""
+    folder, frames = tmp_path_factory.mktemp("donor"), filmed(DONORS["DONOR-2"], DONORS["DONOR-2"], "NO")[0][4:28:3]
+    found = landmarks_of_frames(frames, load_networks(world[0]), FACES)
+    numbers = usable(found, *frames.shape[1:3])
+    frames, face = frames[numbers], found.face[numbers[0]]
+    (folder / "pictures").mkdir()
+    (folder / "empty").mkdir()
+    for number, frame in enumerate(frames[:3]):
+        cv2.imwrite(str(folder / f"pictures/{number}.png"), frame[..., ::-1])
+    (folder / "pictures/notes.txt").write_text("three pictures of me")
+    (folder / "pictures/.hidden").write_bytes(b"of a file manager")
+    middle = int(face[:, 0].min() + 0.3 * np.ptp(face[:, 0]))
+    cv2.imwrite(str(folder / "half.png"), frames[0][:, middle:, ::-1])
+    cv2.imwrite(str(folder / "room.png"), np.full((64, 64, 3), 90, np.uint8))
+    write_video(folder / "speech.mp4", frames, 25)
+    write_video(folder / "room.mp4", np.full_like(frames[:4], 90), 25)
+    return folder, frames
+
+
+def test_the_command_takes_a_folder_of_pictures_and_says_what_it_left_out(world, donor, tmp_path, monkeypatch):
+    layout, videos, _ = world
+    monkeypatch.chdir(layout.root)
+    Path("params.yaml").write_text((Path(__file__).parents[2] / "presets/synthetic.yaml").read_text())
+    out, options = tmp_path / "out", ["--donor-images", str(donor[0] / "pictures"), "--mouth", "donor"]
+    done = CliRunner().invoke(tools, ["anonymise", str(videos / "odd.gif"), *options, "-o", str(out)])
+    assert f"{out}/odd.mp4: 4 of 4 frames swapped" in done.stdout
+    assert "1 of 4 files of the donor left out" in done.stderr
+    assert "notes.txt: is no picture that can be read" in done.stderr
+    assert "only 3 pictures" in done.stderr
+    written = (out / "odd.mp4").read_bytes()
+    assert b"mesh" in written
+    assert b"own-donor" in written
+    assert b"pictures" not in written, "names of files and folders may be people's"
+    assert not list(layout.root.glob(".scratch/**/*.mp4")), "nothing of anybody's face is left behind"
+
+
+def test_a_face_out_of_a_video_comes_nearer_to_its_owner(world, donor, tmp_path):
+    layout, videos, frames = world
+    [result] = anonymise(PARAMS, layout, [videos / "signer.mp4"], Wish(videos=(donor[0] / "speech.mp4",)), tmp_path)
+    networks, swapped = load_networks(layout), read_frames(result.target)
+    own, before, after = (
+        embed_frames(layout, clip, landmarks_of_frames(clip, networks, FACES).face, [0, 2, 4])
+        for clip in (donor[1], frames[:6], swapped[:6])
+    )
+    apart = [np.linalg.norm(some - own.mean(axis=0), axis=1).mean() for some in (before, after)]
+    assert apart[1] < apart[0] - 0.1
+    assert result.kept > 0.8
+
+
+def test_whoever_lends_their_face_to_themselves_is_told_so(world, tmp_path):
+    layout, videos, _ = world
+    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], Wish(videos=(videos / "signer.mp4",)), tmp_path)
+    assert any(danger.startswith("THE DONOR LOOKS LIKE THE SIGNER (0.") for danger in result.exposed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        ("images", "nobody.png", r"--donor-images .*nobody.png: there is no such file or folder"),
+        ("images", "empty", r"--donor-images .*empty: this folder has no file in it"),
+        ("images", "room.png", r"no face that can be used. .*room.png: shows no face, or none as wide as 5%"),
+        ("images", "half.png", r"half.png: shows (no|a) face, "),
+        ("images", "speech.mp4", r"speech.mp4: is no picture that can be read"),
+        ("videos", "room.mp4", r"--donor-video: no face that can be used. .*room.mp4: shows no face"),
+        ("videos", "pictures/notes.txt", r"notes.txt: "),
+    ],
+)
+def test_files_that_show_no_donor_are_named(world, donor, kind, name, why):
+    with pytest.raises(CalseError, match=why):
+        donor_of(PARAMS, world[0], Wish(**{kind: (donor[0] / name,)}))
+
+
+def test_a_hand_in_front_of_every_picture_is_said(world, donor, monkeypatch):
+    """The hand is drawn into the landmarks: a synthetic one over the face is not always found."""
+    from calse.faceswap import donor_files
+
+    def with_hand(frames, networks, settings):
+        found = landmarks_of_frames(frames, networks, settings)
+        found.hands[:, 0] = flat_hand(*found.face[0, 1, :2])
+        return found
+
+    monkeypatch.setattr(donor_files, "landmarks_of_frames", with_hand)
+    with pytest.raises(
+        CalseError, match=r"speech.mp4: (\d) of \1 frames show a face, but not .* without a hand in front"
+    ):
+        donor_of(PARAMS, world[0], Wish(videos=(donor[0] / "speech.mp4",)))
+
+
+def test_eyes_and_mouth_are_as_asked_and_only_the_mesh_has_them(world, donor):
+    images = (donor[0] / "pictures/0.png",)
+    drawn = donor_of(PARAMS, world[0], Wish(images=images, eyes="donor")).settings
+    assert (drawn.method, drawn.eyes, drawn.mouth) == ("mesh", "donor", "signer")
+    for wish, why in [
+        (Wish("autoencoder", "DONOR-1", eyes="donor"), "--eyes needs the method mesh"),
+        (Wish("autoencoder", images=images), "--donor-images needs the method mesh"),
+        (Wish("paint", "DONOR-1"), "no face-swap method 'paint'; those are: autoencoder, mesh"),
+        (Wish(donor="DONOR-1", images=images), "name one donor"),
+        (Wish(), "name one donor"),
+    ]:
+        with pytest.raises(CalseError, match=why):
+            donor_of(PARAMS, world[0], wish)
+
+
+def test_a_donor_of_the_study_needs_no_set_and_what_they_lack_is_said_before(world, donor):
+    layout, frames = world[0], donor[1][:3]
+    path = layout.clips("DONOR-1").relative_to(layout.root) / "DONOR-1-NO-1.mp4"
+    clip = write_clip(layout, path, frames, "DONOR-1")
+    write_manifest(layout.source_manifest("DONOR-1"), [clip])
+    assert "DONOR-1-NO-1.npz" in unsuitable(PARAMS, layout, "DONOR-1")[0]
+    track_of(layout, clip, frames)
+    made = donor_of(PARAMS, layout, Wish(donor="DONOR-1"))
+    assert (made.name, len(made.model[0]), made.settings.method) == ("DONOR-1", 3, "mesh")
+    assert "donor DONOR-1: only 3 pictures" in unsuitable(PARAMS, layout, "DONOR-1") == made.warnings
+    finding = donors(PARAMS, layout)
+    assert finding.level == "warn"
+    assert "donor DONOR-1: only 3 pictures" in finding.what
+    with pytest.raises(CalseError, match=r"--donor SACU: .*of kind donor; those are: .*DONOR-1"):
+        donor_of(PARAMS, layout, Wish(donor="SACU"))
+
+
+def test_a_place_where_nothing_can_be_written_is_named_before_any_work(world, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CalseError, match=r"--output .*file/out: no folder can be made"):
+        anonymise(PARAMS, world[0], [world[1] / "odd.gif"], TRAINED, tmp_path / "file/out")

@@ -95,10 +95,17 @@ def anonymise(
     donor: Annotated[str, typer.Option(help="whose face to put on: a source of kind donor")] = "",
     donor_video: Annotated[
         list[Path] | None,
-        typer.Option(parser=from_root, metavar="VIDEO", help="or somebody who speaks and turns the head; repeatable"),
+        typer.Option(
+            parser=from_root,
+            metavar="VIDEO",
+            help="or somebody who speaks and turns the head, or a folder of such videos; repeatable",
+        ),
     ] = None,
     donor_images: Annotated[
-        list[Path] | None, typer.Option(parser=from_root, metavar="PICTURE", help="or pictures of one face; repeatable")
+        list[Path] | None,
+        typer.Option(
+            parser=from_root, metavar="FOLDER", help="or a folder of pictures of one face, or one; repeatable"
+        ),
     ] = None,
     method: Annotated[str, typer.Option(help="mesh, or autoencoder with a trained donor")] = "mesh",
     eyes: Annotated[

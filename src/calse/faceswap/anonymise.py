@@ -1,5 +1,6 @@
 """The command `anonymise`: a donor's face on the signer of any video, with the figures of what came out."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from calse.data.clips import provenance
 from calse.data.paths import Layout
 from calse.faceswap.blur import blur_face
 from calse.faceswap.convert import FACE, swap_frames
-from calse.faceswap.donor import Donor, Wish, donor_of
+from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings
 from calse.faceswap.quality.compare import compare
 from calse.faceswap.quality.exposure import exposures, identity, lost_faces, near_donor, turned_faces
 from calse.landmarks.following import landmarks_of_frames, load_networks
@@ -55,8 +56,7 @@ def anonymise(params: Params, layout: Layout, videos: list[Path], wish: Wish, fo
     """
     targets = _targets(videos, folder)
     donor = donor_of(params, layout, wish)
-    for warning in donor.warnings:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}")
+    print_warnings(donor.warnings)
     swapper = Swapper(params, layout, donor)
     with folder_for_now(scratch() / "foreign") as temporary:
         foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
@@ -67,6 +67,9 @@ def anonymise(params: Params, layout: Layout, videos: list[Path], wish: Wish, fo
 
 
 def _targets(videos: list[Path], folder: Path) -> list[Path]:
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise CalseError(f"--output {folder}: no folder can be made or written to in {there}; choose another one")
     targets: list[Path] = []
     for video in videos:
         target = folder / f"{video.stem}.mp4"
