@@ -84,7 +84,12 @@ def landmarks(source: str) -> None:
     from calse.config.params import read_params
     from calse.landmarks.extract import landmarks
 
-    landmarks(read_params(), Layout(), source)
+    params = read_params()
+    landmarks(params, Layout(), source)
+    if source in params.sources_of("donor"):
+        from calse.faceswap.donor import print_warnings, unsuitable  # shapes no output, so no stage depends on it
+
+        print_warnings(unsuitable(params, Layout(), source))
 
 
 @app.command(rich_help_panel=STAGES)

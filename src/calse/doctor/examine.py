@@ -43,6 +43,7 @@ def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
         "data": lambda: study.data(params, Layout()),
         "stages": lambda: study.stages(params, Layout()),
         "landmark models": lambda: study.landmark_models(params, Layout()),
+        "donors": lambda: study.donors(params, Layout()),
         "MLflow store": study.store,
         "remote": study.remote,
         "sharing": lambda: study.sharing(params, Layout()),

@@ -93,6 +93,20 @@ def landmark_models(params: Params, layout: Layout) -> Finding:
     return Finding("ok", f"{len(MODELS)} files, as published")
 
 
+def donors(params: Params, layout: Layout) -> Finding:
+    """Are the donors' faces fit to be put on others?"""
+    names = [name for name in params.sources_of("donor") if name in params.landmarks.sources]
+    known = [name for name in names if layout.landmarks(name).is_dir() and layout.source_manifest(name).is_file()]
+    if not known:
+        return Finding("ok", "known once their landmarks are found" if names else "none")
+    from calse.faceswap.donor import unsuitable
+
+    found = [line for name in known for line in unsuitable(params, layout, name)]
+    if found:
+        return Finding("warn", "; ".join(found), "docs/faceswap.md says which pictures of a donor are needed")
+    return Finding("ok", f"{', '.join(known)}: suitable")
+
+
 def store() -> Finding:
     """Can MLflow's store be reached and written?"""
     from calse.tracking.moved import moved_from
