@@ -21,7 +21,7 @@ def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
     tested once. Raises CalseError when there are fewer than two sources, or it is not clear of which corpus.
     """
     text = preset.read_text(encoding="utf-8")
-    yaml = YAML()
+    yaml = YAML(typ="rt", pure=True)
     yaml.width = 10_000
     yaml.preserve_quotes = True
     tree: Any = yaml.load(text)
