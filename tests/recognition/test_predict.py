@@ -56,7 +56,7 @@ def test_a_test_clip_gets_the_row_that_evaluation_gave_it():
     split, layout = read_split(Layout().split("Baseline")), Layout()
     job = jobs_of(toy_params(), layout, split, "i3d", "Baseline", Path("models"), Path("curves"))[0]
     clips = split.test("SACU")
-    _, rows = predict_run(job.run, split, {"filmed": clips}, layout, CHECKPOINT)
+    _, rows, _ = predict_run(job.run, split, {"filmed": clips}, layout, CHECKPOINT)
     answers = predict_videos(CHECKPOINT, [Path(clip.path) for clip in clips], 60)
     for row, answer in zip(rows, answers, strict=True):
         assert [gloss for gloss, _ in answer.glosses] == [row[f"gloss_{place}"] for place in (1, 2, 3)]

@@ -137,6 +137,9 @@ def check_predictions() -> None:
     assert {row["test_source"] for row in omitted} == {"SACU"}
     assert [row["rank"] for row in omitted] == [row["rank"] for row in rows if row["test_source"] == "SACU"]
     assert {(row["test_source"], row["gloss"]) for row in rows} == {(s, g) for s in ("SACU", "STS") for g in WAYS}
+    with open("metrics/evaluate/i3d/Baseline/scores.csv", encoding="utf-8", newline="") as file:
+        scores = list(csv.DictReader(file))
+    assert [max(one, key=lambda gloss: float(one[gloss])) for one in scores] == [row["gloss_1"] for row in rows]
     for row in rows:
         assert row["clip"].startswith(row["test_source"])
         assert row[f"gloss_{row['rank']}"] == row["gloss"]

@@ -17,11 +17,13 @@ from calse.config.params import Report, check_params
 from calse.data.manifests import read_rows, write_manifest, write_rows
 from calse.data.splits import read_split
 from calse.evaluation.measures import confusion
+from calse.report.fusion import fusions_of
 from calse.report.page.charts import Axis, points
 from calse.report.page.glosses import confusion_matrix, counts_of
 from calse.report.page.page import write_page
 from calse.report.page.results import finding_of
 from calse.report.published import published_comparisons, read_published
+from calse.report.report import report
 from calse.report.study import results_of
 from calse.report.table import BETTER, EVEN, WORSE, recogniser_table
 from calse.runtime.errors import CalseError
@@ -97,6 +99,8 @@ def evaluated(layout, params):
             folder = layout.metrics("evaluate") / recogniser / recipe
             rows = rows.drop(columns="recipe")
             write_rows(folder / "predictions.csv", list(rows.columns), rows.to_dict("records"))
+            scores = [{gloss: int(gloss == first) for gloss in ("AÑO", "NO", "SUR")} for first in rows["gloss_1"]]
+            write_rows(folder / "scores.csv", ["AÑO", "NO", "SUR"], scores)
             counts = confusion(rows.to_dict("records"))
             write_rows(folder / "confusion.csv", ["gloss", "predicted", "clips"], counts)
             by_source = {source: {"mrr": 0.625} for source in params.test_sources}
@@ -109,7 +113,7 @@ def made(layout, params=PARAMS, changes=None):
     evaluated(layout, params)
     results = [results_of(params, layout, name, {}) for name in params.train]
     versus = recogniser_table({one.recogniser: one.cells for one in results}, list(params.train))
-    write_page(params, layout, results, versus, changes)
+    write_page(params, layout, results, versus, changes, fusions_of(params, layout))
     return layout.page().read_text(encoding="utf-8")
 
 
@@ -283,6 +287,24 @@ def test_recognisers_stand_side_by_side_each_with_its_own_tables(layout, monkeyp
     assert text.count("which a swapped face does not change: what swapped sets add in DF1 is the same") == 2
     monkeypatch.undo()
     assert "a swapped face does not change" not in made(layout, params)
+
+
+def test_a_fusion_stands_in_every_table_of_recognisers(layout):
+    tree = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))["train"]
+    params = study_params(train={"i3d": tree["i3d"], "landmarks": {"distance": "dtw"}})
+    evaluated(layout, params)
+    for name in params.swap:
+        write_json(layout.metrics("swap") / f"{name}.json", SWAPPED)
+    report(params, layout)
+    text, folder = " ".join(layout.page().read_text(encoding="utf-8").split()), layout.metrics("report")
+    row = '<tr><th scope="row">landmarks + i3d</th><td>SACU</td><td>66.7</td><td>66.7</td>'
+    assert row in text
+    assert (
+        "| landmarks + i3d | SACU | 66.7 | 66.7 | 66.7 | 66.7 | 66.7 | 66.7 | 0 |" in (folder / "table.md").read_text()
+    )
+    assert (folder / "fusions.csv").read_text().splitlines()[0] == "fusion,test_source,0,0.25,0.5,1,2,chosen,weights"
+    compared = pd.read_csv(folder / "recognisers.csv").query("k == 1")
+    assert compared["recogniser"].tolist() == ["landmarks", "landmarks + i3d", "landmarks + i3d"]
 
 
 def test_a_training_that_learned_nothing_is_named(layout):

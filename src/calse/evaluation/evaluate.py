@@ -30,22 +30,26 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
     `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
     has every measure of each test source and set, over all seeds and for each, their mean over the sources, and the
-    steps of a source's trainings; `confusion.csv` which gloss was taken for which, on the filmed clips of all sources.
+    steps of a source's trainings; `confusion.csv` which gloss was taken for which, on the filmed clips of all sources;
+    `scores.csv` every gloss's score of the filmed clips, a column a gloss, rows in the order of predictions.csv.
     Raises CalseError naming the checkpoint or clip that is wrong.
     """
     split = read_split(layout.split(recipe))
     predictions: list[dict[str, Any]] = []
+    scores: list[dict[str, str]] = []
     steps: dict[str, int] = {}
     models = layout.models(recogniser, recipe)
     for run in runs_of(params, recogniser, recipe):
         tests = {FILMED: split.test(run.test_source)}
         if run.test_source in params.omit:
             tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
-        info, rows = predict_run(run, split, tests, layout, checkpoint_path(models, run))
+        info, rows, found = predict_run(run, split, tests, layout, checkpoint_path(models, run))
         predictions += rows
+        scores += [dict(zip(split.classes, map("{:.6g}".format, one), strict=True)) for one in found[FILMED]]
         steps[run.test_source] = info["steps"]
     with folder_written_aside(layout.metrics("evaluate") / recogniser / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
+        write_rows(folder / "scores.csv", split.classes, scores)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
         write_rows(folder / "confusion.csv", ["gloss", "predicted", "clips"], confusion(filmed))
         measured = per_source(predictions, params.evaluate.topk)
@@ -69,21 +73,23 @@ def per_source(predictions: list[dict[str, Any]], topk: tuple[int, ...]) -> dict
 
 def predict_run(
     run: Run, split: Split, tests: dict[str, list[Clip]], layout: Layout, path: Path
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Load a checkpoint and return what its JSON says and one row for each clip of the test sets."""
+) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, list[np.ndarray]]]:
+    """Load a checkpoint; return what its JSON says, a row for each clip of the test sets, and by set their scores K."""
     from calse.recognition.checkpoint import read_info, settings_of
 
     info, recogniser = read_info(path), find_recogniser(run.recogniser)
     score, settings = recogniser.scorer(path), settings_of(info)
     if info["split_sha256"] != sha256_of(split.path):
         raise CalseError(f"{path} was trained on another {split.path}; rerun the train stage")
-    rows = []
+    rows: list[dict[str, Any]] = []
+    scores: dict[str, list[np.ndarray]] = {test_set: [] for test_set in tests}
     for test_set, clips in tests.items():
         inputs = map(recogniser.load, recogniser.prepare(clips, layout, settings))
         head = {"test_source": run.test_source, "seed": run.seed, "test_set": test_set}
-        scored = zip(clips, score(inputs), strict=True)
-        rows += [head | prediction_row(clip, *found, info["classes"]) for clip, found in scored]
-    return info, rows
+        for clip, (found, probabilities) in zip(clips, score(inputs), strict=True):
+            rows.append(head | prediction_row(clip, found, probabilities, info["classes"]))
+            scores[test_set].append(found)
+    return info, rows, scores
 
 
 def prediction_row(clip: Clip, scores: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> dict[str, Any]:

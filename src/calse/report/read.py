@@ -1,10 +1,12 @@
 """What the stages before the report measured, as tables."""
 
 import json
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from calse.config.params import Params
@@ -29,6 +31,25 @@ def _evaluated(layout: Layout, recogniser: str, recipe: str, name: str) -> Path:
     if not path.is_file():
         raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recogniser}-{recipe}")
     return path
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The filmed test clips of a recipe: their `rows` of predictions, and the scores N x K of all `classes`."""
+
+    rows: pd.DataFrame
+    scores: np.ndarray
+    classes: list[str]
+
+
+def read_scored(layout: Layout, recogniser: str, recipe: str) -> Scored:
+    """Read the scores of the filmed test clips. Raises CalseError when they are missing or of other predictions."""
+    rows = read_predictions(layout, recogniser, recipe).query("test_set == 'filmed'").reset_index(drop=True)
+    path = _evaluated(layout, recogniser, recipe, "scores.csv")
+    scores = pd.read_csv(path, keep_default_na=False)
+    if len(scores) != len(rows):
+        raise CalseError(f"{path} has not the clips of predictions.csv; run: dvc repro evaluate@{recogniser}-{recipe}")
+    return Scored(rows, scores.to_numpy(float), list(scores.columns))
 
 
 def read_confusion(layout: Layout, recogniser: str, recipe: str) -> pd.DataFrame:

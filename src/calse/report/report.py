@@ -8,6 +8,7 @@ from calse.config.params import Params
 from calse.data.donors import person
 from calse.data.paths import Layout
 from calse.report.comparisons import recogniser_section, verdict_section
+from calse.report.fusion import fusion_section, fusions_of
 from calse.report.measures import measure_section
 from calse.report.published import published_comparisons, published_section, read_published
 from calse.report.read import read_manifests
@@ -22,7 +23,8 @@ CAPTION = "in %, in brackets the change in points\n"
 
 def report(params: Params, layout: Layout) -> None:
     """Write metrics/report (`table.csv`, `comparisons.csv`, `measures.csv`, `table.md`, pictures; with several
-    recognisers `recognisers.csv`, with published figures of the corpus `published.csv`) and the report page.
+    recognisers `recognisers.csv`, with fusions `fusions.csv`, with published figures of the corpus `published.csv`)
+    and the report page.
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
@@ -33,7 +35,9 @@ def report(params: Params, layout: Layout) -> None:
     signers = {clip.clip: person(clip.signer) for clips in tested.values() for clip in clips}
     results = [results_of(params, layout, name, signers) for name in params.train]
     seeded = [name for name, settings in params.train.items() if hasattr(settings, "seeds")]
-    versus = recogniser_table({one.recogniser: one.cells for one in results}, seeded)
+    fusions = fusions_of(params, layout)
+    cells = {one.recogniser: one.cells for one in results} | {one.name: one.cells for one in fusions}
+    versus = recogniser_table(cells, seeded + [one.name for one in fusions])
     sections = [f"# {params.corpus.name}: accuracy on a source never seen\n", CAPTION]
     for one in results:
         sections += [f"# {one.recogniser}\n"] if len(results) > 1 else []
@@ -41,7 +45,11 @@ def report(params: Params, layout: Layout) -> None:
         sections += [to_markdown(one.table, k) for k in sorted(params.evaluate.topk)]
         sections += [verdict_section(one.table, one.comparisons), *(f"{note}\n" for note in one.notes)]
         sections.append(measure_section(one.measures))
-    sections += [recogniser_section(versus), swap_section(params, layout)]
+    sections += [
+        recogniser_section(versus),
+        fusion_section(fusions, min(params.evaluate.topk)),
+        swap_section(params, layout),
+    ]
     table, curves = named(results, "table"), named(results, "curves")
     published = read_published(params.corpus.name)
     changes = None if published is None else published_comparisons(published)
@@ -56,11 +64,13 @@ def report(params: Params, layout: Layout) -> None:
         _write(named(results, "measures"), folder / "measures.csv")
         if len(versus):
             _write(versus, folder / "recognisers.csv")
+        if fusions:
+            _write(pd.concat([one.table for one in fusions]), folder / "fusions.csv")
         write_text(folder / "table.md", "\n".join(section for section in sections if section))
         accuracy_picture(_labelled(table), params.corpus.glosses, folder / "table.png")
         if len(curves):
             curve_picture(_labelled(curves), folder / "curves.png")
-    write_page(params, layout, results, versus, changes)
+    write_page(params, layout, results, versus, changes, fusions)
 
 
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:

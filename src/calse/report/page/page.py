@@ -1,5 +1,6 @@
 """The report as one HTML file that needs nothing else: no server, no network, no script."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.report.comparisons import VERSUS, footnote, recogniser_cells
+from calse.report.fusion import FUSED, Fusion, fusion_cells
 from calse.report.measures import mean_measures
 from calse.report.page import charts
 from calse.report.page.glosses import glosses
@@ -29,6 +31,7 @@ def write_page(
     results: list[Results],
     versus: pd.DataFrame,
     changes: pd.DataFrame | None = None,
+    fusions: Sequence[Fusion] = (),
 ) -> None:
     """Write the report page. What the study lacks (swaps, blurred clips, a Baseline) leaves its section out.
 
@@ -46,6 +49,8 @@ def write_page(
         "recognisers": [shown(params, layout, one) for one in results],
         "versus": recogniser_cells(versus),
         "versus_note": VERSUS,
+        "fusions": fusion_cells(fusions),
+        "fusions_note": f"{FUSED}. Accuracy in %, top-{min(params.evaluate.topk)}",
         "published": [] if changes is None else published(changes),
         "glosses": glosses(predictions, confused, filmed, pictures),
         "gate": gate(params, layout),
