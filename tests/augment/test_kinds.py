@@ -96,5 +96,5 @@ def test_the_parameters_of_another_kind_are_held_against_its_own(kind_file):
 
 def test_a_file_that_is_no_kind_is_named(kind_file):
     kind_file("without_make", OPTIONS)
-    with pytest.raises(CalseError, match=r"without_make\.py: a kind of augmentation set needs `make`"):
+    with pytest.raises(CalseError, match=r"without_make\.py: `make` is missing"):
         params_with(S={"kind": "without_make", "light": 1} | COMMON)

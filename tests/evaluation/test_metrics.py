@@ -1,5 +1,7 @@
 """Accuracies against values counted by hand."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -45,14 +47,16 @@ def test_the_mean_is_that_of_the_sources_and_counts_no_clips():
     assert mean_of([one, other]) == {"top1": 0.75}
 
 
-def test_a_measure_that_gives_no_number_is_named(monkeypatch):
+@pytest.mark.parametrize("value", [float("nan"), None, "half", np.array([0.1, 0.2])], ids=repr)
+def test_a_measure_that_gives_no_number_is_named(value, monkeypatch):
     monkeypatch.setattr("calse.evaluation.measures.MEASURES", dict(MEASURES))
 
+    @measure
     def broken(predictions):
-        return float("nan")
+        return value
 
-    monkeypatch.setitem(MEASURES, "broken", measure(broken))
-    with pytest.raises(CalseError, match=r"evaluation/measures\.py: broken gives nan, not a finite number"):
+    line = f"evaluation/measures.py: broken gives {value}, not a finite number"
+    with pytest.raises(CalseError, match=f"^{re.escape(line)}$"):
         summary([{"rank": 1, "gloss": "NO", "gloss_1": "NO"}], (1,))
 
 
@@ -60,3 +64,15 @@ def test_the_confusion_counts_pairs_of_truth_and_answer():
     pairs = [("NO", "NO"), ("NO", "AÑO"), ("NO", "AÑO"), ("AÑO", "AÑO")]
     counted = confusion([{"gloss": gloss, "gloss_1": answer} for gloss, answer in pairs])
     assert [tuple(row.values()) for row in counted] == [("AÑO", "AÑO", 1), ("NO", "AÑO", 2), ("NO", "NO", 1)]
+
+
+@pytest.mark.parametrize("name", ["top1", "top12_per_class", "clips", "seeds", "mrr", "recall_at_10"])
+def test_a_measure_may_not_take_the_name_of_another_result(name, monkeypatch):
+    monkeypatch.setattr("calse.evaluation.measures.MEASURES", dict(MEASURES))
+
+    def mine(predictions):
+        return 1.0
+
+    mine.__name__ = name
+    with pytest.raises(CalseError, match=f"another result is called {name}; call this measure something else"):
+        measure(mine)

@@ -9,7 +9,7 @@ from torchvision.models import video
 
 from calse.data.paths import Layout
 from calse.data.splits import read_split
-from calse.recognition import registry
+from calse.recognition import architectures, registry
 from calse.recognition.architectures.i3d import recogniser as i3d
 from calse.recognition.input.transforms import network_input
 from calse.recognition.input.views import batch_of
@@ -159,3 +159,91 @@ def test_what_a_recogniser_cannot_take_is_refused_by_the_parameters_name(name: s
     with pytest.raises(CalseError) as caught:
         toy_params(name, **options)
     assert str(caught.value).startswith(f"params.yaml: train.{says}")
+
+
+class OfFrames(torch.nn.Module):
+    """A convolution of single frames, the mean over time, a layer of glosses; `wrong` spoils its output's shape."""
+
+    def __init__(self, classes: int, wrong: str = "") -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 4, 3, stride=2)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.fc = torch.nn.Linear(4, classes - (wrong == "a gloss less"))
+        self.wrong = wrong
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        frames = self.norm(self.convolution(clips.transpose(1, 2).flatten(0, 1))).mean((2, 3))
+        moments = self.fc(frames).unflatten(0, (len(clips), -1))
+        return moments if self.wrong == "moments" else moments.mean(1)
+
+
+def of_frames(monkeypatch: pytest.MonkeyPatch, wrong: str = "", head: str = "fc") -> Network:
+    network = Network("flat", lambda model, classes: OfFrames(classes, wrong), head=head, batch_norm=True)
+    monkeypatch.setattr(registry, "recognisers", lambda: {"flat": network})
+    return network
+
+
+def of_frames_training(repository: Layout, monkeypatch: pytest.MonkeyPatch) -> Training:
+    monkeypatch.chdir(repository.root)
+    monkeypatch.setenv("DVC_ROOT", str(repository.root))
+    monkeypatch.setattr("calse.recognition.training.jobs.training_code", lambda recogniser: "0" * 64)
+    params = toy_params("flat", width=1.0)
+    split = read_split(repository.split("Baseline"))
+    return Training(jobs_of(params, Layout(), split, "flat", "Baseline", Path("models"), Path("curves"))[0])
+
+
+def test_a_network_of_single_frames_trains(repository: Layout, monkeypatch: pytest.MonkeyPatch):
+    of_frames(monkeypatch)
+    training = of_frames_training(repository, monkeypatch)
+    batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2])
+    losses = [float(training._step(batch, labels, 1e-3)[0]) for _ in range(4)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(("wrong", "shape"), [("moments", r"\(3, 9, 3\)"), ("a gloss less", r"\(3, 2\)")])
+def test_logits_of_another_shape_are_refused(
+    wrong: str, shape: str, repository: Layout, monkeypatch: pytest.MonkeyPatch
+):
+    of_frames(monkeypatch, wrong)
+    training = of_frames_training(repository, monkeypatch)
+    with pytest.raises(CalseError, match=rf"^flat gives {shape}; clips x glosses is \(3, 3\)$"):
+        training._step(training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 1]), 1e-3)
+
+
+def test_momentum_is_that_of_every_batch_normalisation(monkeypatch: pytest.MonkeyPatch):
+    network = of_frames(monkeypatch)
+    model = toy_params("flat", width=1.0, bn_momentum=0.3).train["flat"].model
+    assert network.built(model, 3).norm.momentum == 0.3
+
+
+@pytest.mark.parametrize("head", ["", "5", "fully.connected"])
+def test_a_head_that_is_no_layer_is_named(head: str, monkeypatch: pytest.MonkeyPatch):
+    network = of_frames(monkeypatch, head=head)
+    with pytest.raises(CalseError, match=f"^flat has no layer '{head}', which its `head` names; its last is 'fc'$"):
+        network.built(toy_params("flat", width=1.0).train["flat"].model, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("RECOGNISER = (", "'\\(' was never closed"),
+        ("", "`RECOGNISER` is missing"),
+        ("import no_such_package", "No module named 'no_such_package'"),
+        ("from calse.recognition.registry import Recogniser\nRECOGNISER = Recogniser('mine')", "abstract method"),
+        ("from calse.recognition.network import Network\nRECOGNISER = Network('mine', print, haed='fc')", "'haed'"),
+        ("raise ValueError('a\\nb')", "a b"),
+    ],
+)
+def test_a_fault_in_a_recognisers_file_is_told_of_the_file(
+    text: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(registry, "ARCHITECTURES", tmp_path)
+    monkeypatch.setattr(architectures, "__path__", [str(tmp_path)])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/recogniser.py").write_text(text)
+    for name in ("mine", "mine.recogniser"):
+        monkeypatch.delitem(sys.modules, f"{architectures.__name__}.{name}", raising=False)
+    monkeypatch.setattr(registry, "recognisers", recognisers.__wrapped__)
+    with pytest.raises(CalseError, match=rf"^.*mine/recogniser\.py: .*{reason}") as caught:
+        toy_params()
+    assert "\n" not in str(caught.value)

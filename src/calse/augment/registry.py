@@ -9,9 +9,10 @@ keeps of a clip beside kind and seed. Both get a generator that starts from the 
 file is imported to read params.yaml, so it imports numpy, cv2 and the like inside functions.
 """
 
-import importlib
 import json
 import pkgutil
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from pydantic.dataclasses import dataclass
 
 import calse.augment
 from calse.config.sections import STRICT, Positive, Seed, refusal
-from calse.runtime.errors import CalseError
+from calse.runtime.additions import imported
 
 NOT_KINDS = {"registry", "stage"}
 
@@ -48,11 +49,9 @@ def kinds() -> list[str]:
 
 def kind_of(name: str) -> ModuleType:
     """Import the file of a kind. Raises CalseError when it lacks what a kind needs."""
-    module = importlib.import_module(f"{__package__}.{name}")
-    for part in ("Options", "make"):
-        if not hasattr(module, part):
-            raise CalseError(f"{module.__file__}: a kind of augmentation set needs `{part}`; see docs/extend.md")
-    return module
+    module = f"{__package__}.{name}"
+    spec = find_spec(module)
+    return imported(module, Path(str(spec and spec.origin)), "Options", "make")
 
 
 def set_of_kind(value: object) -> object:

@@ -5,9 +5,11 @@ results show it under the function's name.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,18 @@ class Predictions:
 
 Measure = Callable[[Predictions], float]
 MEASURES: dict[str, Measure] = {}
+TAKEN = re.compile(r"clips|seeds|steps|mean|top\d+(_per_class)?")  # what metrics.json has beside the measures
 
 
 def measure(function: Measure) -> Measure:
-    """Count a function of predictions among the results, under its name."""
-    MEASURES[function.__name__] = function
+    """Count a function of predictions among the results, under its name.
+
+    Raises CalseError when another result has that name.
+    """
+    name = function.__name__
+    if name in MEASURES or TAKEN.fullmatch(name):
+        raise CalseError(f"evaluation/measures.py: another result is called {name}; call this measure something else")
+    MEASURES[name] = function
     return function
 
 
@@ -74,10 +83,10 @@ def summary(rows: list[dict[str, Any]], topk: Sequence[int]) -> dict[str, float]
         result[f"top{k}_per_class"] = round(top_k_per_class(ranks, glosses, k), 6)
     predictions = Predictions(np.array(glosses), np.array([row["gloss_1"] for row in rows]), np.array(ranks))
     for name, function in MEASURES.items():
-        value = float(function(predictions))
-        if not math.isfinite(value):
+        value: Any = function(predictions)  # typed, but whoever adds one may return anything
+        if not isinstance(value, Real) or not math.isfinite(value):
             raise CalseError(f"evaluation/measures.py: {name} gives {value}, not a finite number")
-        result[name] = round(value, 6)
+        result[name] = round(float(value), 6)
     return result
 
 

@@ -6,7 +6,6 @@ Nothing heavy at the top of those declarations: params.yaml is checked by comman
 import json
 from abc import ABC, abstractmethod
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -14,6 +13,7 @@ from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from calse.config.sections import STRICT, Name, Positive, Seed, Share, refusal
+from calse.runtime.additions import imported
 from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ class Method(ABC):
 
 @cache
 def methods() -> dict[str, Method]:
-    """Return every method by name. Raises CalseError when one is not called as its folder."""
+    """Return every method by name. Raises CalseError naming a file that declares none of its name."""
     found: dict[str, Method] = {}
     for file in sorted(METHODS.glob("*/method.py")):
-        method = import_module(f"{__package__}.methods.{file.parent.name}.method").METHOD
+        method = imported(f"{__package__}.methods.{file.parent.name}.method", file, "METHOD").METHOD
         if method.name != file.parent.name:
             raise CalseError(f"{file}: its method is called {method.name!r}; call it {file.parent.name!r}")
         found[method.name] = method

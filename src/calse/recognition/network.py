@@ -28,12 +28,12 @@ Colour = tuple[float, float, float]
 class Network(Recogniser):
     """A network that `train` can name, and what it takes.
 
-    `build` makes it, untrained, for a number of classes; `head` is its layer whose shape follows that number. It takes
-    at least `frames` frames of any size, or exactly one `shape` (frames, pixels). `over_time`: it gives logits for
-    every moment of a clip, as the loss `bce-localisation` needs. `widths`: it comes in other widths than 1.
-    `recomputes`: it can compute its layers twice to save memory. `batch_norm`: it has batch normalisation, whose
-    momentum is `model.bn_momentum`. `statistics`: mean and deviation of RGB in [0, 1] that its published weights were
-    trained with; without them its input lies in [-1, 1].
+    `build` makes it, untrained, for a number of classes; `head` is its layer whose shape follows that number, by the
+    dotted name that `named_modules()` has. It takes at least `frames` frames of any size, or exactly one `shape`
+    (frames, pixels). `over_time`: it gives logits for every moment of a clip, as the loss `bce-localisation` needs.
+    `widths`: it comes in other widths than 1. `recomputes`: it can compute its layers twice to save memory.
+    `batch_norm`: it has batch normalisation, whose momentum is `model.bn_momentum`. `statistics`: mean and deviation of
+    RGB in [0, 1] that its published weights were trained with; without them its input lies in [-1, 1].
     """
 
     build: "Callable[[Model, int], nn.Module]"
@@ -120,12 +120,19 @@ class Network(Recogniser):
         return lambda clips: predict(model, info, clips)
 
     def built(self, model: Model, classes: int) -> "nn.Module":
-        """Return the network, untrained: clips N x 3 x T x S x S to logits N x K, or N x K x T' when `over_time`."""
+        """Return the network, untrained: clips N x 3 x T x S x S to logits N x K, or N x K x T' when `over_time`.
+
+        Raises CalseError when `head` names none of its layers.
+        """
         from torch import nn
 
         network = self.build(model, classes)
+        layers = dict(network.named_modules())
+        if not self.head or self.head not in layers:
+            last = next(reversed(layers))
+            raise CalseError(f"{self.name} has no layer {self.head!r}, which its `head` names; its last is {last!r}")
         for layer in network.modules():
-            if isinstance(layer, nn.BatchNorm3d):
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 layer.momentum = model.bn_momentum
         return network
 

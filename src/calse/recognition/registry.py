@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -17,6 +16,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass as section
 
 from calse.config.sections import STRICT, Name, refusal
+from calse.runtime.additions import imported
 from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
@@ -99,10 +99,12 @@ class Recogniser(ABC):
 
 @cache
 def recognisers() -> dict[str, Recogniser]:
-    """Return every recogniser by name. Raises CalseError when one is not called as its folder."""
+    """Return every recogniser by name. Raises CalseError naming a file that declares none of its name."""
     found: dict[str, Recogniser] = {}
     for file in sorted(ARCHITECTURES.glob("*/recogniser.py")):
-        recogniser = import_module(f"{__package__}.architectures.{file.parent.name}.recogniser").RECOGNISER
+        recogniser = imported(
+            f"{__package__}.architectures.{file.parent.name}.recogniser", file, "RECOGNISER"
+        ).RECOGNISER
         if recogniser.name != file.parent.name:
             raise CalseError(f"{file}: its recogniser is called {recogniser.name!r}; call it {file.parent.name!r}")
         found[recogniser.name] = recogniser

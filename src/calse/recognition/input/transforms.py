@@ -31,7 +31,11 @@ def network_input(batch: Batch, settings: Input, statistics: Statistics, device:
 
 def placed(model: nn.Module, device: torch.device) -> nn.Module:
     """Move a network to a device, with channels last in memory: 1.2 times faster convolutions."""
-    return model.to(device=device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+    model = model.to(device)
+    for weight in (*model.parameters(), *model.buffers()):
+        if weight.dim() == 5:  # others, as those of a convolution of single frames, have no such order
+            weight.data = weight.data.to(memory_format=torch.channels_last_3d)
+    return model
 
 
 def stacked(frames: np.ndarray | list[Frames], device: torch.device) -> Tensor:

@@ -146,9 +146,17 @@ class Training:
         clips = network_input(batch, self.input, self.network.statistics, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.name == "bf16"):
             logits = self.model(clips)
+        self._check_shape(tuple(logits.shape), len(labels))
         kind = self.optim.loss
         loss = training_loss(logits, labels, kind, self.input.frames, self.optim.label_smoothing)
         return loss, clip_scores(logits.detach(), kind)
+
+    def _check_shape(self, shape: tuple[int, ...], clips: int) -> None:
+        over_time = self.network.over_time
+        if shape[:2] != (clips, self.job.classes) or len(shape) != 2 + over_time:
+            wanted = f"clips x glosses{' x moments' if over_time else ''}"
+            sizes = f"{clips}, {self.job.classes}{', T' if over_time else ''}"
+            raise CalseError(f"{self.network.name} gives {shape}; {wanted} is ({sizes})")
 
     def _check_finite(self, value: float, epoch: int) -> None:
         if not math.isfinite(value):
