@@ -46,8 +46,13 @@ class Work:
 
 
 def signing_of(landmarks: Landmarks, fps: float, settings: LandmarksSettings) -> Signing:
-    """Return the signing of a clip, less what the settings leave out. Raises CalseError when it shows no person."""
+    """Return the signing of a clip, less what the settings leave out.
+
+    Raises NobodyError when it shows no person or no hands.
+    """
     signing = normalise(landmarks.body, landmarks.hands, landmarks.hands_world, fps, settings.mirror)
+    if not signing.mask.any():
+        raise NobodyError("shows no hands")
     if settings.hands == "leading" or second_hand_rests(signing):
         signing = without_second_hand(signing)
     if not settings.body:
