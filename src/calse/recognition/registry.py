@@ -58,7 +58,8 @@ class Recogniser(ABC):
     def reads(self, params: "Params", layout: "Layout") -> list[Path]:
         """Return the files that trainings and scores depend on beside the clips themselves.
 
-        The stage `inputs` lists them with their hashes.
+        The stage `inputs` lists them with their hashes. It runs again when the recogniser's section or folder changes,
+        data/landmarks or models/encoder: a file elsewhere that changes under its old name is not noticed.
         """
         return []
 
@@ -71,7 +72,10 @@ class Recogniser(ABC):
 
     @abstractmethod
     def prepare(self, clips: "list[Clip]", layout: "Layout", settings: Any) -> list[Path]:
-        """Return a file for each clip: what `load` opens. Raises CalseError naming the clip that is wrong."""
+        """Return a file for each clip: what `load` opens. Raises CalseError naming the clip that is wrong.
+
+        A clip's frames are `read_frames(verify(clip, layout.root))`.
+        """
 
     @abstractmethod
     def load(self, path: Path) -> Any:
@@ -88,8 +92,10 @@ class Recogniser(ABC):
     def train(self, job: "Job", tell: Callable[..., None]) -> None:
         """Train one run: write its checkpoint and its curve, or take those that were made before.
 
-        `tell` is called with `started` and what is known of the run, `epoch` with its number and metrics, `finished`;
-        or with `taken` alone. Called in a process of its own.
+        Glosses are `job.labels`, places in `job.info["classes"]`: a control permutes them. `job.info` is written to
+        `job.checkpoint.with_suffix(".json")`, the curve as a CSV with a column `epoch` to `job.curve`. `tell` is called
+        with `started` and `job.info`, `epoch` with its number and metrics (`loss` and `accuracy` at least), `finished`;
+        or with `taken` alone. Called in a process of its own. architectures/landmarks/recogniser.py is an example.
         """
 
     @abstractmethod
