@@ -11,16 +11,16 @@ from calse.report.collapse import collapsed
 from calse.report.comparisons import noises
 from calse.report.measures import measure_table, worst_rows
 from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
-from calse.report.table import Cells, accuracy_table, comparison_table, counted_cells, with_steps
+from calse.report.table import MEAN, Cells, accuracy_table, comparison_table, counted_cells, with_steps
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the trainings of one recogniser gave; its recipes are compared with Baseline within it.
+    """What the trainings of one recogniser gave; its recipes, but for controls, are compared with Baseline within it.
 
     `predictions` has a row a prediction, `confused` a row for each pair of right and first-ranked gloss, `table` a row
     a cell, `comparisons` a row a cell beside Baseline, `measures` a row a value, `curves` a row an epoch. `notes` are
-    sentences on how to read them, `failures` on trainings that learned nothing.
+    sentences on how to read them, `failures` on trainings that learned nothing and controls that learned something.
     """
 
     recogniser: str
@@ -40,17 +40,20 @@ def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping
 
     Raises CalseError when a recipe has no predictions, or others than Baseline's clips.
     """
+    recipes = [name for name, recipe in params.recipes.items() if not recipe.permute]
     predictions, confused = (
-        pd.concat([read(layout, recogniser, recipe) for recipe in params.recipes], ignore_index=True)
+        pd.concat([read(layout, recogniser, recipe) for recipe in recipes], ignore_index=True)
         for read in (read_predictions, read_confusion)
     )
-    scores = {recipe: read_scores(layout, recogniser, recipe) for recipe in params.recipes}
+    scores = {recipe: read_scores(layout, recogniser, recipe) for recipe in recipes}
     seeded = hasattr(params.train[recogniser], "seeds")
     cells = counted_cells(predictions, params.evaluate.topk)
     measures = measure_table(scores, params.test_sources)
     worst = worst_rows(predictions, signers, min(params.evaluate.topk))
     curves = read_curves(params, layout, recogniser)
-    splits = {recipe: path for recipe in params.recipes if (path := layout.split(recipe)).is_file()}
+    curves = curves[curves["recipe"].isin(recipes)].reset_index(drop=True)
+    splits = {recipe: path for recipe in recipes if (path := layout.split(recipe)).is_file()}
+    at_chance, leaking = controls(params, layout, recogniser)
     return Results(
         recogniser,
         predictions,
@@ -60,9 +63,34 @@ def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping
         comparison_table(cells, seeded),
         pd.concat([measures, worst], ignore_index=True),
         curves,
-        [note for note in (noises(cells, seeded), unseen_faces(params, recogniser)) if note],
-        collapsed(curves, splits),
+        [note for note in (noises(cells, seeded), unseen_faces(params, recogniser), *at_chance) if note],
+        [*leaking, *collapsed(curves, splits)],
     )
+
+
+def controls(params: Params, layout: Layout, recogniser: str) -> tuple[list[str], list[str]]:
+    """Return a sentence for every recipe that trained on shuffled glosses: those at chance, and those above it.
+
+    Above is where the 95 % interval of the mean's smallest top-K lies over what guessing reaches: then something tells
+    a training what its test clips are.
+    """
+    at_chance, leaking = [], []
+    for recipe in (name for name, one in params.recipes.items() if one.permute):
+        table = accuracy_table(counted_cells(read_predictions(layout, recogniser, recipe), params.evaluate.topk))
+        row = table[table["test_source"] == MEAN].sort_values("k").iloc[0]
+        guessing = min(1, row["k"] / params.corpus.glosses)
+        accuracy, low, high, chance = (
+            f"{100 * part:.1f}" for part in (row["accuracy"], row["low"], row["high"], guessing)
+        )
+        text = (
+            f"{recipe}, trained on shuffled glosses, reaches {accuracy} % top-{row['k']} (95 % interval {low} to "
+            f"{high}) where guessing reaches {chance} %"
+        )
+        if row["low"] > guessing:
+            leaking.append(f"{text}: something leaks from the test clips into the training, and no figure here holds")
+        else:
+            at_chance.append(f"{text}: a control, at chance as it must be.")
+    return at_chance, leaking
 
 
 def unseen_faces(params: Params, recogniser: str) -> str:
