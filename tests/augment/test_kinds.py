@@ -94,7 +94,15 @@ def test_the_parameters_of_another_kind_are_held_against_its_own(kind_file):
         params_with(S={"kind": "shade", "light": 1} | COMMON)
 
 
-def test_a_file_that_is_no_kind_is_named(kind_file):
-    kind_file("without_make", OPTIONS)
-    with pytest.raises(CalseError, match=r"without_make\.py: `make` is missing"):
-        params_with(S={"kind": "without_make", "light": 1} | COMMON)
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("without_make", OPTIONS, "`make` is missing"),
+        ("half_written", "def make(", "'\\(' was never closed"),
+        ("of_no_value", "raise ValueError", "ValueError"),
+    ],
+)
+def test_a_file_that_is_no_kind_is_named(name, text, reason, kind_file):
+    kind_file(name, text)
+    with pytest.raises(CalseError, match=rf"^.*{name}\.py: {reason}"):
+        params_with(S={"kind": name, "light": 1} | COMMON)

@@ -1,6 +1,7 @@
 """The swap stages on cartoon faces: what is changed, what is left, what is refused."""
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from calse.config.params import check_params
 from calse.data.clips import Clip, clip_id
 from calse.data.manifests import read_manifest, write_manifest
 from calse.data.paths import Layout
-from calse.faceswap import convert
+from calse.faceswap import convert, registry
+from calse.faceswap import methods as faceswap_methods
 from calse.faceswap.convert import FACE, swap, swap_frames
 from calse.faceswap.mask import OVAL, fill, hand_mask
 from calse.faceswap.methods.autoencoder.blend import match_colours
@@ -236,3 +238,22 @@ def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repositor
         write_landmarks(path.with_stem(f"DONOR-1-NO-{take}"), no_landmarks(6))
     with pytest.raises(CalseError, match="DONOR-1: no frame shows a face"):
         swap_train(toy_params(), repository, "DF-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("METHOD = (", r"'\(' was never closed"),
+        ("from calse.faceswap.registry import Method as METHOD", "METHOD is no object of the class Method"),
+        ("from calse.faceswap.methods.mesh.method import METHOD", "its method is called 'mesh'; call it 'mine'"),
+    ],
+)
+def test_a_fault_in_a_methods_file_is_told_of_the_file(text, reason, tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/method.py").write_text(text)
+    monkeypatch.setattr(registry, "METHODS", tmp_path)
+    monkeypatch.setattr(faceswap_methods, "__path__", [*faceswap_methods.__path__, str(tmp_path)])
+    for name in ("mine", "mine.method"):
+        monkeypatch.delitem(sys.modules, f"{faceswap_methods.__name__}.{name}", raising=False)
+    with pytest.raises(CalseError, match=rf"mine/method\.py: {reason}"):
+        registry.methods.__wrapped__()

@@ -228,6 +228,7 @@ def test_a_head_that_is_no_layer_is_named(head: str, monkeypatch: pytest.MonkeyP
     [
         ("RECOGNISER = (", "'\\(' was never closed"),
         ("", "`RECOGNISER` is missing"),
+        ("from calse.recognition.network import Network as RECOGNISER", "RECOGNISER is no object of the class"),
         ("import no_such_package", "No module named 'no_such_package'"),
         ("from calse.recognition.registry import Recogniser\nRECOGNISER = Recogniser('mine')", "abstract method"),
         ("from calse.recognition.network import Network\nRECOGNISER = Network('mine', print, haed='fc')", "'haed'"),

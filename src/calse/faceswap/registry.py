@@ -87,6 +87,8 @@ def methods() -> dict[str, Method]:
     found: dict[str, Method] = {}
     for file in sorted(METHODS.glob("*/method.py")):
         method = imported(f"{__package__}.methods.{file.parent.name}.method", file, "METHOD").METHOD
+        if not isinstance(method, Method):
+            raise CalseError(f"{file}: METHOD is no object of the class Method; see docs/extend.md")
         if method.name != file.parent.name:
             raise CalseError(f"{file}: its method is called {method.name!r}; call it {file.parent.name!r}")
         found[method.name] = method

@@ -111,6 +111,8 @@ def recognisers() -> dict[str, Recogniser]:
         recogniser = imported(
             f"{__package__}.architectures.{file.parent.name}.recogniser", file, "RECOGNISER"
         ).RECOGNISER
+        if not isinstance(recogniser, Recogniser):
+            raise CalseError(f"{file}: RECOGNISER is no object of the class Recogniser; see docs/extend.md")
         if recogniser.name != file.parent.name:
             raise CalseError(f"{file}: its recogniser is called {recogniser.name!r}; call it {file.parent.name!r}")
         found[recogniser.name] = recogniser
