@@ -157,6 +157,7 @@ def _params() -> dict[str, Any]:
         "landmarks": landmarks,
         "test_sources": ["RAW"],
         "recipes": {"Baseline": []},
+        "train": {"i3d": tree["train"]["i3d"]},
     }
     return tree | without | chosen
 
