@@ -95,6 +95,7 @@ def made(tmp_path_factory, films):
     tree |= {"synthesise": {}, "corpus": {"name": "mine", "glosses": 2, "sources": sources}}
     tree |= {"swap": {}, "omit": [], "augment": {}, "recipes": {"Baseline": []}, "test_sources": ["SACU"]}
     tree["landmarks"]["sources"] = []
+    del tree["train"]["landmarks"]
     tree["ingest"]["short_side"] = 32
     yaml.dump(tree, study.root / "params.yaml")
     study.run("git", "init", "-q")
