@@ -167,10 +167,10 @@ def test_another_persons_clone_has_the_same_videos_and_nothing_to_do(study, film
 
 def test_own_videos_outlive_a_cleaned_cache_and_removed_data(study):
     """As does a published checkpoint that was added where models lie."""
-    published = study.root / "models/published/i3d.pt"
+    published = study.root / "models/pretrained/i3d.pt"
     published.parent.mkdir(parents=True)
     published.write_text("weights")
-    study.run("dvc", "add", "models/published/i3d.pt")
+    study.run("dvc", "add", "models/pretrained/i3d.pt")
     before, cache = study.files("data"), study.cached()
     assert {*filmed(study).values(), b"weights"} <= cache
     study.run("dvc", "gc", "-w", "-f")
