@@ -23,6 +23,17 @@ from signers.truth import stacked
 CACHE = Path(__file__).parents[1] / ".scratch/landmark-models"
 FACES = read_params(Path(__file__).parents[1] / "presets/synthetic.yaml").landmarks
 
+SWAP = {
+    "method": "autoencoder",
+    "donor": "DONOR-1",
+    "signers": "INTERPRETER",
+    "clips_per_gloss": None,
+    "seed": 3,
+    "erode": 0.03,
+    "feather": 0.08,
+}
+SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
+
 
 def fetched_models() -> Path:
     """The folder of the landmark models, downloaded once for all tests."""

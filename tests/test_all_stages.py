@@ -18,30 +18,14 @@ from ruamel.yaml import YAML
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from faces import fetched_models
+from torture.toy import SMALL as TOY
+from torture.toy import shrink
 
 yaml = YAML(typ="safe", pure=True)
 PRIVATE = {"kind": "public", "clips_per_gloss": 1, "licence": "CC BY-NC 4.0", "consent": "in writing", "share": False}
-SMALL = {
-    "synthesise": {"synthetic": {"glosses": 2, "short_side": 64, "donor_clips": 1}},
+SMALL = TOY | {
     "corpus": {"glosses": 2, "sources": {"SACU": PRIVATE, "DILSE": None, "DONOR-2": None, "DONOR-3": None}},
-    "ingest": {"short_side": 64},
-    "validate": {"min_side": 32},
-    "train": {
-        "i3d": {
-            "model": {"width": 0.05},
-            "input": {"size": 32, "frames": 9},
-            "optim": {"batch": 6, "precision": "fp32"},
-            "schedule": {"epochs": 1},
-        }
-    },
-    "evaluate": {"topk": [1, 2]},
-    "test_sources": ["SACU"],
-    "omit": ["SACU"],
-    "landmarks": {"sources": ["SACU", "STS", "INTERPRETER", "DONOR-1"]},
-    "pretrain": {"signs": 2, "takes": 2, "steps": 2},
-    "swap-train": {"autoencoder": {"size": 32, "channels": 4, "code": 8, "iterations": 3}},
     "swap": {"DF-2": {"donor": "DONOR-1"}, "DF-3": None},
-    "augment": {"AF1": None},
     "recipes": {"AF1": None, "DF2": None, "DF1-AF1": None, "DF1-AF2": None, "Permuted": None},
 }
 # What pictures, videos, arrays and archives of them begin with, and how that looks as base64.
@@ -92,16 +76,6 @@ if "OPENED" in os.environ and "DVC_STAGE" in os.environ:
 
     sys.addaudithook(note)
 """
-
-
-def shrink(tree, changes):
-    for key, value in changes.items():
-        if value is None:
-            del tree[key]
-        elif isinstance(value, dict) and value is not PRIVATE:
-            shrink(tree[key], value)
-        else:
-            tree[key] = value
 
 
 class Repository:

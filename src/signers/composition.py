@@ -108,6 +108,7 @@ def _so_many(count: int) -> tuple[Composition, ...]:
 
 def _drawn(rng: np.random.Generator) -> Composition:
     def one_of(names: Any, odds: Any = None) -> str:
+        """Draw one of some values."""
         return str(rng.choice(list(names), p=odds))
 
     mouth = "".join(one_of(MOUTHS) for _ in range(rng.integers(1, 4)))

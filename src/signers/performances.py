@@ -75,6 +75,7 @@ def _repeated(keys: Keys, rng: np.random.Generator) -> Keys:
     centre = np.mean([right.wrist for right, _ in keys], 0)
 
     def repeated(hand: Hand) -> Hand:
+        """Move one hand's keyframe."""
         wrist = centre + (hand.wrist - centre) * size + shift + rng.normal(0, 0.01, 3)
         return Hand(wrist, turn @ hand.direction, turn @ hand.palm, hand.shape + bends)
 

@@ -31,19 +31,8 @@ from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
 from calse.video.untrusted.decode import probe
 from cartoons import flat_hand
-from faces import FACES, filmed, track_of, with_models, write_clip
+from faces import FACES, SWAP, filmed, track_of, with_models, write_clip
 from signers.signers import DONORS, SOURCES
-
-SWAP = {
-    "method": "autoencoder",
-    "donor": "DONOR-1",
-    "signers": "INTERPRETER",
-    "clips_per_gloss": None,
-    "seed": 3,
-    "erode": 0.03,
-    "feather": 0.08,
-}
-SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 
 
 def params(**settings):

@@ -20,21 +20,11 @@ from calse.faceswap.quality.quality import assess_set, failures
 from calse.faceswap.quality.sheet import SIDE, write_sheet
 from calse.landmarks.following import load_networks
 from calse.landmarks.record import FACE_POINTS, read_landmarks
-from faces import drawn_track, filmed, track_of, with_models, write_clip
+from faces import SWAP, drawn_track, filmed, track_of, with_models, write_clip
 from signers.signers import DONORS, SOURCES
 
 RNG = np.random.default_rng(5)
 NOISE = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-SWAP = {
-    "method": "autoencoder",
-    "donor": "DONOR-1",
-    "signers": "INTERPRETER",
-    "clips_per_gloss": None,
-    "seed": 3,
-    "erode": 0.03,
-    "feather": 0.08,
-}
-SWAP |= {"smoothing": 2, "min_moved": 0.8, "min_kept": 0.6}
 
 
 def params():

@@ -245,7 +245,7 @@ def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repositor
     [
         ("METHOD = (", r"'\(' was never closed"),
         ("from calse.faceswap.registry import Method as METHOD", "METHOD is no object of the class Method"),
-        ("from calse.faceswap.methods.mesh.method import METHOD", "its method is called 'mesh'; call it 'mine'"),
+        ("from calse.faceswap.methods.mesh.method import METHOD", "METHOD is called 'mesh'; call it 'mine'"),
     ],
 )
 def test_a_fault_in_a_methods_file_is_told_of_the_file(text, reason, tmp_path, monkeypatch):

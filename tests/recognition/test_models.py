@@ -45,7 +45,13 @@ def test_a_recogniser_that_is_not_called_as_its_folder_is_refused(tmp_path: Path
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/recogniser.py").touch()
     monkeypatch.setitem(sys.modules, "calse.recognition.architectures.mine.recogniser", i3d)
-    with pytest.raises(CalseError, match=r"mine/recogniser.py: its recogniser is called 'i3d'; call it 'mine'"):
+    with pytest.raises(CalseError, match=r"mine/recogniser.py: RECOGNISER is called 'i3d'; call it 'mine'"):
+        recognisers.__wrapped__()
+
+
+def test_a_recogniser_cannot_be_called_as_another_folder_of_models(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(registry, "declared", lambda *_: {"published": i3d.RECOGNISER})
+    with pytest.raises(CalseError, match="models/published holds other models; call this recogniser otherwise"):
         recognisers.__wrapped__()
 
 

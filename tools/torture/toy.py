@@ -65,7 +65,7 @@ def make_toy(root: Path) -> Path:
 def shrink(tree: dict[str, object], changes: dict[str, object]) -> None:
     """Change a tree's values in place; None takes one out."""
     for key, value in changes.items():
-        inner = tree[key]
+        inner = tree.get(key)
         if value is None:
             del tree[key]
         elif isinstance(value, dict) and isinstance(inner, dict):

@@ -1,6 +1,5 @@
 """Commands that a person calls around the stages. Imports live inside the commands."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,12 @@ from calse.runtime.errors import CalseError
 from calse.runtime.repository import from_root
 
 tools = typer.Typer()
-track = typer.Typer(no_args_is_help=True, help="MLflow, made from what DVC knows: sync, verify.")
-tools.add_typer(track, name="track")
+Videos = Annotated[
+    list[Path],
+    typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
+Seconds = Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")]
 
 
 @tools.command("import")
@@ -152,12 +155,9 @@ def predict(
             parser=from_root, metavar="CHECKPOINT", help="what was trained: .../seed-1.safetensors, or an index"
         ),
     ],
-    videos: Annotated[
-        list[Path],
-        typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 120,
+    videos: Videos,
+    as_json: AsJson = False,
+    seconds: Seconds = 120,
 ) -> None:
     """Name the ten most probable glosses of each video."""
     from calse.recognition.predict import predict_videos, print_answers
@@ -177,7 +177,7 @@ def enrol(
         typer.Option("--output", "-o", parser=from_root, metavar="INDEX", help="the file to make, or to add signs to"),
     ],
     pattern: Annotated[str | None, typer.Option(help="how file names tell the gloss: {gloss}_{take}.mp4")] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 300,
+    seconds: Seconds = 300,
 ) -> None:
     """Learn signs from one video each or more, in seconds: put them into an index for `lookup` and `predict`."""
     from calse.config.params import read_params
@@ -193,12 +193,9 @@ def enrol(
 @tools.command()
 def lookup(
     index: Annotated[Path, typer.Argument(parser=from_root, metavar="INDEX", help="what `enrol` has made")],
-    videos: Annotated[
-        list[Path],
-        typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")] = 300,
+    videos: Videos,
+    as_json: AsJson = False,
+    seconds: Seconds = 300,
 ) -> None:
     """Name the known signs that each video is nearest to, with the distance and the known clip."""
     from calse.recognition.lookup import lookup, print_found
@@ -254,65 +251,3 @@ def doctor() -> None:
     from calse.doctor.examine import examine, print_findings
 
     print_findings(examine())
-
-
-@tools.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
-    """Open the MLflow UI on the table of trainings, on this machine only."""
-    from calse.tracking.ui import serve
-
-    serve(port)
-
-
-@track.command("sync")
-def track_sync() -> None:
-    """Write what MLflow lacks or has wrong: the working tree's runs and every DVC experiment's."""
-    from calse.tracking.sync import sync
-
-    done = sync()
-    if done is None:
-        print("MLflow is up to date")
-    else:
-        print("MLflow: " + (", ".join(f"{count} runs {what}" for what, count in sorted(done.items())) or "no runs"))
-
-
-@track.command("verify")
-def track_verify() -> None:
-    """Compare MLflow's runs with what DVC knows; exit code 1 on any difference."""
-    from calse.tracking.sync import verify
-
-    drift, notes = verify()
-    for line in [*drift, *(f"note: {note}" for note in notes)]:
-        print(line)
-    if drift:
-        raise CalseError(
-            f"{len(drift)} differences between MLflow and what DVC knows; mend them with: calse track sync"
-        )
-    print("MLflow holds exactly what DVC knows")
-
-
-@tools.command()
-def lineage(
-    path: Annotated[Path, typer.Argument(parser=from_root, metavar="PATH")],
-    as_json: Annotated[bool, typer.Option("--json", help="everything in full, as JSON")] = False,
-) -> None:
-    """Print the way back from a checkpoint, set, split or report: stages, parameters, clips, raw files, hashes."""
-    from calse.tracking.lineage import lineage
-    from calse.tracking.lineage_view import print_lineage, to_json
-
-    found = lineage(Layout(), Path(os.path.relpath(path.parent.resolve() / path.name)).as_posix())
-    print(to_json(found)) if as_json else print_lineage(found)
-
-
-@tools.command()
-def promote(
-    run: Annotated[str, typer.Argument(help="a training's name or id in MLflow, such as i3d-AF1-SACU-1")],
-    name: Annotated[str | None, typer.Option(help="the model's name in the registry")] = None,
-) -> None:
-    """Register a training's model in MLflow and check that it answers there as it does here."""
-    from calse.tracking.promote import promote
-
-    name, version = promote(run, name)
-    print(
-        f"registered as {name}, version {version}; load it with: mlflow.pyfunc.load_model('models:/{name}/{version}')"
-    )

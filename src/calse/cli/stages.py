@@ -1,4 +1,4 @@
-"""The command line: a command for each stage; commands.py has those around them. Imports live inside commands."""
+"""The command line: a command for each stage; beside it lie those around them. Imports live inside commands."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from calse.cli.commands import tools
+from calse.cli.tracking import runs
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, lacks_memory
 from calse.runtime.files import CLOSED
@@ -182,6 +183,7 @@ def report() -> None:
 
 
 app.add_typer(tools)
+app.add_typer(runs)
 
 
 def main() -> None:

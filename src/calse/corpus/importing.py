@@ -67,8 +67,6 @@ def import_folder(
     # What its only source brings may be anything.
     known = given if given is not None else stood if studied or source in donors else []
     offers = offers_of(folder, pattern)
-    if not offers:
-        raise CalseError(f"{folder} {'lists' if folder.is_file() else 'holds'} no files: there is nothing to import")
     # What other sources were imported with stays; a corpus's only source may be spelled anew.
     spelled = one_spelling([*(stood if studied else known), *known, *stood, *(offer.gloss for offer in offers)])
     first: dict[str, str] = {}  # of a person's names, the one that came first
@@ -102,8 +100,6 @@ def offered_videos(folder: Path, pattern: str | None) -> tuple[list[Offer], list
     Raises CalseError when there is no file at all.
     """
     offers = [offer.refused(offer.refusal or _flaw(offer, None)) for offer in listed_once(offers_of(folder, pattern))]
-    if not offers:
-        raise CalseError(f"{folder} {'lists' if folder.is_file() else 'holds'} no files")
     return [offer for offer in offers if not offer.refusal], [offer for offer in offers if offer.refusal]
 
 

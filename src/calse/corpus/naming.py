@@ -44,7 +44,8 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
     `tables.read_table`). A `pattern` such as `{gloss}/{signer}_{take}.mp4` is held against the whole path in the
     folder: `{gloss}`, `{signer}` and `*` stand for any text without a slash, `{take}` for a number. Beside a table it
     supplies what the table lacks. Without one, `GLOSS/anything.mp4`, `GLOSS.mp4`, `GLOSS_2.mp4` and
-    `GLOSS-take2.mp4` are understood. Raises CalseError when there is no such folder or the pattern is wrong.
+    `GLOSS-take2.mp4` are understood. Raises CalseError when there is no such folder, no file in it, or the
+    pattern is wrong.
     """
     is_table = folder.is_file() and folder.suffix.lower() in TABLES
     if not is_table and not folder.is_dir():
@@ -53,7 +54,10 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
         )
     template = None if pattern is None else _compiled(pattern, needs_gloss=not is_table)
     offers = _listed(folder, template) if is_table else (_named(folder, path, template) for path in _files(folder))
-    return sorted(offers, key=lambda offer: offer.name)
+    found = sorted(offers, key=lambda offer: offer.name)
+    if not found:
+        raise CalseError(f"{folder} {'lists' if is_table else 'holds'} no files")
+    return found
 
 
 def _files(folder: Path) -> Iterator[Path]:

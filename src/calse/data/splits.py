@@ -92,6 +92,7 @@ def permuted(clips: list[Clip], seed: int) -> list[Clip]:
     parent = {clip.clip: clip.parent for clip in clips}
 
     def new(name: str) -> str:
+        """Return the gloss that a clip, or what it was made from, goes by now."""
         return gloss[name] if name in gloss else new(parent[name])
 
     return [replace(clip, gloss=new(clip.clip)) for clip in clips]

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from calse.config.sections import STRICT, Name, Positive, Seed, Share, refusal
-from calse.runtime.additions import imported
+from calse.runtime.additions import declared
 from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
@@ -84,15 +84,7 @@ class Method(ABC):
 @cache
 def methods() -> dict[str, Method]:
     """Return every method by name. Raises CalseError naming a file that declares none of its name."""
-    found: dict[str, Method] = {}
-    for file in sorted(METHODS.glob("*/method.py")):
-        method = imported(f"{__package__}.methods.{file.parent.name}.method", file, "METHOD").METHOD
-        if not isinstance(method, Method):
-            raise CalseError(f"{file}: METHOD is no object of the class Method; see docs/extend.md")
-        if method.name != file.parent.name:
-            raise CalseError(f"{file}: its method is called {method.name!r}; call it {file.parent.name!r}")
-        found[method.name] = method
-    return found
+    return declared(METHODS, f"{__package__}.methods", "method", "METHOD", Method)
 
 
 def find_method(name: str) -> Method:
@@ -102,14 +94,16 @@ def find_method(name: str) -> Method:
     return methods()[name]
 
 
+def _check_known(parameter: str, name: object) -> None:
+    if not isinstance(name, str) or name not in methods():
+        raise refusal(parameter, name, f"there is no such face-swap method; those are: {', '.join(methods())}")
+
+
 def _set(value: object) -> object:
     """Turn a set as params.yaml has it into the options of its method. Raises ValidationError naming the parameter."""
     if not isinstance(value, dict) or "method" not in value:
         return value  # refused as any section is that is no mapping or lacks a parameter
-    if not isinstance(value["method"], str) or value["method"] not in methods():
-        raise refusal(
-            "method", value["method"], f"there is no such face-swap method; those are: {', '.join(methods())}"
-        )
+    _check_known("method", value["method"])
     options: Any = methods()[value["method"]].options
     return TypeAdapter(options).validate_json(json.dumps(value))
 
@@ -118,8 +112,7 @@ def _named(sections: object) -> object:
     if not isinstance(sections, dict):
         return sections
     for name in sections:
-        if name not in methods():
-            raise refusal(name, name, f"there is no such face-swap method; those are: {', '.join(methods())}")
+        _check_known(name, name)
     return {name: (name, settings) for name, settings in sections.items()}
 
 

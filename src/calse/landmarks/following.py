@@ -44,6 +44,7 @@ def load_networks(layout: Layout) -> Networks:
     """Load the networks, once a process. Raises CalseError when a model is missing or damaged."""
 
     def network(model: ModelFile) -> Network:
+        """Open one model file."""
         return Network(model_path(layout, model))
 
     return Networks(

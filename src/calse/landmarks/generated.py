@@ -51,10 +51,12 @@ def moved(landmarks: Landmarks, matrix: NDArray[np.float64]) -> Landmarks:
     mirrored = bool(np.linalg.det(matrix[:, :2]) < 0)
 
     def in_picture(points: Floats) -> Floats:
+        """Map points of the picture; depth scales with them."""
         flat = points[..., :2] @ matrix[:, :2].T + matrix[:, 2]
         return np.concatenate([flat, scale * points[..., 2:]], axis=-1).astype(np.float32)
 
     def in_metres(points: Floats) -> Floats:
+        """Turn points in metres; their size is the person's."""
         return np.concatenate([points[..., :2] @ turn.T, points[..., 2:]], axis=-1).astype(np.float32)
 
     result = replace(

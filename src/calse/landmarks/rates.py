@@ -83,6 +83,7 @@ def summary(clips: list[Rates]) -> dict[str, Any]:
     absent = [[one.clip for one in clips if one.hands[slot] < ABSENT * one.frames] for slot in (0, 1)]
 
     def share(count: int, whole: int) -> float:
+        """Return a share of a whole, 0 of nothing."""
         return round(count / whole, DIGITS) if whole else 0.0
 
     return {

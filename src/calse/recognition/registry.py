@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter
 from pydantic.dataclasses import dataclass as section
 
 from calse.config.sections import STRICT, Name, refusal
-from calse.runtime.additions import imported
+from calse.runtime.additions import declared
 from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Scores = tuple[np.ndarray, np.ndarray]
 
 ARCHITECTURES = Path(__file__).with_name("architectures")
+OTHER_MODELS = {"encoder", "faceswap", "published"}  # folders of models/ beside those of recognisers
 
 
 @section(frozen=True, config=STRICT)
@@ -106,16 +107,9 @@ class Recogniser(ABC):
 @cache
 def recognisers() -> dict[str, Recogniser]:
     """Return every recogniser by name. Raises CalseError naming a file that declares none of its name."""
-    found: dict[str, Recogniser] = {}
-    for file in sorted(ARCHITECTURES.glob("*/recogniser.py")):
-        recogniser = imported(
-            f"{__package__}.architectures.{file.parent.name}.recogniser", file, "RECOGNISER"
-        ).RECOGNISER
-        if not isinstance(recogniser, Recogniser):
-            raise CalseError(f"{file}: RECOGNISER is no object of the class Recogniser; see docs/extend.md")
-        if recogniser.name != file.parent.name:
-            raise CalseError(f"{file}: its recogniser is called {recogniser.name!r}; call it {file.parent.name!r}")
-        found[recogniser.name] = recogniser
+    found = declared(ARCHITECTURES, f"{__package__}.architectures", "recogniser", "RECOGNISER", Recogniser)
+    for name in OTHER_MODELS & found.keys():
+        raise CalseError(f"{ARCHITECTURES / name}: models/{name} holds other models; call this recogniser otherwise")
     return found
 
 

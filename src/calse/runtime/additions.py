@@ -3,8 +3,26 @@
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from calse.runtime.errors import CalseError
+
+
+def declared(folder: Path, package: str, stem: str, constant: str, kind: Any) -> dict[str, Any]:
+    """Return what the files `<name>/<stem>.py` of a folder declare as `constant`, by name.
+
+    Raises CalseError naming a file that declares nothing of this kind, or something that is not called as its folder.
+    """
+    found = {}
+    for file in sorted(folder.glob(f"*/{stem}.py")):
+        name = file.parent.name
+        one = getattr(imported(f"{package}.{name}.{stem}", file, constant), constant)
+        if not isinstance(one, kind):
+            raise CalseError(f"{file}: {constant} is no object of the class {kind.__name__}; see docs/extend.md")
+        if one.name != name:
+            raise CalseError(f"{file}: {constant} is called {one.name!r}; call it {name!r}")
+        found[name] = one
+    return found
 
 
 def imported(module: str, file: Path, *names: str) -> ModuleType:

@@ -98,6 +98,7 @@ def _in_time(signing: Signing, variation: Variation, rng: np.random.Generator) -
     share, row = (places - before).astype(np.float32), np.arange(clips)[:, None]
 
     def at(values: Floats) -> Floats:
+        """Read values at the warped moments, linearly between frames."""
         weight = share.reshape(clips, FRAMES, *[1] * (values.ndim - 2))
         return np.asarray(values[row, before] * (1 - weight) + values[row, before + 1] * weight, np.float32)
 
@@ -157,6 +158,7 @@ def _in_picture(signing: Signing, variation: Variation, rng: np.random.Generator
     matrix = (turn @ stretch).swapaxes(1, 2)
 
     def drawn(points: Floats) -> Floats:
+        """Map points by each clip's own matrix."""
         return _f32((points.reshape(clips, -1, 2) @ matrix).reshape(points.shape))
 
     return Signing(drawn(signing.hands), signing.world, signing.mask, drawn(signing.nose), drawn(signing.elbows))

@@ -85,6 +85,7 @@ def _located(body: Floats, hands: Floats, world: Floats, mask: Floats, fps: floa
     origin = gaussian_filter1d(shoulders.mean(axis=1), SMOOTHING_OF_ORIGIN * fps, axis=0, mode="nearest")
 
     def from_shoulders(points: Floats) -> Floats:
+        """Smooth points, and measure them from the shoulders."""
         smooth = gaussian_filter1d(points, SMOOTHING * fps, axis=0, mode="nearest")
         return np.asarray((smooth - origin.reshape(-1, *[1] * (points.ndim - 2), 2)) / unit, np.float32)
 
@@ -135,6 +136,7 @@ def resampled(signing: Signing, first: int, last: int) -> Signing:
     share = (places - before).astype(np.float32)
 
     def at_places(values: Floats) -> Floats:
+        """Read values at the chosen moments, linearly between frames."""
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
         return np.asarray(values[before] * (1 - weight) + values[after] * weight, np.float32)
 

@@ -48,6 +48,7 @@ def mirrored(signing: Signing) -> Signing:
     """Return the signing as a mirror shows it: the other hand leads."""
 
     def flipped(points: Floats) -> Floats:
+        """Mirror x."""
         return points * np.array([-1, 1, 1][: points.shape[-1]], np.float32)
 
     return Signing(
