@@ -5,13 +5,15 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := false
 READY := $(VENV)/.ready
+EXTRAS := $(VENV)/.extras
 # One more than two cores: some tests wait. Files in the order of collection, for the longest come first there.
 PYTEST = pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 JOBS ?= 3
+LOCK = $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 ROUNDS ?= 21
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-fast bench torture audit check ui lock
+.PHONY: help setup extras repro test test-fast bench torture audit check ui lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 11
@@ -23,11 +25,17 @@ $(VENV)/bin/uv:
 
 # Bytecode is compiled once, here: imports take three times as long where Python may not write it later.
 $(READY): requirements.txt pyproject.toml | $(VENV)/bin/uv
-	uv pip sync -q --compile-bytecode --python $(VENV)/bin/python --require-hashes requirements.txt
+	uv pip sync -q --compile-bytecode --python $(VENV)/bin/python --require-hashes requirements.txt $(if $(wildcard $(EXTRAS)),requirements-extras.txt)
 	uv pip install -q --python $(VENV)/bin/python --no-deps --no-build-isolation -e .
 	touch $@
 
+$(EXTRAS): requirements-extras.txt $(READY)
+	uv pip install -q --compile-bytecode --python $(VENV)/bin/python --require-hashes --no-deps -r requirements-extras.txt
+	touch $@
+
 setup: $(READY)  ## create .venv with the locked packages
+
+extras: $(EXTRAS)  ## add the packages of every optional extra: annotations, cluster, publish, s3, server
 
 repro: setup  ## rebuild the study: every stage, then the results table
 	@calse unlock
@@ -61,5 +69,6 @@ check: setup  ## format, lint, types
 ui: setup  ## open the MLflow UI on the table of trainings
 	calse ui
 
-lock:  ## resolve requirements.txt afresh from pyproject.toml
-	$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.txt
+lock:  ## resolve requirements.txt and requirements-extras.txt afresh from pyproject.toml
+	$(LOCK) --extra dev pyproject.toml -o requirements.txt
+	$(LOCK) --all-extras -c requirements.txt pyproject.toml -o requirements-extras.txt

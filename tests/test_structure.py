@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from calse.recognition.input.frames import CODE
 
 SOURCE = Path("src")
+LOCKS = ("requirements.txt", "requirements-extras.txt")
 STAGES = {
     name: stage.get("do", stage) for name, stage in YAML(typ="safe", pure=True).load(Path("dvc.yaml"))["stages"].items()
 }
@@ -240,9 +241,17 @@ def test_torch_and_torchvision_are_a_pair():
     assert "torchvision" in modules_after("import torch, torchvision; torchvision.ops.nms")
 
 
-def test_the_lock_is_hashed_and_names_no_registry():
-    text = Path("requirements.txt").read_text()
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_lock_is_hashed_and_names_no_registry(lock):
+    text = Path(lock).read_text()
     assert "://" not in text
     pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
     assert len(pins) > 50
     assert all("==" in line and line.endswith("\\") for line in pins)
+
+
+def test_both_locks_hold_the_same_version_of_a_package():
+    main, extras = (dict(re.findall(r"^([\w.-]+)==(\S+)", Path(lock).read_text(), re.MULTILINE)) for lock in LOCKS)
+    shared = main.keys() & extras.keys()
+    assert len(shared) > 50
+    assert {name: extras[name] for name in shared} == {name: main[name] for name in shared}
