@@ -29,7 +29,6 @@ SMALL = {
     "ingest": {"short_side": 64},
     "validate": {"min_side": 32},
     "evaluate": {"topk": [1, 2]},
-    "pretrain": {"signs": 2, "takes": 2, "steps": 2},
 }
 VIDEOS = ("school/HOLA", "school/NO", "studio/HOLA_1", "studio/HOLA_2", "studio/NO_1", "studio/NO_2")
 
@@ -59,7 +58,7 @@ def study(tmp_path_factory):
     for seed, name in enumerate(VIDEOS):
         write_clip(home / f"videos/{name}.mp4", seed, height=64, width=80)
     root = home / "study"
-    for name in ("src", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore"):
+    for name in ("src", "models/encoder", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(name, root / name) if Path(name).is_dir() else shutil.copy(name, root / name)
     for folder in ("metrics/swap", "metrics/omit", "data/landmarks", "data/manifests/omitted"):
