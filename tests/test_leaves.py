@@ -16,12 +16,12 @@ import torch
 from ruamel.yaml import YAML
 
 from calse.config.params import as_dict, check_params
-from calse.corpus.consent import terms_of
 from calse.corpus.gate.suites import parameters_of
 from calse.corpus.ingest import ingest
 from calse.corpus.raw import RawVideo, write_index
 from calse.corpus.synthesise import record, recordings
 from calse.data.clips import choose
+from calse.data.consent import read_consent, terms_of
 from calse.data.manifests import write_manifest
 from calse.data.paths import Layout
 from calse.data.splits import read_split, split
@@ -55,6 +55,7 @@ from waving import film
 # Other values than the study's; without one a number is halved, a yes becomes a no, a list loses its first entry.
 OTHER = {
     "name": "mine", "kind": "interpreter", "INTERPRETER.kind": "public", "licence": "CC0", "consent": "in writing",
+    "until": "2999-12-31",
     "clips_per_gloss": 2, "on_bad_clip": "fail", "fps": 12.5, "detect_every": 1, "min_presence": 1.0, "min_width": 0.9,
     "signers": "OTHER", "autoencoder.size": 64, "precision": "bf16", "method": "none", "donor": "DONOR-3",
     "smoothing": 5.0, "eyes": "donor", "mouth": "donor",
@@ -83,7 +84,8 @@ def study():
     tree = toy_tree(flip=0.5, dropout=0.2, label_smoothing=0.1)
     tree["corpus"]["sources"]["OTHER"] = {"kind": "public", "clips_per_gloss": None}
     for source in tree["corpus"]["sources"].values():
-        source |= {"licence": "", "consent": "", "share": True}
+        source |= {"licence": "", "consent": "", "share": True, "train": True}
+        source |= {"swap": True, "show": True, "until": ""}
     tree["ingest"] |= {"on_bad_clip": "drop", "short_side": 64}
     tree["swap-train"]["autoencoder"] |= SMALL
     tree["swap-train"]["mesh"] = {"frames": 4}
@@ -144,7 +146,7 @@ def corpus(params, layout):
     gate = [parameters_of(source, params.validate, ["NO"]) for source in sources]
     terms = [terms_of(source) for source in sources]
     kinds = [params.sources_of(kind) for kind in ("public", "interpreter", "donor")]  # whose clips a set copies
-    return layout.raw(params.corpus.name), params.corpus.glosses, gate, terms, params.withheld, kinds
+    return layout.raw(params.corpus.name), params.corpus.glosses, gate, terms, kinds
 
 
 def synthesised(params, layout):
@@ -264,7 +266,7 @@ def scores(params, layout):
 
 def page(params, layout):
     clip = read_split(layout.split("Baseline")).clips[0]
-    return Pictures(layout.root, params.report.show_faces, params.withheld).strip(clip)
+    return Pictures(layout.root, params.report.show_faces, read_consent(params, layout)).strip(clip)
 
 
 MAKES = {

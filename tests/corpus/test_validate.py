@@ -85,7 +85,7 @@ def test_a_good_corpus_passes_with_the_same_bytes_each_time(layout):
     assert written[0] == written[1]
     assert set(written[0]) == {"glossary.json", "SACU.json", "STS.json", "index.html"}
     assert verdict(layout, "STS")["passed"] is True
-    assert len(verdict(layout, "STS")["outcomes"]) == 12
+    assert len(verdict(layout, "STS")["outcomes"]) == 13
     assert failed(layout, "STS") == {}
 
 
@@ -100,7 +100,7 @@ def test_licence_and_consent_stand_beside_what_was_found(layout):
 def test_nothing_passes_while_dvc_would_push_what_is_not_to_be_shared(layout):
     sources = PARAMS.corpus.sources | {"STS": Source("public", 1, share=False)}
     (layout.root / "dvc.yaml").write_text("stages: {ingest: {outs: ['data/clips/${item.source}']}}")
-    with pytest.raises(CalseError, match=r"STS\.share is false.*dvc\.yaml.*data/clips/.*run: calse withhold"):
+    with pytest.raises(CalseError, match=r"STS is not to be shared.*dvc\.yaml.*data/clips/.*run: calse withhold"):
         validate(dataclasses.replace(PARAMS, corpus=dataclasses.replace(PARAMS.corpus, sources=sources)), layout)
 
 
@@ -243,7 +243,7 @@ def test_a_check_that_breaks_is_no_verdict_on_the_data():
 def tried(*suite, signers=("Ana", "Ana"), **parameters):
     clips = [make_clip(Layout(), "STS", gloss) for gloss in ("NO", "SÍ")]
     clips = [dataclasses.replace(clip, signer=signer) for clip, signer in zip(clips, signers, strict=True)]
-    table = suites.clip_table(clips, clips, {}, Layout().root)
+    table = suites.clip_table(clips, clips, {}, {}, Layout().root)
     return suites.run_suite(suites.open_context(), "STS", list(suite), table, parameters)
 
 
@@ -280,3 +280,18 @@ def test_a_suite_that_was_written_wrong_is_named_in_one_line(tmp_path, monkeypat
     with pytest.raises(CalseError, match=rf"suites\.yaml cannot be put to STS: .*{words}") as error:
         tried(good | change)
     assert "\n" not in str(error.value)
+
+
+def test_a_training_source_and_a_donor_need_what_is_done_with_them(layout):
+    lay_source(layout, "DONOR", [make_clip(layout, "DONOR", gloss) for gloss in GLOSSES[:1]])
+    denied = {"STS": Source("public", 1, train=False), "DONOR": Source("donor", None, swap=False)}
+    params = dataclasses.replace(
+        PARAMS, corpus=dataclasses.replace(PARAMS.corpus, sources=PARAMS.corpus.sources | denied)
+    )
+    with pytest.raises(
+        CalseError, match=r"source STS, gloss .*: fails 'everybody allows .* \(not allowed: train\) \(and 3"
+    ):
+        validate(params, layout)
+    text = "everybody allows what is done with a clip, as `calse consent` shows it"
+    assert [row["not allowed"] for row in failed(layout, "DONOR")[text]] == ["swap"]
+    assert failed(layout, "SACU") == {}

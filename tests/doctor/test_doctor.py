@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from calse.config.params import read_params
-from calse.corpus.consent import withhold
+from calse.corpus.withhold import withhold
 from calse.data.paths import Layout
 from calse.doctor import machine, study
 from calse.doctor.examine import examine, print_findings
@@ -170,9 +170,9 @@ def test_a_source_that_must_stay_here_but_would_be_pushed_is_wrong():
     params = replace(PARAMS, corpus=kept)
     finding = study.sharing(params, Layout())
     assert (finding.level, finding.mend) == ("wrong", "calse withhold")
-    assert finding.what.startswith("corpus.sources.STS.share is false, but dvc.yaml lets `dvc push` send data/raw/")
+    assert finding.what.startswith("source STS is not to be shared, but dvc.yaml lets `dvc push` send data/raw/")
     withhold(params, Layout())
-    assert study.sharing(params, Layout()) == ("ok", "dvc push leaves out STS and all that shows people", "")
+    assert study.sharing(params, Layout()) == ("ok", "dvc push leaves out STS and all that people went into", "")
 
 
 def test_the_accelerator_line_tells_arithmetic_and_threads():

@@ -190,13 +190,14 @@ def test_no_pixel_of_a_clip_is_on_the_page_when_faces_are_not_to_be_shown(layout
     assert text.count("<code>report.show_faces</code> is false") == 3  # the hard glosses, two sets
 
 
-def test_no_pixel_of_a_source_that_is_not_to_be_shared_or_of_its_copies_is_on_the_page(layout):
-    sources = {name: replace(source, share=name != "INTERPRETER") for name, source in PARAMS.corpus.sources.items()}
+@pytest.mark.parametrize("use", ["share", "show"])
+def test_no_pixel_of_a_source_that_is_not_to_be_shared_or_shown_or_of_its_copies_is_on_the_page(layout, use):
+    sources = {name: replace(source, **{use: name != "INTERPRETER"}) for name, source in PARAMS.corpus.sources.items()}
     params = replace(PARAMS, corpus=replace(PARAMS.corpus, sources=sources))
     shutil.rmtree(layout.clips("INTERPRETER"))
     text = made(layout, params)
     assert len(Outline(text).images) == 2 * 2, "the hard glosses, which others signed"
-    assert text.count("Not to be shared, so no frame shows them: INTERPRETER") == 3
+    assert text.count("Not everybody in INTERPRETER is to be shown and shared, so frames are left out") == 3
     sources["INTERPRETER"], sources["DONOR-1"] = (
         PARAMS.corpus.sources["INTERPRETER"],
         replace(sources["DONOR-1"], share=False),

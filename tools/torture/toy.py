@@ -9,7 +9,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
-KEPT = ("metrics/swap/.gitkeep", "data/manifests/omitted/.gitkeep", "data/landmarks/.gitkeep")
+KEPT = tuple(
+    f"{folder}/.gitkeep" for folder in ("metrics/swap", "data/manifests/omitted", "data/landmarks", "data/consent")
+)
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
 COMPARED = (
     "data/clips",

@@ -62,23 +62,34 @@ def import_videos(
 def _print_terms(corpus: str, source: str) -> None:
     """Say what may be done with an imported source; one that is not to be shared is kept out of `dvc push` at once."""
     from calse.config.params import read_params
-    from calse.corpus.consent import terms_of, withhold
+    from calse.corpus.withhold import withhold
+    from calse.data.consent import read_consent, terms_of
 
     params = read_params()
     if corpus != params.corpus.name or source not in params.corpus.sources:
-        print("and there, for people to read: licence, consent; share: false keeps the source off pages and `dvc push`")
+        print("and there what its people allow, see docs/privacy.md: licence, consent, until, train, swap, show, share")
         return
     print(terms_of(params.corpus.sources[source]) or "nothing is said there of licence and consent")
-    if source in params.withheld:
+    if source in read_consent(params, Layout()).without("share"):
         for path in withhold(params, Layout()):
             print(f"kept out of dvc push: {path} has the flags; git add {path}")
 
 
+@tools.command()
+def consent(as_json: AsJson = False) -> None:
+    """Print who allows what until when, and what the study needs that is not allowed; then the exit code is 1."""
+    from calse.config.params import read_params
+    from calse.data.consent_view import print_consent
+
+    print_consent(read_params(), Layout(), as_json)
+
+
 @tools.command("withhold")
 def withhold_people() -> None:
-    """Keep sources with `share: false`, and clips and faces made of them, out of `dvc push`."""
+    """Keep sources that are not to be shared, and all that is made of them, out of `dvc push`."""
     from calse.config.params import read_params
-    from calse.corpus.consent import withhold
+    from calse.corpus.withhold import withhold
+    from calse.data.consent import read_consent
 
     params = read_params()
     changed = withhold(params, Layout())
@@ -86,7 +97,7 @@ def withhold_people() -> None:
         print(f"{path}: push: false")
     if changed:
         print("commits and experiments from before lack this: `dvc push --all-commits` would still send their videos")
-    print(f"not to be shared: {', '.join(sorted(params.withheld)) or 'no source'}")
+    print(f"not to be shared: {', '.join(sorted(read_consent(params, Layout()).without('share'))) or 'no source'}")
 
 
 @tools.command()
@@ -121,6 +132,7 @@ def anonymise(
 ) -> None:
     """Put a donor's face on the signers of any videos and say how well it came out."""
     from calse.config.params import read_params
+    from calse.data.consent import require
     from calse.faceswap.anonymise import anonymise, print_results
     from calse.faceswap.donor import Wish
 
@@ -128,6 +140,8 @@ def anonymise(
         if value not in (None, "signer", "donor"):
             raise CalseError(f"{name} {value}: this is signer or donor")
     wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
+    if donor:
+        require(read_params(), Layout(), [donor], "swap")
     print_results(anonymise(read_params(), Layout(), videos, wish, folder))
 
 

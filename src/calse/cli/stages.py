@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,9 @@ from calse.runtime.errors import CalseError, lacks_memory
 from calse.runtime.files import CLOSED
 from calse.runtime.lifeline import end_with_dvc
 from calse.runtime.repository import enter_root, in_repository
+
+if TYPE_CHECKING:
+    from calse.config.params import Params
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +35,12 @@ ANYWHERE = ("doctor", "predict")  # what needs no study around it
 def _stay_in_a_repository(context: typer.Context) -> None:
     if context.invoked_subcommand not in ANYWHERE and not in_repository() and "--help" not in sys.argv:
         raise CalseError(f"{Path.cwd()} holds no study: there is no dvc.yaml here or above; cd into your clone")
+    command = context.command.commands.get(context.invoked_subcommand)  # type: ignore[attr-defined]
+    if getattr(command, "rich_help_panel", "") == STAGES and "--help" not in sys.argv:
+        from calse.config.params import read_params
+        from calse.data.consent import check_dates
+
+        check_dates(read_params(), Layout())  # here, for it looks at the clock, which must not reach what a stage makes
 
 
 @app.command(rich_help_panel=STAGES)
@@ -99,7 +108,9 @@ def swap_train(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
     from calse.config.params import read_params
     from calse.faceswap.train import swap_train
 
-    swap_train(read_params(), Layout(), set_name)
+    params = read_params()
+    _check_swappable(params, set_name)
+    swap_train(params, Layout(), set_name)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -108,7 +119,17 @@ def swap(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
     from calse.config.params import read_params
     from calse.faceswap.convert import swap
 
-    swap(read_params(), Layout(), set_name)
+    params = read_params()
+    _check_swappable(params, set_name)
+    swap(params, Layout(), set_name)
+
+
+def _check_swappable(params: "Params", set_name: str) -> None:
+    """Refuse a set of whose people somebody does not allow a swap; the gate knows donors alone."""
+    from calse.data.consent import require
+
+    if set_name in params.swap:
+        require(params, Layout(), [params.swap[set_name].donor, params.swap[set_name].signers], "swap")
 
 
 @app.command(rich_help_panel=STAGES)

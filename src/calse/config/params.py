@@ -83,11 +83,6 @@ class Params:
         """Every augmentation set that a recipe can name."""
         return {**self.augment, **self.swap}
 
-    @property
-    def withheld(self) -> frozenset[str]:
-        """The sources whose videos are not to be shared."""
-        return frozenset(name for name, source in self.corpus.sources.items() if not source.share)
-
     def seeds_of(self, recogniser: str, recipe: str) -> tuple[int, ...]:
         """Return the seeds of a recogniser's trainings on a recipe: the recipe's or its own; 1 if it draws nothing."""
         own: tuple[int, ...] | None = getattr(self.train[recogniser], "seeds", None)
@@ -126,7 +121,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         )
         raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
-        raise CalseError(f"{path}: only text keys and plain values are allowed: {error}") from None
+        raise CalseError(f"{path}: only text keys and plain values are allowed, a date in quotes: {error}") from None
     check_names(params, path)
     check_seeds(params, path)
     check_permuted(params, path)

@@ -1,5 +1,6 @@
 """The sections of params.yaml as frozen, typed records: what each parameter may be."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -32,6 +33,15 @@ def _once(values: tuple[object, ...]) -> tuple[object, ...]:
     return values
 
 
+def _a_day(text: str) -> str:
+    try:
+        return text and date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise PydanticCustomError("refused", "write a day as '2027-12-31', in quotes") from None
+
+
+Day = Annotated[str, AfterValidator(_a_day)]
+"""A date as text, or nothing; text, because DVC cannot hash a date."""
 Once = AfterValidator(_once)
 """Of a list that names nothing twice."""
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
@@ -44,15 +54,20 @@ class Source:
     """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train.
 
     A `donor` lends the face for a swap and takes no part in recognition, so its glosses are not counted.
-    `clips_per_gloss` is exact; null means at least one. `licence` and `consent` are for people to read; the videos of
-    a source that is not to be shared, and what is made of them, are kept out of pages and of `dvc push`.
+    `clips_per_gloss` is exact; null means at least one. The rest is what its people allow (data/consent.py): to be
+    trained on, to lend a face or be given one, to be seen on pages, to leave this machine, until which day;
+    `licence` and `consent` are for people to read.
     """
 
     kind: Literal["public", "interpreter", "donor"]
     clips_per_gloss: Positive | None
     licence: Words = ""
     consent: Words = ""
+    train: bool = True
+    swap: bool = True
+    show: bool = True
     share: bool = True
+    until: Day = ""
 
     @model_validator(mode="after")
     def _counts_no_donors_clips(self) -> "Source":

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from calse.corpus.tables import read_table
 from calse.data.clips import normalise_gloss
+from calse.data.tables import read_table
 from calse.runtime.errors import CalseError
 
 TURKISH = str.maketrans({"I": "ı", "İ": "i"})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache, reduce
 from pathlib import Path
 
-from calse.corpus.tables import read_table
 from calse.data.clips import JOINERS, normalise_gloss
+from calse.data.tables import read_table
 from calse.runtime.errors import CalseError
 
 _TAKE = re.compile(r"(?P<gloss>.+?)(?:_(?P<take>\d{1,6})|[-_ ]take[-_ ]?(?P<named>\d{1,6}))", re.IGNORECASE)

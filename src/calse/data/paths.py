@@ -21,6 +21,10 @@ class Layout:
         """The corpus's list of glosses, one a line under the header `gloss`."""
         return self.raw(corpus) / "glossary.csv"
 
+    def consent(self, corpus: str) -> Path:
+        """What single signers of a corpus allow; a folder of its own, for a corpus made of code is made anew."""
+        return self.root / "data/consent" / f"{corpus}.csv"
+
     def clips(self, source: str) -> Path:
         """Ingested clips of a source."""
         return self.root / "data/clips" / source

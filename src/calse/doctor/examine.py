@@ -46,6 +46,7 @@ def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
         "donors": lambda: study.donors(params, Layout()),
         "MLflow store": study.store,
         "remote": study.remote,
+        "consent": lambda: study.consent(params, Layout()),
         "sharing": lambda: study.sharing(params, Layout()),
         "accelerator": lambda: machine.accelerator(params),
     }

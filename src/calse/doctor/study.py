@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from configparser import ConfigParser
+from datetime import date, timedelta
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -55,9 +56,11 @@ def _missing(params: Params, layout: Layout) -> list[str]:
 
 def _kept_back(params: Params, layout: Layout) -> list[str]:
     """Return the sources whose raw videos are elsewhere and must not come here: added to DVC, not to be shared."""
-    raw = layout.raw(params.corpus.name)
+    from calse.data.consent import read_consent
+
+    raw, withheld = layout.raw(params.corpus.name), read_consent(params, layout).without("share")
     missing = _missing(params, layout)
-    return [name for name in missing if name in params.withheld and (raw / f"{name}.dvc").is_file()]
+    return [name for name in missing if name in withheld and (raw / f"{name}.dvc").is_file()]
 
 
 def stages(params: Params, layout: Layout) -> Finding:
@@ -155,16 +158,35 @@ def _server(uri: str) -> Finding:
 
 
 def sharing(params: Params, layout: Layout) -> Finding:
-    """Would `dvc push` send what shows people of a source that is not to be shared?"""
-    from calse.corpus.consent import check_withheld
+    """Would `dvc push` send what was made of a source that is not to be shared?"""
+    from calse.corpus.withhold import check_withheld
+    from calse.data.consent import read_consent
 
-    if not params.withheld:
+    withheld = read_consent(params, layout).without("share")
+    if not withheld:
         return Finding("ok", "every source may be shared")
     try:
         check_withheld(params, layout)
     except CalseError as error:
         return Finding("wrong", str(error).partition(";")[0], "calse withhold")
-    return Finding("ok", f"dvc push leaves out {', '.join(sorted(params.withheld))} and all that shows people")
+    return Finding("ok", f"dvc push leaves out {', '.join(sorted(withheld))} and all that people went into")
+
+
+def consent(params: Params, layout: Layout) -> Finding:
+    """Has somebody's consent ended, or does it end within a month?"""
+    from calse.data.consent import check_dates, read_consent
+
+    try:
+        check_dates(params, layout)
+        known, today = read_consent(params, layout), date.today()
+    except CalseError as error:
+        what, _, mend = str(error).rpartition("; ")
+        return Finding("wrong", what, mend)
+    grants = (*known.sources.values(), *known.signers)
+    ending = sorted((g.until, g.whose) for g in grants if g.until and g.is_over(today + timedelta(days=31)))
+    if ending:
+        return Finding("warn", f"that of {ending[0][1]} ends on {ending[0][0]}", "ask anew, and see: calse consent")
+    return Finding("ok", "nobody's has ended")
 
 
 def remote() -> Finding:

@@ -46,11 +46,18 @@ def glossary_table(glosses: list[str]) -> Table:
     return Table(["gloss"], [], [{"gloss": gloss} for gloss in glosses])
 
 
-def clip_table(clips: list[Clip], everywhere: list[Clip], tested_on: Mapping[str, str], root: Path) -> Table:
+def clip_table(
+    clips: list[Clip],
+    everywhere: list[Clip],
+    tested_on: Mapping[str, str],
+    denied: Mapping[str, str],
+    root: Path,
+) -> Table:
     """Return a row a clip of a source: the manifest's columns and, under names of their own,
 
     - `same content as`: the first clip of the corpus with this content, which should be this very clip
     - `tested on`: who of those tested on it shows, by `tested_on`; empty where nobody
+    - `not allowed`: what is done with it though nobody allows it, by `denied`; empty where nothing is
     - `file`: the bytes of its file, empty without one
     - `raw frames`, `raw frames a second`, `raw short side`, `raw long side` of the file that it was ingested from
     - `doubts`: why it may not look as it was filmed, empty without any
@@ -64,6 +71,7 @@ def clip_table(clips: list[Clip], everywhere: list[Clip], tested_on: Mapping[str
         facts = {
             "same content as": owner[clip.content],
             "tested on": tested_on.get(clip.clip),
+            "not allowed": denied.get(clip.clip) or None,
             "file": path.stat().st_size if path.is_file() else None,
             "raw frames": made["raw_frames"],
             "raw frames a second": made["raw_fps"],
@@ -72,7 +80,7 @@ def clip_table(clips: list[Clip], everywhere: list[Clip], tested_on: Mapping[str
             "doubts": "; ".join(made.get("doubts", [])) or None,
         }
         rows.append(asdict(clip) | facts)
-    added = ["same content as", "tested on", "file", "doubts"]
+    added = ["same content as", "tested on", "not allowed", "file", "doubts"]
     added += ["raw frames", "raw frames a second", "raw short side", "raw long side"]
     return Table([*COLUMNS, *added], ["clip", "gloss"], rows)
 

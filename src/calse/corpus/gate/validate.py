@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 
 from calse.config.params import Params, Source
-from calse.corpus.consent import check_withheld, terms_of
 from calse.corpus.gate.suites import (
     Outcome,
     clip_table,
@@ -21,7 +20,9 @@ from calse.corpus.gate.suites import (
     run_suite,
 )
 from calse.corpus.glossary import read_glossary
+from calse.corpus.withhold import check_withheld
 from calse.data.clips import Clip
+from calse.data.consent import check_dates, needed_uses, read_consent, terms_of
 from calse.data.donors import person, tested_on
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
@@ -46,8 +47,9 @@ def validate(params: Params, layout: Layout) -> None:
     """Check every source of the corpus, write one JSON a source and a page, then stop if a critical check failed.
 
     Raises CalseError naming source, gloss and clip of the first failure, and the page that has the rest; also when
-    `dvc push` would send what is not to be shared.
+    `dvc push` would send what is not to be shared, and when consent has ended.
     """
+    check_dates(params, layout)
     check_withheld(params, layout)
     results = _results(params, layout)
     folder = layout.metrics("validate")
@@ -75,14 +77,16 @@ def _results(params: Params, layout: Layout) -> list[Result]:
     everywhere = [clip for listed in clips.values() for clip in listed]
     _check_ids(everywhere)
     tested = [clip for clip in everywhere if clip.source in params.test_sources]
-    context, suites = open_context(), read_suites()
+    context, suites, consent = open_context(), read_suites(), read_consent(params, layout)
     wanted = {"glosses": params.corpus.glosses}
     outcomes = run_suite(context, "glossary", suites["glossary"], glossary_table(glossary), wanted)
     results = [Result("glossary", f"{len(glossary)} glosses", outcomes)]
     for name, source in params.corpus.sources.items():
         dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
         refused = tested_on(clips[name], tested) if source.kind == "donor" else {}
-        table = clip_table(clips[name], everywhere, refused, layout.root)
+        needed = needed_uses(params, name)
+        denied = {c.clip: ", ".join(u for u in needed if not consent.permits(c, u)) for c in clips[name]}
+        table = clip_table(clips[name], everywhere, refused, denied, layout.root)
         values = parameters_of(source, params.validate, glossary)
         if source.kind == "donor":
             outcomes = run_suite(context, name, suites["donor"] + suites["clips"], table, values)

@@ -8,6 +8,7 @@ import jinja2
 import pandas as pd
 
 from calse.config.params import Params
+from calse.data.consent import read_consent
 from calse.data.paths import Layout
 from calse.report.comparisons import VERSUS, footnote, recogniser_cells
 from calse.report.fusion import FUSED, Fusion, fusion_cells
@@ -38,13 +39,14 @@ def write_page(
     `versus` has a row for each two recognisers and top-K, `changes` a row a published change. Raises CalseError when a
     clip that the page shows is missing or has changed.
     """
-    pictures = Pictures(layout.root, params.report.show_faces, params.withheld)
+    pictures = Pictures(layout.root, params.report.show_faces, read_consent(params, layout))
     sources = read_manifests({name: layout.source_manifest(name) for name in params.filmed})
     filmed = {clip.clip: clip for clips in sources.values() for clip in clips}
     made = read_manifests({name: layout.set_manifest(name) for name in params.sets})
     predictions, confused = named(results, "predictions"), named(results, "confused")
     context = {
         "params": params,
+        "hidden": sorted(pictures.hidden),
         "finding": joint_finding({one.recogniser: finding_of(one.table, one.comparisons) for one in results}),
         "recognisers": [shown(params, layout, one) for one in results],
         "versus": recogniser_cells(versus),

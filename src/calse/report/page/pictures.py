@@ -1,6 +1,7 @@
 """Small pictures out of clips, as data URIs.
 
-Without `report.show_faces` no pixel of a clip leaves this file; of a source that is not to be shared, none ever does.
+Without `report.show_faces` no pixel of a clip leaves this file; of people who are not to be shown, or not to be shared
+(pages are sent around), none ever does.
 """
 
 import base64
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.data.clips import Clip
+from calse.data.consent import Consent
 from calse.data.manifests import verify
 from calse.video.ours.read import read_frames
 
@@ -21,27 +23,29 @@ SHEET_WIDTH = 960  # pixels
 
 
 class Pictures:
-    """Makes the page's pictures: none at all when faces are not to be shown, none of the sources withheld."""
+    """Makes the page's pictures: none at all when faces are not to be shown, else of people who allow it.
 
-    def __init__(self, root: Path, shown: bool, withheld: frozenset[str]) -> None:
-        self.root, self.shown, self.withheld = root, shown, withheld
+    `hidden` are the sources in which somebody does not.
+    """
 
-    def _may_show(self, sources: Iterable[str]) -> bool:
-        return self.shown and self.withheld.isdisjoint(sources)
+    def __init__(self, root: Path, shown: bool, consent: Consent) -> None:
+        self.root, self.shown, self.consent = root, shown, consent
+        self.hidden = consent.without("show") | consent.without("share")
 
     def strip(self, *clips: Clip) -> str | None:
         """Return one row of frames a clip, at the same shares of each, below each other.
 
         Raises CalseError when a clip is missing or has changed.
         """
-        if not self._may_show(clip.source for clip in clips):
+        permits = self.consent.permits
+        if not self.shown or not all(permits(clip, "show") and permits(clip, "share") for clip in clips):
             return None
         rows = [_row(read_frames(verify(clip, self.root))) for clip in clips]
         return _uri(_stacked(rows))
 
     def sheet(self, path: Path, sources: Iterable[str]) -> str | None:
         """Return a contact sheet with people of these sources, made smaller; None when it is not there."""
-        if not self._may_show(sources) or not path.is_file():
+        if not self.shown or not self.hidden.isdisjoint(sources) or not path.is_file():
             return None
         picture = np.asarray(cv2.imread(str(path)))
         height = round(picture.shape[0] * SHEET_WIDTH / picture.shape[1])
