@@ -52,11 +52,12 @@ test-fast: setup  ## run those that need no torch, MLflow, models or second proc
 bench: setup  ## time every part against its peer and limit (about 10 minutes; 4 with ROUNDS=3)
 	python -m benchmarks compare --rounds $(ROUNDS)
 
-torture: setup  ## hostile videos, two at once, starved, killed in every stage: tables of what held
+torture: setup  ## hostile videos, two at once, starved, killed in every stage, nodes of a cluster killed
 	python -m torture garbage
 	python -m torture together
 	python -m torture starved
 	python -m torture kills
+	python -m torture nodes
 
 audit: setup  ## ask PyPI whether a locked package has a known vulnerability; a package that it cannot ask about is an error
 	uv tool run -q pip-audit --strict --require-hashes --disable-pip -r requirements.txt

@@ -46,6 +46,14 @@ def starved() -> None:
 
 
 @app.command()
+def nodes(seed: int = 1974) -> None:
+    """Run a toy study on a Ray cluster of three nodes, then stages of it with a node killed, and compare the bytes."""
+    from torture.nodes import nodes
+
+    sys.exit(bool(nodes(seed)))
+
+
+@app.command()
 def licences() -> None:
     """Write docs/licences.md from the packages' own metadata."""
     from calse.runtime.files import write_text

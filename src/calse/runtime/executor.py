@@ -1,9 +1,9 @@
-"""Work on many items at once, with progress: the one place that starts worker processes."""
+"""Work on many items at once, with progress: the one place that says where it runs, here or on a cluster."""
 
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,14 @@ def worker_count() -> int:
     return int(text)
 
 
+def on_cluster() -> bool:
+    """Say whether work goes to the nodes of a Ray cluster: CALSE_EXECUTOR=ray. Never changes a result."""
+    name = os.environ.get("CALSE_EXECUTOR") or "local"
+    if name not in ("local", "ray"):
+        raise CalseError(f"CALSE_EXECUTOR={name!r} is no place to run; unset it, or give local or ray")
+    return name == "ray"
+
+
 def progress_bar() -> "Progress":
     """Return a progress display on stderr; without a terminal it prints its last state only."""
     from rich import progress as rich  # not at the top: worker processes import this module and show nothing
@@ -36,7 +44,11 @@ def progress_bar() -> "Progress":
     return rich.Progress(rich.TextColumn("{task.description}"), *columns, console=Console(stderr=True))
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
+def _pool(workers: int, description: str) -> Executor:
+    if on_cluster():
+        from calse.runtime.cluster import Cluster  # Ray is not imported by those who stay on one machine
+
+        return Cluster(description)
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
 
@@ -46,11 +58,12 @@ def map_parallel(
 ) -> list[Result]:
     """Apply a picklable function to every item in worker processes and return the results in the items' order.
 
-    The first error stops the rest and is raised here; a process that was killed is a CalseError. Processes are spawned,
-    not forked: video decoders and thread pools do not survive a fork.
+    They are `workers` processes of this machine, or on a cluster one for each core. The first error stops the rest and
+    is raised here; a process that was killed is a CalseError. Processes are spawned, not forked: video decoders and
+    thread pools do not survive a fork.
     """
     workers = min(workers or worker_count(), max(1, len(items)))
-    with progress_bar() as progress, _pool(workers) as pool:
+    with progress_bar() as progress, _pool(workers, description) as pool:
         task = progress.add_task(description, total=len(items))
         try:
             futures = [pool.submit(function, item) for item in items]

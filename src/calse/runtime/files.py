@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,7 @@ CLOSED = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
 }
+_WRITTEN_IN: set[Path] = set()
 FORMER = ".former"  # ends the name of the folder that keeps what is about to be replaced
 
 
@@ -140,7 +141,7 @@ def _aside(path: Path) -> Path:
     """Return a free temporary name beside `path`, whose folder is made; what killed processes left there is swept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent.absolute())
-    aside = path.with_name(f".{path.stem[:40]}.{host()}-{os.getpid()}.part{path.suffix}")
+    aside = path.with_name(f".{path.stem[:40]}.{owner()}.part{path.suffix}")
     put_back(_former_of(aside))
     _remove(aside)
     return aside
@@ -149,11 +150,32 @@ def _aside(path: Path) -> Path:
 @cache
 def _sweep(folder: Path) -> None:
     """Remove what killed processes of this host left in a folder; once a process, for a folder may hold many files."""
+    _WRITTEN_IN.add(folder)
     for left in list(folder.iterdir()):
-        owner = re.search(rf"^\..*\.{host()}-(\d+)\.part", left.name)
-        if owner and int(owner[1]) != os.getpid() and not is_running(int(owner[1])):
+        mark = re.search(rf"^\..*?\.{host()}-(\d+)(\.\w+-\d+)?\.part", left.name)
+        if mark and int(mark[1]) != os.getpid() and not is_running(int(mark[1])):
             with suppress(FileNotFoundError):  # another process sweeps here too
                 put_back(left) if left.name.endswith(FORMER) else _remove(left)
+
+
+def owner() -> str:
+    """Return the mark of who writes: this process, after the one elsewhere that it works for on a cluster."""
+    boss = os.environ.get("CALSE_WORKS_FOR")
+    return f"{boss}.{host()}-{os.getpid()}" if boss else f"{host()}-{os.getpid()}"
+
+
+def take_folders() -> set[Path]:
+    """Return the folders in which this process has begun to write since the last call."""
+    taken = set(_WRITTEN_IN)
+    _WRITTEN_IN.clear()
+    return taken
+
+
+def remove_left(folders: Iterable[Path]) -> None:
+    """Remove what processes that worked for this one left half-written in folders, now that none is at work."""
+    for folder in folders:
+        for left in folder.glob(f".*.{owner()}.*.part*"):
+            _remove(left)
 
 
 @cache

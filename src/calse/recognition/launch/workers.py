@@ -1,9 +1,10 @@
-"""Several trainings side by side, each in a process of its own, none outliving this one."""
+"""Several trainings side by side, each in a process of its own, none outliving this one; or on a cluster."""
 
 import multiprocessing
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
@@ -12,6 +13,7 @@ from calse.recognition.launch.observer import Run
 from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import Job
 from calse.runtime.errors import CalseError, lacks_memory
+from calse.runtime.executor import on_cluster
 from calse.runtime.files import locked
 from calse.runtime.lifeline import end_with_parent
 
@@ -23,8 +25,13 @@ def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None])
     """Train all jobs, `slots` at a time, and pass on what they tell: `tell(kind, run, *details)`.
 
     A process of its own for each makes a run's result independent of its neighbours. The first failure stops the
-    others and is raised as CalseError.
+    others and is raised as CalseError. On a cluster it has the say how many run at a time.
     """
+    if on_cluster():
+        from calse.recognition.launch.nodes import train_on_cluster
+
+        train_on_cluster(jobs, partial(_pass_on, tell), _failure)
+        return
     waiting = list(jobs)
     running: dict[Connection, Worker] = {}
     try:
@@ -69,6 +76,10 @@ def _receive(connection: Connection, running: dict[Connection, Worker], tell: Ca
         return
     if kind == "failed":
         raise CalseError(f"{run}: {details[0]}")
+    _pass_on(tell, kind, run, *details)
+
+
+def _pass_on(tell: Callable[..., None], kind: str, run: Run, *details: Any) -> None:
     if kind == "waiting":
         print(f"{run}: another process trains it; waiting", file=sys.stderr)
     else:
@@ -81,11 +92,16 @@ def _train(job: Job, connection: Connection) -> None:
     try:
         with locked(job.lock, waiting=lambda: connection.send(("waiting",))):
             find_recogniser(job.run.recogniser).train(job, lambda *message: connection.send(message))
-    except CalseError as error:
-        connection.send(("failed", str(error)))
     except Exception as error:
-        lacking = lacks_memory(error)
-        if not lacking:
-            traceback.print_exc()
-        hint = f"; out of memory: {SAVES_MEMORY}" if lacking else ""
-        connection.send(("failed", f"{' '.join(repr(error).split())[:300]}{hint}"))
+        connection.send(("failed", _failure(error)))
+
+
+def _failure(error: Exception) -> str:
+    """Return what went wrong in a training in one line; where in the code is printed when it is ours to mend."""
+    if isinstance(error, CalseError):
+        return str(error)
+    lacking = lacks_memory(error)
+    if not lacking:
+        traceback.print_exception(error)
+    hint = f"; out of memory: {SAVES_MEMORY}" if lacking else ""
+    return f"{' '.join(repr(error).split())[:300]}{hint}"

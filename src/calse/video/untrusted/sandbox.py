@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from calse.runtime.errors import CalseError, StarvedError, lacks_memory
-from calse.runtime.executor import progress_bar, worker_count
+from calse.runtime.executor import map_parallel, on_cluster, progress_bar, worker_count
 from calse.runtime.lifeline import end_with_parent
 
 Item = TypeVar("Item")
@@ -56,6 +57,8 @@ def map_sandboxed(
     anew after a death; only a new one may refuse an item for its memory or its death. Raises StarvedError when somebody
     else ended a process: the file may be sound.
     """
+    if on_cluster():
+        return map_parallel(partial(_run_in_cell, function, seconds), items, description)
     cells = [_Cell(function, seconds) for _ in range(max(1, min(worker_count(), len(items))))]
     free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
     for cell in cells:
@@ -82,6 +85,17 @@ def map_sandboxed(
     finally:
         for cell in cells:
             cell.stop()
+
+
+def _run_in_cell(function: Callable[[Item], Result], seconds: float, item: Item) -> Result | Refused:
+    """Apply the function in a process of its own beside this worker of a cluster, and with which it ends."""
+    cell: _Cell[Item, Result] = _own_cell(function, seconds)
+    return cell.run(item)
+
+
+@cache
+def _own_cell(function: Callable[[Item], Result], seconds: float) -> "_Cell[Item, Result]":
+    return _Cell(function, seconds)
 
 
 class _Cell(Generic[Item, Result]):

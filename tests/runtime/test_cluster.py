@@ -1,0 +1,196 @@
+"""CALSE_EXECUTOR=ray: the same results on the nodes of a cluster, whichever of them die."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calse.recognition.launch.nodes import Once
+from calse.recognition.launch.observer import Run
+from calse.runtime import cluster
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import map_parallel
+
+CODE = os.pathsep.join(str(Path(name).resolve()) for name in ("src", "tools", "tests"))
+WORK = """
+import os, signal, sys, time
+from pathlib import Path
+from calse.runtime.errors import CalseError
+from calse.runtime.files import written_aside
+def square(number):
+    return number * number
+def refuse(number):
+    raise CalseError(f"clip {number} is damaged")
+def die(number):
+    os.kill(os.getpid(), signal.SIGKILL)
+def write(path):
+    with written_aside(Path(path)) as aside:
+        aside.touch()
+        if not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+def hostile(word):
+    while word == "loop":
+        pass
+    if word == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if word == "huge":
+        return len(bytearray(8 << 30))
+    if word == "refuse":
+        raise CalseError("no video")
+    return word
+def sleep(seconds):
+    Path(f"{os.getpid()}.pid").touch()
+    time.sleep(seconds)
+"""
+TRAIN = """
+import sys
+from calse.data.paths import Layout
+from calse.recognition.launch.train import train
+from toys import toy_params
+class Heard:
+    def started(self, run, info):
+        print("started", run.test_source, flush=True)
+    def epoch(self, run, epoch, metrics):
+        print(epoch, run.test_source, flush=True)
+    def finished(self, run):
+        print("finished", run.test_source, flush=True)
+    def __getattr__(self, name):
+        return lambda *_: None
+train(toy_params(epochs=4), Layout(), "i3d", "Baseline", Heard())
+"""
+
+
+@pytest.fixture(scope="module")
+def address():
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    from torture.nodes import three_nodes
+
+    with three_nodes() as (address, _add_node):
+        yield address
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a module `work`, which is the working directory."""
+    (tmp_path / "work.py").write_text(WORK)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def environment(here, address=None, **more):
+    ray = {"CALSE_EXECUTOR": "ray", "RAY_ADDRESS": address} if address else {}
+    return os.environ | {"PYTHONPATH": f"{CODE}{os.pathsep}{here}", "DVC_ROOT": str(here)} | ray | more
+
+
+def call(here, function, items, address=None, mapped="calse.runtime.executor.map_parallel", more=""):
+    """Map a function of `work` in a process of its own; return what that prints."""
+    module, _, name = mapped.rpartition(".")
+    code = f"import sys, work; from {module} import {name}\nif __name__ == '__main__':\n"
+    code += f"    try:\n        print({name}(work.{function}, {items}, 'clips'{more}))\n"
+    code += "    except work.CalseError as error:\n        print(error)\n    print('ray' in sys.modules)"
+    (here / "driver.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "driver.py"], env=environment(here, address), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.splitlines()
+
+
+def test_without_the_variable_ray_is_never_imported(here):
+    assert call(here, "square", [1, 2, 3]) == ["[1, 4, 9]", "False"]
+
+
+def test_another_executor_is_refused_by_name(monkeypatch):
+    monkeypatch.setenv("CALSE_EXECUTOR", "slurm")
+    with pytest.raises(CalseError, match="CALSE_EXECUTOR='slurm' is no place to run; unset it, or give local or ray"):
+        map_parallel(str, [1], "clips")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_an_address_where_no_cluster_answers_is_told_at_once(monkeypatch, address):
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    monkeypatch.setenv("CALSE_EXECUTOR", "ray")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    cluster.connect.cache_clear()
+    with pytest.raises(CalseError, match=f"no Ray cluster answers at {address}; start one with: ray start --head"):
+        map_parallel(str, [1], "clips")
+
+
+def test_results_keep_their_order_and_an_error_is_the_project_s_own(here, address):
+    assert call(here, "square", list(range(9)), address) == [str([n * n for n in range(9)]), "True"]
+    assert call(here, "refuse", [7], address) == ["clip 7 is damaged", "True"]
+
+
+def test_what_a_dead_process_left_half_written_is_done_again_and_removed(here, address):
+    assert call(here, "write", ["made/clip.txt"], address) == ["[None]", "True"]
+    assert Path("died").exists()
+    assert [path.name for path in Path("made").iterdir()] == ["clip.txt"]
+
+
+def test_a_call_that_kills_every_process_ends_in_one_line(here, address):
+    line, _ = call(here, "die", [1], address)
+    assert line.startswith("clips: its process or node died 4 times; out of memory?")
+
+
+def test_hostile_files_cost_one_clip_each_as_on_one_machine(here, address):
+    words = ["ok", "loop", "crash", "huge", "refuse", "ok"]
+    sandbox = "calse.video.untrusted.sandbox.map_sandboxed"
+    there = call(here, "hostile", words, address, sandbox, ", 1")
+    assert there[0] == call(here, "hostile", words, None, sandbox, ", 1")[0]
+    assert there[0].count("Refused") == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_a_stage_that_is_stopped(here, address, number):
+    command = (
+        "import work; from calse.runtime.executor import map_parallel; map_parallel(work.sleep, [60, 60], 'clips')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command], env=environment(here, address), stderr=subprocess.DEVNULL
+    ) as running:
+        while len(found := list(here.glob("*.pid"))) < 2:
+            time.sleep(0.05)
+        running.send_signal(number)
+    deadline = time.monotonic() + 20
+    while any(Path("/proc", path.stem).exists() for path in found):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_training_whose_node_dies_goes_on_elsewhere_to_the_same_bytes(here, address):
+    from torture.nodes import has_begun, kill_node_at_work
+    from toys import make_repository
+
+    make_repository(here)
+    subprocess.run([sys.executable, "-c", TRAIN], env=environment(here), check=True, capture_output=True)
+    local = {path: path.read_bytes() for name in ("models", "metrics") for path in Path(name).rglob("*.*")}
+    subprocess.run(["rm", "-r", "models", "metrics", ".scratch/training"], check=True)
+    command, variables = [sys.executable, "-c", TRAIN], environment(here, address)
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as running:
+        while not has_begun(here, "train"):
+            time.sleep(0.01)
+        assert kill_node_at_work(here, random.Random(1))
+        heard = running.communicate(timeout=120)[0].splitlines()
+    assert running.returncode == 0
+    for source in ("SACU", "STS"):
+        said = [line.split()[0] for line in heard if line.endswith(source)]
+        assert said == ["started", "1", "2", "3", "4", "finished"]
+    assert {path: path.read_bytes() for name in ("models", "metrics") for path in Path(name).rglob("*.*")} == local
+    assert not list(Path(".scratch").rglob(".*.part*"))
+
+
+def test_what_a_training_told_before_its_node_died_is_not_told_again():
+    said = []
+    once, run = Once(lambda kind, run, *details: said.append((kind, *details[:1]))), Run("i3d", "AF1", "SACU", 1)
+    for message in [("started", run, {}), ("epoch", run, 1, {}), ("started", run, {}), ("epoch", run, 1, {})]:
+        once(*message)
+    once("epoch", run, 2, {})
+    once("taken", run)
+    assert said == [("started", {}), ("epoch", 1), ("epoch", 2), ("finished",)]
