@@ -1,5 +1,6 @@
 """`calse anonymise` on real files of strangers, with an untrained model: what matters here is what goes in and out."""
 
+import shutil
 import struct
 from dataclasses import replace
 from fractions import Fraction
@@ -27,6 +28,10 @@ from calse.faceswap.quality.exposure import exposures, frames_at, identity
 from calse.faceswap.quality.likeness import embed_frames
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
+from calse.video.marks.mark import Marker
+from calse.video.marks.signing_key import signing_key
+from calse.video.marks.verify import verify_files
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
 from calse.video.untrusted.decode import probe
@@ -95,6 +100,24 @@ def test_videos_of_any_format_keep_size_rate_and_frames(world, tmp_path):
     out = read_frames(results[0].target).astype(int)
     assert np.abs(out - frames).mean(axis=(0, 3))[-60:].mean() < 4  # below the face only the codec was at work
     assert np.abs(out - frames).max() > 60  # an untrained face is no face
+
+
+def test_what_comes_out_is_marked_and_labelled_and_names_nobody(world, tmp_path, monkeypatch):
+    pytest.importorskip("c2pa", reason='needs the extra "publish"')
+    layout, videos, _ = world
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    shutil.copy(videos / "odd.gif", tmp_path / "ana.gif")
+    marker = Marker(signing_key(None))
+    plain = anonymise(PARAMS, layout, [tmp_path / "ana.gif"], TRAINED, tmp_path / "plain")
+    told = anonymise(PARAMS, layout, [tmp_path / "ana.gif"], TRAINED, tmp_path / "told", marker.mark, label=True)
+    [found] = verify_files([told[0].target], [])
+    assert not found.fault
+    assert f"parentOf: the original, sha256 {sha256_of(tmp_path / 'ana.gif')}" in found.says
+    assert any("c2pa.edited (compositeWithTrainedAlgorithmicMedia) synthetic face" in line for line in found.says)
+    assert "ana" not in " ".join(found.says)
+    changed = np.abs(read_frames(told[0].target).astype(int) - read_frames(plain[0].target)).max(axis=(0, 3)) > 100
+    assert changed[-20:, :60].any()
+    assert not changed[:-30].any()
 
 
 def write_webcam(path, frames, milliseconds):

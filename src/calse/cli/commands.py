@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from calse.cli.marks import KeyOption, Label, marking
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.repository import from_root
@@ -129,6 +130,8 @@ def anonymise(
     mouth: Annotated[
         str | None, typer.Option(help="signer: teeth and tongue stay; donor: they are the donor's")
     ] = None,
+    key: KeyOption = None,
+    label: Label = False,
 ) -> None:
     """Put a donor's face on the signers of any videos and say how well it came out."""
     from calse.config.params import read_params
@@ -142,7 +145,7 @@ def anonymise(
     wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
     if donor:
         require(read_params(), Layout(), [donor], "swap")
-    print_results(anonymise(read_params(), Layout(), videos, wish, folder))
+    print_results(anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label))
 
 
 @tools.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from calse.cli.commands import tools
+from calse.cli.marks import marks
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, lacks_memory
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 STAGES = "Stages of the pipeline"
 RENAMED = {"affine": "augment", "faces": "landmarks", "face-models": "landmark-models"}
-ANYWHERE = ("doctor", "predict")  # what needs no study around it
+ANYWHERE = ("doctor", "predict", "verify")  # what needs no study around it
 
 
 @app.callback()
@@ -205,6 +206,7 @@ def report() -> None:
 
 app.add_typer(tools)
 app.add_typer(runs)
+app.add_typer(marks)
 
 
 def main() -> None:

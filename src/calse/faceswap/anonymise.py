@@ -19,8 +19,10 @@ from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import progress_bar
-from calse.runtime.files import folder_for_now
+from calse.runtime.files import folder_for_now, sha256_of
 from calse.runtime.repository import scratch
+from calse.video.marks.label import labelled
+from calse.video.marks.mark import Mark, Origin, unmarked
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
@@ -48,16 +50,25 @@ class Result:
     exposed: tuple[str, ...] = ()
 
 
-def anonymise(params: Params, layout: Layout, videos: list[Path], wish: Wish, folder: Path) -> list[Result]:
+def anonymise(
+    params: Params,
+    layout: Layout,
+    videos: list[Path],
+    wish: Wish,
+    folder: Path,
+    mark: Mark = unmarked,
+    label: bool = False,
+) -> list[Result]:
     """Write each video with the donor's face as `<folder>/<name>.mp4`: same frames, same times, no sound.
 
-    Sides are made even. A video that gives nothing is refused in its Result and leaves no file; the others are made.
+    Sides are made even. `mark` writes a finished video to its place, with what says how it came to be; `label` says it
+    in the pictures too. A video that gives nothing is refused in its Result and leaves no file; the others are made.
     Raises CalseError, before any work, when a target exists, two videos share a name, or the donor cannot be had.
     """
     targets = _targets(videos, folder)
     donor = donor_of(params, layout, wish)
     print_warnings(donor.warnings)
-    swapper = Swapper(params, layout, donor)
+    swapper = Swapper(params, layout, donor, mark, label)
     with folder_for_now(scratch() / "foreign") as temporary:
         foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
         copied = copy_videos(foreign, params.ingest.seconds_per_clip)
@@ -84,11 +95,12 @@ def _targets(videos: list[Path], folder: Path) -> list[Path]:
 class Swapper:
     """A donor with all that it needs to change videos."""
 
-    def __init__(self, params: Params, layout: Layout, donor: Donor) -> None:
+    def __init__(self, params: Params, layout: Layout, donor: Donor, mark: Mark, label: bool) -> None:
         self._layout, self._landmarks, self._donor = layout, params.landmarks, donor
+        self._mark, self._label = mark, label
         self._networks = load_networks(layout)
         made = {"by": "anonymise", "method": donor.settings.method, "donor": donor.name, "model": donor.digest}
-        self._provenance = provenance("", made | {"face": FACE})  # the parent stays unnamed: it may be a person's name
+        self._made = made | {"face": FACE}
 
     def result(self, job: Foreign, target: Path, copied: Times | Refused) -> Result:
         """Return what comes out of one video, or why nothing does."""
@@ -116,7 +128,13 @@ class Swapper:
             swapped, track, lost, figures.landmarks, who, times.seconds, self._networks, self._landmarks
         )
         exposed += turned_faces(figures.original, times.seconds) + near_donor(who, self._donor.faces)
-        write_video(target, swapped, times.fps, self._provenance, times=None if times.constant else times.seconds)
+        origin = Origin(self._made, parent_sha256=sha256_of(job.video))  # unnamed: it may be a person's name
+        if self._label:
+            swapped = np.stack([labelled(frame, origin.label) for frame in swapped])
+        seconds = None if times.constant else times.seconds
+        write_video(job.copy, swapped, times.fps, provenance("", self._made), times=seconds)
+        self._mark(job.copy, target, origin)
+        job.copy.unlink(missing_ok=True)
         return Result(
             job.video, target, "", len(original), report.swapped, moved=who.moved, kept=figures.kept, exposed=exposed
         )

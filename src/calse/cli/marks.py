@@ -1,0 +1,57 @@
+"""Commands about marks in generated videos, and the options of those that make them. Imports live inside."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calse.runtime.repository import from_root
+
+if TYPE_CHECKING:
+    from calse.video.marks.mark import Mark
+
+marks = typer.Typer()
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        parser=from_root,
+        metavar="FILE",
+        envvar="CALSE_SIGNING_KEY",
+        help="a PEM file with the private key and certificates that sign the C2PA marks, instead of a self-made one",
+    ),
+]
+Label = Annotated[bool, typer.Option("--label", help="say in the pictures, too, that they are not as filmed")]
+
+
+def marking(key: Path | None) -> "Mark":
+    """Return what writes a video with its C2PA mark; where c2pa is not installed, what leaves it without.
+
+    Raises CalseError when the key cannot sign, or was given in vain.
+    """
+    import importlib.util
+
+    from calse.video.marks.mark import Marker, unmarked
+    from calse.video.marks.signing_key import signing_key
+
+    if key is None and importlib.util.find_spec("c2pa") is None:
+        print('no C2PA mark is made, only an unsigned comment in the video; it needs the extra "publish": make extras')
+        return unmarked
+    marker = Marker(signing_key(key))
+    if marker.key.self_made:
+        print("C2PA marks are signed with a self-made certificate, for which nobody vouches; --key takes your own")
+    return marker.mark
+
+
+@marks.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(parser=from_root, metavar="FILE...")],
+    trust: Annotated[
+        list[Path] | None,
+        typer.Option(parser=from_root, metavar="FILE", help="PEM certificates whose signatures you trust; repeatable"),
+    ] = None,
+) -> None:
+    """Say what the C2PA marks of files tell, and whether the files are as they were signed; exit code 1 if not."""
+    from calse.video.marks.verify import print_verified, verify_files
+
+    print_verified(verify_files(files, trust or []))
