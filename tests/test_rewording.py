@@ -96,3 +96,7 @@ def test_messages_about_a_corpus_and_its_numbers_train_nothing_again(stale):
 
 def test_what_shapes_a_training_does_train_again(stale):
     assert "train" in stale(["recognition/training"])
+
+
+def test_what_the_landmark_recogniser_alone_needs_trains_no_other_again(stale):
+    assert not stale(["landmarks/generated.py", "landmarks/record.py"]) & {"train", "evaluate"}

@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from calse.recognition.input.frames import CODE
+from calse.recognition.registry import find_recogniser
 
 SOURCE = Path("src")
 LOCKS = ("requirements.txt", "requirements-extras.txt")
@@ -49,6 +50,7 @@ REGISTERED = {
 }
 ARCHITECTURES = SOURCE / "calse/recognition/architectures"
 RECOGNISERS = sorted(path.parent.name for path in ARCHITECTURES.glob("*/recogniser.py"))
+OWN_CODE = {name: {SOURCE / "calse" / file for file in find_recogniser(name).code} for name in RECOGNISERS}
 METHODS = sorted(path.parent.name for path in SWAP_METHODS.glob("*/method.py"))
 KINDS = sorted({path.stem for path in Path("src/calse/augment").glob("*.py")} - {"__init__", "registry", "stage"})
 LAUNCHED = {SOURCE / "calse/recognition/launch/train.py"}
@@ -134,11 +136,23 @@ def test_a_recogniser_needs_none_of_the_code_that_is_another_ones(recogniser):
     assert {file for file in others if file.name != "__init__.py"} == set()
 
 
+@pytest.mark.parametrize("recogniser", RECOGNISERS)
+def test_a_recogniser_names_the_code_that_it_alone_needs(recogniser):
+    own = SOURCE / "calse/recognition/architectures" / recogniser
+    left_out = NOT_ASKED["train"] | {SOURCE / "calse/recognition/registry.py"}
+    trains = {file for file in closure(own / "recogniser.py", left_out) if shapes_output(file)}
+    listed = [own, *(dep for dep in code_of("train") if ARCHITECTURES not in dep.parents)]
+    unlisted = {file for file in trains if not any(file == dep or dep in file.parents for dep in listed)}
+    assert unlisted == OWN_CODE[recogniser]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_exactly_the_code_that_shapes_its_output(stage):
     listed = code_of(stage)
     entry = entry_of(stage)
     used = {file for file in closure(entry, NOT_ASKED.get(stage, set())) if shapes_output(file)} | ({entry} - LAUNCHED)
+    named = set().union(*OWN_CODE.values())
+    used = used | named if stage == "inputs" else used - named if "${item.recogniser}" in STAGES[stage]["cmd"] else used
     unlisted = {file for file in used if not any(file == dep or dep in file.parents for dep in listed)}
     assert not unlisted
     assert not {

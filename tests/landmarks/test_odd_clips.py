@@ -8,7 +8,7 @@ import pytest
 
 from calse.data.clips import Clip
 from calse.landmarks.following import Followed, landmarks_of_frames
-from calse.landmarks.rates import active_part, rates_of, summary
+from calse.landmarks.rates import leading_part, rates_of, summary
 from calse.landmarks.record import no_landmarks
 from faces import FACES
 
@@ -23,7 +23,7 @@ def test_a_left_hander_and_a_mirrored_right_hander_sign_in_the_left_slot(signing
     plain, mirrored = (landmarks_of_frames(frames, networks, FACES) for frames in (signing, signing[:, :, ::-1]))
     assert plain.has_hands.sum(axis=0).tolist() == [0, 8]
     assert mirrored.has_hands.sum(axis=0).tolist() == [8, 0]
-    assert [active_part(found)[1] for found in (plain, mirrored)] == [1, 0]
+    assert [leading_part(found, 25)[1] for found in (plain, mirrored)] == [1, 0]
 
 
 def test_of_two_persons_face_body_and_hands_are_those_of_one(signing, networks):
@@ -75,7 +75,7 @@ def signed(frames, left, right):
 def test_the_metrics_name_clips_and_count_what_was_found_of_the_leading_hand():
     clip = Clip("A", "NO", "SACU", "A", 1, "", "", "", "", "", 342, 256, 25.0, 20, '{"raw":"none"}')
     whole = signed(20, left=1, right=8)
-    active, leading = active_part(whole)
+    active, leading = leading_part(whole, 25)
     assert leading == 1
     assert np.flatnonzero(active).tolist() == list(range(4, 16))  # where the sine is over its half
     found = {
@@ -91,4 +91,13 @@ def test_the_metrics_name_clips_and_count_what_was_found_of_the_leading_hand():
     assert report["frames_with_body_share"] == 0.6667
     assert report["frames_with_right_hand_share"] == round(28 / 60, 4)
     assert report["leading_hand_found_share"] == round((8 + 12) / 24, 4)
+    rest = [np.repeat(getattr(whole, name)[:1], 900, axis=0) for name in ("body", "hands")]
+    long = replace(
+        no_landmarks(920),
+        **{n: np.concatenate([r, getattr(whole, n)]) for n, r in zip(("body", "hands"), rest, strict=True)},
+    )
+    assert np.flatnonzero(leading_part(long, 25)[0]).tolist() == list(
+        range(903, 917)
+    )  # those over half of its highest 0.3 s
+    assert rates_of(clip, Followed(long, 0, 0)).absent == (0,)
     assert summary([])["leading_hand_found_share"] == 0

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.data.clips import Clip
+from calse.landmarks.active import active_part, hands_that_sign
 from calse.landmarks.body import SHOULDERS, WRISTS
 from calse.landmarks.following import Followed
 from calse.landmarks.hands import hands_in_front
 from calse.landmarks.record import Landmarks
 
-ABSENT = 0.12  # of a clip's frames: a hand that is found in fewer takes no part in the sign
 HEM = 1.6  # shoulder widths under the shoulders: below it a hand does not sign
 DIGITS = 4
 
@@ -21,13 +21,15 @@ DIGITS = 4
 class Rates:
     """What one clip showed: counts of frames (`hands`: at left and right wrist), and the width of every face in pixels.
 
-    `active` are the frames in which the leading hand is up, `led` those of them in which it is found.
+    `active` are the frames in which the leading hand is up, `led` those of them in which it is found. `absent` are the
+    hands, 0 the left, that are found in too few of them to take part in the sign.
     """
 
     clip: str
     frames: int
     body: int
     hands: tuple[int, int]
+    absent: tuple[int, ...]
     active: int
     led: int
     hand_in_front: int
@@ -39,13 +41,14 @@ class Rates:
 def rates_of(clip: Clip, followed: Followed) -> Rates:
     """Count what was found in a clip."""
     landmarks = followed.landmarks
-    active, leading = active_part(landmarks)
+    active, leading = leading_part(landmarks, clip.fps)
     left, right = landmarks.has_hands.sum(axis=0).tolist()
     return Rates(
         clip=clip.clip,
         frames=len(landmarks.face),
         body=int(landmarks.has_body.sum()),
         hands=(left, right),
+        absent=tuple(np.flatnonzero(~_signing(landmarks, clip.fps)).tolist()),
         active=int(active.sum()),
         led=int((active & landmarks.has_hands[:, leading]).sum()),
         hand_in_front=int(hands_in_front(landmarks).sum()),
@@ -55,32 +58,41 @@ def rates_of(clip: Clip, followed: Followed) -> Rates:
     )
 
 
-def active_part(landmarks: Landmarks) -> tuple[NDArray[np.bool_], int]:
-    """Return in which frames the leading hand signs, `T`, and its slot: the hand whose wrist moves more, higher up.
-
-    It signs from the first to the last frame in which its wrist is nearer to its highest place than to its lowest.
-    """
+def leading_part(landmarks: Landmarks, fps: float) -> tuple[NDArray[np.bool_], int]:
+    """Return in which frames the leading hand signs, `T`, and its slot: the hand whose wrist moves more, higher up."""
     has_body = landmarks.has_body
     active = np.zeros(len(has_body), bool)
     if not has_body.any():
         return active, 0
-    body = landmarks.body[has_body, :, :2]
-    shoulders = body[:, list(SHOULDERS)]
-    unit = max(1.0, float(np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1))))
-    wrists = (body[:, list(WRISTS)] - shoulders.mean(axis=1, keepdims=True)) / unit
+    shoulders, unit = _scale(landmarks)
+    wrists = (landmarks.body[has_body][:, list(WRISTS), :2] - shoulders) / unit
     moved = np.linalg.norm(np.diff(wrists, axis=0, prepend=wrists[:1]), axis=-1)
     leading = int((moved * np.clip(HEM - wrists[..., 1], 0, None)).sum(axis=0).argmax())
-    top, rest = np.percentile(wrists[:, leading, 1], (10, 98))
-    up = np.flatnonzero(has_body)[wrists[:, leading, 1] <= (top + rest) / 2]
-    active[up[0] : up[-1] + 1] = True
+    first, last = np.flatnonzero(has_body)[list(active_part(wrists[:, leading, 1], fps))]
+    active[first : last + 1] = True
     return active, leading
+
+
+def _signing(landmarks: Landmarks, fps: float) -> NDArray[np.bool_]:
+    """Return which of the two hands take part in the sign, as the recogniser has it; none without a body."""
+    if not landmarks.has_body.any():
+        return np.zeros(2, bool)
+    shoulders, unit = _scale(landmarks)
+    return hands_that_sign((landmarks.hands[:, :, 0, 1] - shoulders[1]) / unit, fps)
+
+
+def _scale(landmarks: Landmarks) -> tuple[NDArray[np.floating], float]:
+    """Return where a clip has the middle of the shoulders, `2`, and how far they are apart: medians, in pixels."""
+    shoulders = landmarks.body[landmarks.has_body][:, list(SHOULDERS), :2]
+    width = float(np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1)))
+    return np.median(shoulders.mean(axis=1), axis=0), max(1.0, width)
 
 
 def summary(clips: list[Rates]) -> dict[str, Any]:
     """Return the metrics of a source; several faces or bodies are counted in frames that were detected afresh only."""
     frames = sum(one.frames for one in clips)
     widths = [width for one in clips for width in one.widths]
-    absent = [[one.clip for one in clips if one.hands[slot] < ABSENT * one.frames] for slot in (0, 1)]
+    absent = [[one.clip for one in clips if slot in one.absent] for slot in (0, 1)]
 
     def share(count: int, whole: int) -> float:
         """Return a share of a whole, 0 of nothing."""

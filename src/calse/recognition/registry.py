@@ -52,6 +52,11 @@ class Recogniser(ABC):
     settings: ClassVar[Any] = Settings
     needs: ClassVar[str] = "numpy"
     """The module that its trainings' processes start with: imported once for all of them."""
+    code: ClassVar[tuple[str, ...]] = ()
+    """Files of `calse` outside its folder, as "landmarks/record.py", that shape what it makes and no other recogniser.
+
+    The stage `inputs` lists what they do by hash, so that another recogniser's trainings do not follow them.
+    """
 
     def check(self, settings: Any) -> None:  # noqa: B027  # most have nothing to add to what the section checks itself
         """Raise pydantic's ValidationError (`refusal`) when a value of its section does not go with it."""

@@ -14,7 +14,7 @@ from calse.recognition.launch.observer import Run
 from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
-from calse.runtime.memo import TRAINING, code, code_of_stage
+from calse.runtime.memo import PACKAGE, TRAINING, code, code_of_stage
 from calse.runtime.repository import scratch
 
 
@@ -124,7 +124,8 @@ def fingerprint(info: dict[str, Any], clips: list[Clip]) -> str:
 @cache
 def training_code(recogniser: str) -> str:
     """Return a hash of the code and packages that shape a recogniser's training."""
-    return code(code_of_stage("train", recogniser=recogniser), TRAINING)
+    own = [PACKAGE / name for name in find_recogniser(recogniser).code]
+    return code([*code_of_stage("train", recogniser=recogniser), *own], TRAINING)
 
 
 def checkpoint_path(models: Path, run: Run) -> Path:

@@ -48,11 +48,11 @@ class Work:
 def signing_of(landmarks: Landmarks, fps: float, settings: LandmarksSettings) -> Signing:
     """Return the signing of a clip, less what the settings leave out.
 
-    Raises NobodyError when it shows no person, or a hand in hardly any frame.
+    Raises NobodyError when it shows no person, or neither hand for more than a moment.
     """
     signing = normalise(landmarks.body, landmarks.hands, landmarks.hands_world, fps, settings.mirror)
     if not signing.mask.any():
-        raise NobodyError("shows a hand in hardly any frame; cut it to the sign")
+        raise NobodyError("shows no hand, or one for a moment only")
     if settings.hands == "leading" or second_hand_rests(signing):
         signing = without_second_hand(signing)
     if not settings.body:

@@ -1,20 +1,20 @@
 """From landmarks in pixels to signing: gaps closed, smoothed, cut to the active part, the leading hand in slot 0."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from calse.landmarks.active import AT_REST, active_part, hands_that_sign
 from calse.recognition.architectures.landmarks.signing import FRAMES, WRIST, Floats, Signing, mirrored
 from calse.runtime.errors import CalseError
 
 # Points of the body; each pair is (right, left) of the signer, as slots 0 and 1 are before the leading hand is known.
 NOSE, SHOULDERS, ELBOWS, WRISTS = 0, (12, 11), (14, 13), (16, 15)
 LONGEST_GAP = 0.2  # seconds over which a lost hand is taken to move in a straight line
-LEAST_SEEN = 0.12  # share of a clip's frames; with less a hand is absent: the body model invents wrists out of view
-REST = ((-0.7, 2.2), (0.7, 2.2))  # where an absent hand hangs
+REST = ((-0.7, AT_REST), (0.7, AT_REST))  # where an absent hand hangs
 SMOOTHING, SMOOTHING_OF_ORIGIN = 0.03, 0.3  # seconds, deviation
 HEM = 1.6  # below this a hand does not sign
 LEFT_LEADS = 1.15  # how much more than the right hand the left one has to do: most signers are right-handed
-LEAST_DROP = 0.5  # between signing and rest, else the whole clip is active
 MARGIN = 0.07  # seconds before and after the active part
 
 
@@ -31,11 +31,22 @@ def normalise(body: Floats, hands: Floats, world: Floats, fps: float, turn_left_
     body = closed(body[..., :2], len(body))
     if np.isnan(body).any():
         raise NobodyError("shows no person")
-    right_first = slice(None, None, -1)
-    signing = _located(body, *_hands(body, hands[:, right_first, :, :2], world[:, right_first], fps), fps)
+    shoulders = body[:, SHOULDERS]
+    unit = float(np.percentile(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1), 75))
+    if not unit > 0:
+        raise NobodyError("shows no person: the shoulders have no width")
+    origin = gaussian_filter1d(shoulders.mean(axis=1), SMOOTHING_OF_ORIGIN * fps, axis=0, mode="nearest")
+    right_first, longest_gap = slice(None, None, -1), round(LONGEST_GAP * fps)
+    hands = np.stack([closed(hand[..., :2], longest_gap) for hand in hands[:, right_first].swapaxes(0, 1)], axis=1)
+    world = np.stack([closed(hand, longest_gap) for hand in world[:, right_first].swapaxes(0, 1)], axis=1)
+    present = hands_that_sign((hands[:, :, WRIST, 1] - origin[:, 1:]) / unit, fps)
+    signing = _located(body, hands, world, present, origin, unit, fps)
+    first, last = active_part(signing.hands[:, :, WRIST, 1].min(axis=1), fps)
+    margin = round(MARGIN * fps)
+    signing = signing.take(slice(max(0, first - margin), last + margin + 1))
     if turn_left_handed and left_leads(signing, fps):
         signing = mirrored(signing)
-    return resampled(signing, *active_part(signing, fps))
+    return resampled(signing)
 
 
 def closed(points: Floats, longest: int) -> Floats:
@@ -58,43 +69,27 @@ def closed(points: Floats, longest: int) -> Floats:
     return np.where(lost[:, None], np.nan, filled).reshape(points.shape).astype(np.float32)
 
 
-def _hands(body: Floats, hands: Floats, world: Floats, fps: float) -> tuple[Floats, Floats, Floats]:
-    """Close short gaps and put hands that are not found on their wrists; return hands, world and mask.
+def _located(
+    body: Floats, hands: Floats, world: Floats, present: NDArray[np.bool_], origin: Floats, unit: float, fps: float
+) -> Signing:
+    """Smooth, and measure from the shoulders in their widths; hands that are not found lie on the body's wrists.
 
-    A hand found in hardly any frame stays NaN: it has no place in the picture.
+    One that is not present at all hangs at rest.
     """
-    longest = round(LONGEST_GAP * fps)
-    hands, world = hands.copy(), world - world[..., :1, :]
-    mask = np.zeros(hands.shape[:2], np.float32)
-    for slot, wrist in enumerate(WRISTS):
-        if (~np.isnan(hands[:, slot, 0, 0])).mean() < LEAST_SEEN:
-            hands[:, slot] = np.nan
-        else:
-            hands[:, slot], world[:, slot] = closed(hands[:, slot], longest), closed(world[:, slot], longest)
-            mask[:, slot] = ~np.isnan(hands[:, slot, 0, 0])
-            hands[:, slot] = np.where(np.isnan(hands[:, slot]), body[:, None, wrist], hands[:, slot])
-    return hands, np.where(mask[..., None, None] > 0, world, 0), mask
-
-
-def _located(body: Floats, hands: Floats, world: Floats, mask: Floats, fps: float) -> Signing:
-    """Smooth, and measure from the shoulders in their widths."""
-    shoulders = body[:, SHOULDERS]
-    unit = float(np.percentile(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1), 75))
-    if not unit > 0:
-        raise NobodyError("shows no person: the shoulders have no width")
-    origin = gaussian_filter1d(shoulders.mean(axis=1), SMOOTHING_OF_ORIGIN * fps, axis=0, mode="nearest")
+    found = ~np.isnan(hands[:, :, 0, 0]) & present
+    hands = np.where(found[..., None, None], hands, body[:, WRISTS, None])
+    world = np.where(found[..., None, None], world - world[..., :1, :], 0)
 
     def from_shoulders(points: Floats) -> Floats:
         """Smooth points, and measure them from the shoulders."""
         smooth = gaussian_filter1d(points, SMOOTHING * fps, axis=0, mode="nearest")
         return np.asarray((smooth - origin.reshape(-1, *[1] * (points.ndim - 2), 2)) / unit, np.float32)
 
-    placed = from_shoulders(hands)
     rest = np.array(REST, np.float32)[None, :, None, :]
     return Signing(
-        np.where(np.isnan(placed), rest, placed),
+        np.where(present[:, None, None], from_shoulders(hands), rest),
         gaussian_filter1d(world, SMOOTHING * fps, axis=0, mode="nearest"),
-        mask,
+        found.astype(np.float32),
         from_shoulders(body[:, NOSE]),
         from_shoulders(body[:, ELBOWS]),
     )
@@ -116,21 +111,10 @@ def left_leads(signing: Signing, fps: float) -> bool:
     return bool(left > LEFT_LEADS * right)
 
 
-def active_part(signing: Signing, fps: float) -> tuple[int, int]:
-    """Return the first and the last frame in which a hand is nearer to where it signs than to where it rests."""
-    higher = signing.hands[:, :, WRIST, 1].min(axis=1)
-    last = len(higher) - 1
-    top, rest = np.percentile(higher, (10, 98))
-    if rest - top < LEAST_DROP:
-        return 0, last
-    high = np.flatnonzero(higher < top + 0.5 * (rest - top))
-    margin = round(MARGIN * fps)
-    return max(0, int(high[0]) - margin), min(last, int(high[-1]) + margin)
-
-
-def resampled(signing: Signing, first: int, last: int) -> Signing:
+def resampled(signing: Signing) -> Signing:
     """Return FRAMES frames spread evenly from the first to the last, between two frames by a straight line."""
-    places = np.linspace(first, last, FRAMES)
+    last = len(signing.mask) - 1
+    places = np.linspace(0, last, FRAMES)
     before = np.floor(places).astype(int)
     after = np.minimum(before + 1, last)
     share = (places - before).astype(np.float32)

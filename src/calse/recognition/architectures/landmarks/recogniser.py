@@ -21,6 +21,7 @@ class Landmarks(Recogniser):
     """A gloss is as near as its nearest training clip: the checkpoint is an index of these."""
 
     settings: ClassVar[Any] = LandmarksSettings
+    code: ClassVar[tuple[str, ...]] = ("landmarks/active.py", "landmarks/generated.py", "landmarks/record.py")
 
     def reads(self, params: "Params", layout: "Layout") -> list[Path]:
         """Return the landmarks of all filmed clips, and the encoder."""
