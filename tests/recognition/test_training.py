@@ -320,8 +320,8 @@ def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_room_of_the_on
         assert np.array_equal(batch.frames, alone._batch(1, part).frames.copy())
 
 
-def gradients(micro_batch: int | None) -> list[torch.Tensor]:
-    training = Training(jobs("micro", batch=5, micro_batch=micro_batch)[0])
+def gradients(micro_batch: int | None = None, clip_norm: float | None = None) -> list[torch.Tensor]:
+    training = Training(jobs("micro", batch=5, micro_batch=micro_batch, clip_norm=clip_norm)[0])
     training.model.eval()  # batch statistics are the one thing that small parts change
     training._step(training._batch(1, list(range(5))), torch.tensor([0, 1, 2, 0, 1]), 0.0)
     return [weight.grad for weight in training.model.parameters() if weight.grad is not None]
@@ -330,6 +330,14 @@ def gradients(micro_batch: int | None) -> list[torch.Tensor]:
 def test_micro_batches_add_up_to_the_batch():
     for whole, parts in zip(gradients(None), gradients(2), strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-3)
+
+
+def test_a_gradient_over_the_norm_is_scaled_down_to_it():
+    whole = gradients()
+    norm = torch.cat([part.flatten() for part in whole]).norm()
+    for scaled, part in zip(gradients(clip_norm=norm.item() / 4), whole, strict=True):
+        torch.testing.assert_close(scaled, part / 4)
+    assert all(map(torch.equal, gradients(clip_norm=2 * norm.item()), whole))
 
 
 @on_cpu

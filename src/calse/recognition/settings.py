@@ -45,7 +45,10 @@ class Input:
 
 @dataclass(frozen=True, config=STRICT)
 class Optim:
-    """What is minimised and how; `micro_batch` splits a batch to save memory."""
+    """What is minimised and how.
+
+    `micro_batch` splits a batch to save memory; a gradient whose norm is over `clip_norm` is scaled down to it.
+    """
 
     loss: Literal["ce", "bce-localisation"]
     label_smoothing: Share
@@ -55,6 +58,7 @@ class Optim:
     batch: Positive
     micro_batch: Positive | None
     precision: Literal["auto", "fp32", "bf16"]
+    clip_norm: Rate | None = None
 
     @model_validator(mode="after")
     def _reads_every_value(self) -> "Optim":
@@ -69,10 +73,14 @@ class Optim:
 
 @dataclass(frozen=True, config=STRICT)
 class Schedule:
-    """How long is trained, and the learning rate on the way: `constant`, or `one-cycle` up to optim.lr and down."""
+    """How long is trained, and the learning rate on the way: `constant`, or `one-cycle` up to optim.lr and down.
+
+    `warmup` is the share of the steps on which it rises; null is 0 of a constant one and 0.3 of a cycle.
+    """
 
     kind: Literal["constant", "one-cycle"]
     epochs: Positive
+    warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
 
 
 @dataclass(frozen=True, config=STRICT)

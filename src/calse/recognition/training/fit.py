@@ -139,6 +139,8 @@ class Training:
             hits += (scores.argmax(dim=1) == truth).sum()
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
+        if self.optim.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optim.clip_norm, norm)
         self.optimiser.step(rate)
         return torch.stack([loss * len(labels), hits, norm])
 

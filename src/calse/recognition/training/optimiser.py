@@ -10,7 +10,7 @@ from torch import Tensor
 from calse.recognition.settings import Optim, Schedule
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
-WARM_UP = 0.3  # share of a one-cycle training; its ends are 1/25 of the peak and 1/10,000 of the start
+WARM_UP = {"constant": 0.0, "one-cycle": 0.3}  # share of the steps
 
 
 class Adam:
@@ -68,12 +68,14 @@ class Adam:
 def learning_rate(lr: float, schedule: Schedule, step: int, steps: int) -> float:
     """Return the learning rate of a step, counted from 0, out of `steps`.
 
-    `one-cycle` rises to `lr` and falls to almost nothing, both along a cosine (Smith and Topin, 2018).
+    `one-cycle` rises from 1/25 of `lr` and falls to almost nothing, both along a cosine (Smith and Topin, 2018);
+    `constant` rises along a line (Goyal et al., 2017).
     """
+    warmup = (WARM_UP[schedule.kind] if schedule.warmup is None else schedule.warmup) * steps
     if schedule.kind == "constant":
-        return lr
-    start, end, peak = lr / 25, lr / 250_000, WARM_UP * steps - 1
-    if step <= peak:
+        return lr * min(1, (step + 1) / warmup) if warmup else lr
+    start, end, peak = lr / 25, lr / 250_000, warmup - 1
+    if step <= peak and peak:
         return _cosine(start, lr, step / peak)
     return _cosine(lr, end, (step - peak) / (steps - 1 - peak))
 
