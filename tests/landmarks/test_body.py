@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from ai_edge_litert.schema_py_generated import ModelT
 
 from calse.landmarks.body import WRISTS, BodyFollower, BodyMesh, refined
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import BODIES, Detection, anchor_centres
 from calse.landmarks.following import landmarks_of_frames
+from calse.landmarks.models import BODY_MESH, model_path
+from calse.landmarks.tflite import Network, pruned
 from faces import FACES
 
 FRAME = np.zeros((100, 100, 3), np.uint8)
@@ -56,7 +59,7 @@ class Model:
 
     def __call__(self, picture):
         heat = np.full((64, 64, 39), -80, np.float32)
-        return [self.values.ravel(), self.presence, np.zeros(256 * 256, np.float32), heat.ravel(), np.zeros(117)]
+        return [self.values.ravel(), self.presence, heat.ravel()]
 
 
 def test_points_come_back_in_the_pictures_pixels_with_the_square_for_the_next_frame():
@@ -68,6 +71,20 @@ def test_points_come_back_in_the_pictures_pixels_with_the_square_for_the_next_fr
     assert found.shape == (33, 3)
     assert found[16].tolist() == pytest.approx([50, 92, 2.5])  # a quarter turn: to the right is down in the picture
     assert tuple(after) == pytest.approx((50, 60, 2 * 25 * 1.25, math.pi / 2))
+
+
+def test_the_outputs_that_are_read_are_those_of_the_whole_model_and_no_other_is_computed(layout):
+    path = model_path(layout, BODY_MESH)
+    picture = np.random.default_rng(0).random((256, 256, 3), np.float32)
+    points, presence, _, heat, _ = Network(path)(picture)
+    read = Network(path, BodyMesh.OUTPUTS)(picture)
+    for one, other in zip(read, (points, presence, heat), strict=True):
+        np.testing.assert_array_equal(one, other)
+    whole = path.read_bytes()
+    graphs = [ModelT.InitFromPackedBuf(model, 0).subgraphs[0] for model in (whole, pruned(whole, BodyMesh.OUTPUTS))]
+    made, kept = ({int(tensor) for step in graph.operators for tensor in step.outputs} for graph in graphs)
+    assert kept < made
+    assert not kept & {int(graphs[0].outputs[place]) for place in (2, 4)}
 
 
 def body(x, y, height=30.0):

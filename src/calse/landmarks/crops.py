@@ -11,7 +11,6 @@ from calse.landmarks.record import Floats
 
 Pictures = NDArray[np.uint8]
 COARSE = 2.5  # pixels of the picture per pixel of a crop: from here on bilinear sampling skips some, fingers first
-FINE = 1.5  # pixels per pixel of the crop that are left after shrinking
 
 
 class Square(NamedTuple):
@@ -65,11 +64,13 @@ def _shrunk(picture: Pictures, square: Square, size: int) -> tuple[Pictures, Flo
     middle, reach = np.array([square.x, square.y]), square.side * math.sqrt(0.5)
     rows, columns = window(picture, middle - reach, middle + reach)
     part, matrix = picture[rows, columns], square.to_picture(size)
-    sides = [max(1, round(length * FINE * size / square.side)) for length in part.shape[1::-1]]
-    scale = np.array(sides) / part.shape[1::-1]
+    scale = 1.0
+    while square.side * scale > COARSE * size and min(part.shape[:2]) > 1:
+        half = [length // 2 for length in part.shape[1::-1]]  # exactly: four times as fast as any other scale
+        part = np.asarray(cv2.resize(part[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA), np.uint8)
+        scale /= 2
     shift = (matrix[:, 2] - [columns.start, rows.start] + 0.5) * scale - 0.5  # whole coordinates are pixels' centres
-    small = cv2.resize(part, sides, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), np.column_stack([scale[:, None] * matrix[:, :2], shift]).astype(np.float32)
+    return part, np.column_stack([scale * matrix[:, :2], shift]).astype(np.float32)
 
 
 def window(picture: Pictures, low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[slice, slice]:

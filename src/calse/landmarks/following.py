@@ -43,15 +43,15 @@ class Networks:
 def load_networks(layout: Layout) -> Networks:
     """Load the networks, once a process. Raises CalseError when a model is missing or damaged."""
 
-    def network(model: ModelFile) -> Network:
+    def network(model: ModelFile, outputs: tuple[int, ...] | None = None) -> Network:
         """Open one model file."""
-        return Network(model_path(layout, model))
+        return Network(model_path(layout, model), outputs)
 
     return Networks(
         faces=Detector(network(FACE_DETECTOR), FACES),
         mesh=FaceMesh(network(FACE_MESH)),
         bodies=Detector(network(BODY_DETECTOR), BODIES),
-        body=BodyMesh(network(BODY_MESH)),
+        body=BodyMesh(network(BODY_MESH, BodyMesh.OUTPUTS)),
         palms=Detector(network(PALM_DETECTOR), PALMS),
         hand=HandMesh(network(HAND_MESH)),
     )

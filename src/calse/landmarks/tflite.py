@@ -1,6 +1,8 @@
 """TFLite models on one thread: the clips are what runs side by side."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -8,12 +10,17 @@ from calse.landmarks.record import Floats
 
 
 class Network:
-    """A model that takes one square picture; `size` is the picture's side in pixels."""
+    """A model that takes one square picture; `size` is the picture's side in pixels.
 
-    def __init__(self, path: Path) -> None:
+    `outputs` are those that are computed, by place in the file; all without.
+    """
+
+    def __init__(self, path: Path, outputs: Sequence[int] | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        self._model = None if outputs is None else pruned(path.read_bytes(), outputs)  # the interpreter copies nothing
+        source = {"model_path": str(path)} if self._model is None else {"model_content": self._model}
+        self._interpreter = Interpreter(**source, num_threads=1)
         self._interpreter.allocate_tensors()
         picture = self._interpreter.get_input_details()[0]
         self._input, self.size = picture["index"], int(picture["shape"][1])
@@ -24,6 +31,31 @@ class Network:
         self._interpreter.set_tensor(self._input, picture[None].astype(np.float32, copy=False))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output).ravel() for output in self._outputs]
+
+
+def pruned(model: bytes, outputs: Sequence[int]) -> bytes:
+    """Return a model without the operators that serve other outputs only: the interpreter would run them all."""
+    import flatbuffers
+    from ai_edge_litert.schema_py_generated import ModelT
+
+    tree = ModelT.InitFromPackedBuf(model, 0)
+    graph = tree.subgraphs[0]
+    graph.outputs = [graph.outputs[place] for place in outputs]
+    graph.operators = _needed(graph.operators, graph.outputs)
+    tree.signatureDefs = None  # they name the outputs that are gone
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _needed(operators: Sequence[Any], tensors: Sequence[int]) -> list[Any]:
+    """Return the operators, in their order, of which tensors are made."""
+    wanted, kept = set(tensors), []
+    for operator in reversed(operators):  # whose order is that of execution
+        if wanted & set(operator.outputs):
+            wanted |= set(operator.inputs)
+            kept.append(operator)
+    return kept[::-1]
 
 
 def sigmoid(logits: Floats) -> Floats:
