@@ -22,10 +22,10 @@ Seconds = Annotated[float, typer.Option(min=1, help="CPU seconds that reading on
 @tools.command("import")
 def import_videos(
     folder: Annotated[
-        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table that lists them")
-    ],
-    corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")],
-    source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")],
+        Path | None, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table of them")
+    ] = None,
+    corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")] = "",
+    source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")] = "",
     pattern: Annotated[
         str | None, typer.Option(help="how file names tell gloss, signer and take: {gloss}_{signer}_{take}.mp4")
     ] = None,
@@ -41,12 +41,25 @@ def import_videos(
     donor: Annotated[
         bool, typer.Option("--donor", help="it only lends a face: any signs, none for the glossary")
     ] = False,
+    corrections: Annotated[
+        Path | None,
+        typer.Option(
+            parser=from_root, metavar="FILE", help="instead: what was flagged and corrected in `calse browse`"
+        ),
+    ] = None,
 ) -> None:
     """Copy a folder of videos into the raw data, with a reason for every file refused."""
     from calse.config.params import read_params
     from calse.corpus.import_report import print_report
     from calse.corpus.importing import import_folder
 
+    if corrections is not None:
+        if any((folder, corpus, source, pattern, glossary, replace, takes, donor)):
+            raise CalseError("--corrections names corpus and source itself and goes with --add-glosses alone")
+        _correct(corrections, add_glosses)
+        return
+    if folder is None or not corpus or not source:
+        raise CalseError("name a FOLDER, its --corpus and its --source; or --corrections FILE")
     params = read_params()
     if corpus.casefold() in map(str.casefold, params.synthesise):
         raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
@@ -58,6 +71,15 @@ def import_videos(
     )
     print_report(report)
     _print_terms(corpus, source)
+
+
+def _correct(table: Path, add_glosses: bool) -> None:
+    """Apply what was flagged and corrected, to whatever sources it names."""
+    from calse.config.params import read_params
+    from calse.corpus.corrections import correct, print_outcomes
+
+    params = read_params()
+    print_outcomes(correct(Layout(), table, params.synthesise, params.sources_of("donor"), add_glosses))
 
 
 def _print_terms(corpus: str, source: str) -> None:
@@ -154,7 +176,7 @@ def overlay(
     target: Annotated[Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video")],
 ) -> None:
     """Draw face, arms and hands, as the stage landmarks finds them, on any video."""
-    from calse.cli.overlay import overlay
+    from calse.browse.overlay import overlay
     from calse.config.params import read_params
 
     found = overlay(read_params(), Layout(), video, target)

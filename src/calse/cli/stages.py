@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from calse.cli.commands import tools
+from calse.cli.looking import looking
 from calse.cli.marks import marks
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
@@ -205,6 +206,7 @@ def report() -> None:
 
 
 app.add_typer(tools)
+app.add_typer(looking)
 app.add_typer(runs)
 app.add_typer(marks)
 

@@ -84,3 +84,7 @@ class Layout:
     def page(self) -> Path:
         """The report page; it may hold frames of clips, so it stays out of git."""
         return self.root / "data/report/index.html"
+
+    def browser(self) -> Path:
+        """The page on which every clip can be played; its folder says who signs what, so it stays out of git."""
+        return self.root / "data/browse/index.html"

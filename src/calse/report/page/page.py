@@ -79,6 +79,15 @@ def shown(params: Params, layout: Layout, one: Results) -> dict[str, Any]:
 
 def render(context: dict[str, Any]) -> str:
     """Fill the template."""
+    return _templates().get_template("page.html.j2").render(context, Axis=charts.Axis, palette=PALETTE)
+
+
+def stylesheet() -> str:
+    """Return the page's style: colours in a light and a dark scheme, text, tables."""
+    return _templates().get_template("page.css.j2").render(palette=PALETTE)
+
+
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -87,4 +96,4 @@ def render(context: dict[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"percent": charts.percent, "points": charts.points}
-    return environment.get_template("page.html.j2").render(context, Axis=charts.Axis, palette=PALETTE)
+    return environment

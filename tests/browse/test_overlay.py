@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calse.cli.overlay import HANDS, drawn, overlay
+from calse.browse.overlay import HANDS, drawn, overlay
 from calse.config.params import read_params
 from calse.landmarks.record import no_landmarks
 from calse.runtime.errors import CalseError

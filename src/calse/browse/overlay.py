@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from calse.browse.skeleton import ARMS, FINGERS
 from calse.config.params import Params
 from calse.data.paths import Layout
-from calse.landmarks.body import ELBOWS, NOSE, SHOULDERS, WRISTS
+from calse.landmarks.body import NOSE
 from calse.landmarks.crops import Pictures
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import Floats, Landmarks
@@ -20,8 +21,6 @@ from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, copy_videos
 from calse.video.untrusted.sandbox import Refused
 
-ARMS = [(SHOULDERS[0], SHOULDERS[1]), *zip(SHOULDERS, ELBOWS, strict=True), *zip(ELBOWS, WRISTS, strict=True)]
-FINGERS = [(0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (5, 9, 10, 11, 12), (9, 13, 14, 15, 16), (13, 17, 18, 19, 20), (0, 17)]
 FACE, BODY, HANDS = (255, 255, 255), (255, 220, 0), ((0, 220, 255), (255, 80, 200))  # the hands: left, right
 SUBPIXEL = 4  # bits
 
