@@ -86,35 +86,35 @@ class _Source:
     def applied(self, row: dict[str, str]) -> Outcome:
         """Apply a row and say what became of it."""
         video = next((one for one in self.videos if one.sha256 == row["raw_sha256"]), None)
-        gloss = normalise_gloss(row["correction"])
-        refused = self._refusal(row, video)
+        written = normalise_gloss(row["correction"])
+        gloss = one_spelling([*self.glosses, written])[written]
+        refused = self._refusal(row, video, gloss)
         if refused or video is None:
             return Outcome(row["clip"], self.folder, refused=refused)
         if row["leave_out"]:
             self.videos.remove(video)
             return Outcome(row["clip"], self.folder, "left out")
-        gloss = one_spelling([*self.glosses, gloss])[gloss]
         if gloss not in self.glosses:
-            if not self.any_gloss:
-                why = f"gloss {gloss} is not in the glossary; --add-glosses adds it"
-                return Outcome(row["clip"], self.folder, refused=why)
             self.glosses.append(gloss)
         takes = {one.take for one in self.videos if (one.gloss, one.signer) == (gloss, video.signer) and one != video}
         take = video.take if video.take not in takes else max(takes) + 1
         self.videos[self.videos.index(video)] = dataclasses.replace(video, gloss=gloss, take=take)
         return Outcome(row["clip"], self.folder, f"{video.gloss} is {gloss} now, take {take}")
 
-    def _refusal(self, row: dict[str, str], video: RawVideo | None) -> str:
-        """Return why a row cannot be applied; nothing when it can."""
+    def _refusal(self, row: dict[str, str], video: RawVideo | None, gloss: str) -> str:
+        """Return why a row cannot be applied, which asks for this gloss; nothing when it can."""
         if video is None:
             return "no video of this source has its hash: it was imported anew since, or is left out already"
         if normalise_gloss(row["gloss"]) != video.gloss:
             return f"its gloss is {video.gloss} now, not {row['gloss']} as when it was looked at"
         if row["leave_out"] not in ("", "yes"):
             return f"leave_out is yes or nothing, not {row['leave_out'][:20]!r}"
-        if not row["leave_out"] and normalise_gloss(row["correction"]) in ("", video.gloss):
+        if row["leave_out"]:
+            return ""
+        if gloss in ("", video.gloss):
             return "nothing is to be changed"
-        return ""
+        unknown = gloss not in self.glosses and not self.any_gloss
+        return f"gloss {gloss} is not in the glossary; --add-glosses adds it" if unknown else ""
 
 
 def print_outcomes(outcomes: list[Outcome]) -> None:
