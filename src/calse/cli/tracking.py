@@ -28,11 +28,7 @@ def track_sync() -> None:
     """Write what MLflow lacks or has wrong: the working tree's runs and every DVC experiment's."""
     from calse.tracking.sync import sync
 
-    done = sync()
-    if done is None:
-        print("MLflow is up to date")
-    else:
-        print("MLflow: " + (", ".join(f"{count} runs {what}" for what, count in sorted(done.items())) or "no runs"))
+    print("MLflow: " + (", ".join(f"{count} runs {what}" for what, count in sorted(sync().items())) or "no runs"))
 
 
 @track.command("verify")

@@ -113,7 +113,7 @@ def donors(params: Params, layout: Layout) -> Finding:
 def store() -> Finding:
     """Can MLflow's store be reached and written?"""
     from calse.tracking.moved import moved_from
-    from calse.tracking.place import store_file, store_folder, store_uri
+    from calse.tracking.place import FOLDER, store_file, store_uri
 
     try:
         path = store_file()
@@ -131,7 +131,7 @@ def store() -> Finding:
     except sqlite3.OperationalError as error:
         return Finding("warn" if "locked" in str(error) else "wrong", f"{path.name}: {error}", "calse track verify")
     except sqlite3.DatabaseError as error:
-        return Finding("wrong", f"{path.name}: {error}", f"rm -r {store_folder().name}; calse track sync")
+        return Finding("wrong", f"{path.name}: {error}", f"rm -r {FOLDER}; calse track sync")
     if former:
         return Finding("warn", f"it was moved or copied: it keeps artifacts in {former[0]}", "calse track sync")
     return Finding("ok", f"{path.name} can be written")

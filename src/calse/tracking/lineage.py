@@ -9,7 +9,8 @@ from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
-from calse.tracking.descriptions import digests_of, is_recorded, params_of, parsed, repository, stages_of
+from calse.tracking.dvc_index import digests_of, is_recorded, params_of, repository, stages_of
+from calse.tracking.expected import parsed
 from calse.tracking.place import git
 
 if TYPE_CHECKING:

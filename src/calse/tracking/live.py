@@ -10,10 +10,10 @@ from typing import Any
 from calse.config.params import Params
 from calse.recognition.launch.observer import Run
 from calse.runtime.errors import CalseError
-from calse.tracking.content import Content, metrics
-from calse.tracking.descriptions import FINGERPRINT, TRAIN, TRAINING, of_training, training_name
+from calse.tracking.content import STATUS, Content, metrics
+from calse.tracking.expected import TRAIN, of_training, training_name
 from calse.tracking.place import locked_store, pipeline_name
-from calse.tracking.runs import Store, import_client, is_alive, is_of
+from calse.tracking.runs import TRAINING, Store, import_client
 
 
 class Tracker:
@@ -31,7 +31,7 @@ class Tracker:
         Thread(target=_import_ahead).start()
 
     def started(self, run: Run, info: dict[str, Any]) -> None:
-        """Open the run with its parameters, in place of one of the same training that came to nothing."""
+        """Open the run with its parameters."""
         self._beside(lambda: self._start(run, info))
 
     def epoch(self, run: Run, epoch: int, measured: dict[str, float]) -> None:
@@ -43,28 +43,22 @@ class Tracker:
 
     def finished(self, run: Run) -> None:
         """Close the run as done."""
-        self._close(run, {("status",): "FINISHED"})
+        self._log(run, {STATUS: "FINISHED"})
 
     def failed(self, run: Run, reason: str) -> None:
         """Close the run as failed, with the reason among its parameters."""
-        self._close(run, {("param", "reason"): reason, ("status",): "FAILED"})
+        self._log(run, {("param", "reason", 0): reason, STATUS: "FAILED"})
 
     def _start(self, run: Run, info: dict[str, Any]) -> None:
-        store, training = self.store or Store(self.corpus), info["fingerprint"]
-        self.store = store
-        former = [run for run in store.runs(f"tags.`{TRAINING}` = '{training}'") if is_of(pipeline_name(), run)]
-        store.delete([run for run in former if FINGERPRINT not in run.data.tags and not is_alive(run)])
-        self.open[run] = store.start(training_name(info), TRAIN, pipeline_name(), {TRAINING: training})
-        store.log(self.open[run], of_training(info))
+        self.store = self.store or Store(self.corpus)
+        tags = {TRAINING: info["fingerprint"]}
+        self.open[run] = self.store.start(training_name(info), TRAIN, pipeline_name(), tags)
+        self.store.log(self.open[run], of_training(info))
 
     def _log(self, run: Run, content: Content) -> None:
-        store = self.store
-        if store is not None and run in self.open:
-            self._beside(lambda: store.log(self.open[run], content))
-
-    def _close(self, run: Run, content: Content) -> None:
-        self._log(run, content)
-        self.open.pop(run, None)
+        store, run_id = self.store, self.open.get(run)
+        if store and run_id:
+            self._beside(lambda: store.log(run_id, content))
 
     def _beside(self, write: Callable[[], None]) -> None:
         """Write under the store's lock, unless that failed before: a training never stops for its tracking."""

@@ -16,12 +16,6 @@ FOLDER = "mlruns"
 WORKSPACE = "workspace"
 PATIENCE = 60  # seconds: a process that holds the store longer hangs
 DATABASES = ("postgresql", "mysql", "mssql")
-DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-
-
-def store_folder() -> Path:
-    """Return the folder of the store; the same one from the workspace, a temporary copy of it or a queued run."""
-    return main_repository() / FOLDER
 
 
 def given_uri() -> str:
@@ -51,7 +45,7 @@ def store_file() -> Path | None:
 
     A relative one lies in the repository: a DVC experiment's working directory is deleted at its end.
     """
-    scheme, _, path = (given_uri() or f"sqlite:///{quote(FOLDER)}/mlflow.db").partition(":///")
+    scheme, _, path = (given_uri() or f"sqlite:///{FOLDER}/mlflow.db").partition(":///")
     return main_repository() / unquote(path.partition("?")[0]) if scheme.startswith("sqlite") else None
 
 
@@ -69,7 +63,7 @@ def locked_store() -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(store_folder() / ".lock", PATIENCE))
+            stack.enter_context(locked(main_repository() / FOLDER / ".lock", PATIENCE))
         except TimeoutError:
             raise CalseError(f"another process has held {FOLDER}/ for {PATIENCE} seconds; end it") from None
         except OSError as error:
@@ -86,10 +80,8 @@ def explained() -> Iterator[None]:
     except CalseError:
         raise
     except ModuleNotFoundError as error:
-        name = DRIVERS.get(error.name or "", error.name)
-        raise CalseError(
-            f"MLFLOW_TRACKING_URI needs a package that is not installed; uv pip install '{name}'"
-        ) from None
+        extra = 'the extra "server": make extras' if error.name == "psycopg" else f"the package {error.name}"
+        raise CalseError(f"MLFLOW_TRACKING_URI needs {extra}") from None
     except Exception as error:
         line = without_password(" ".join(f"{type(error).__name__}: {error}".split()))[:200]
         damaged = f"if {FOLDER}/ is damaged, delete it: `calse track sync` rebuilds it"
@@ -102,9 +94,9 @@ def check_database(uri: str) -> None:
 
     Raises CalseError when its driver is not installed or it does not answer.
     """
-    from sqlalchemy import create_engine
-
     if uri.startswith(DATABASES):
+        from sqlalchemy import create_engine
+
         with explained():
             create_engine(uri).connect().close()
 
@@ -112,11 +104,6 @@ def check_database(uri: str) -> None:
 def without_password(text: str) -> str:
     """Return a text in which addresses have lost user and password."""
     return re.sub(r"://[^/@\s]*@", "://", text)
-
-
-def experiment_name(corpus: str) -> str:
-    """Return MLFLOW_EXPERIMENT_NAME when it is set, else the corpus's name: two studies on one server need two."""
-    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or corpus
 
 
 def pipeline_name() -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from calse.runtime.errors import CalseError
-from calse.tracking.descriptions import FINGERPRINT, TRAIN, Description, describe, repository
+from calse.tracking.dvc_index import repository
+from calse.tracking.expected import TRAIN, Expected, expected_runs
 from calse.tracking.moved import mend_moved
 from calse.tracking.place import locked_store, pipeline_name, store_uri
-from calse.tracking.runs import EXPERIMENT, Store
+from calse.tracking.runs import EXPERIMENT, KEY, Store
 from calse.tracking.table import STAGE
 
 
@@ -24,16 +25,16 @@ def promote(wanted: str, name: str | None) -> tuple[str, str]:
     registered model does not load or predicts otherwise than the checkpoint: then it is not registered any more.
     """
     with repository() as repo:
-        corpus, known = describe(repo, pipeline_name())
+        corpus, known = expected_runs(repo, pipeline_name())
     if not corpus:
         raise CalseError("nothing has been trained yet; run: dvc repro")
     with locked_store():
         mend_moved()
         store = Store(corpus)
-        run, description = _find(store.runs(f"tags.`{STAGE}` = '{TRAIN}'"), wanted, known)
+        run, expected = _find(store.runs(), wanted, known)
         params = run.data.params
         name = name or f"{corpus}-{params['recogniser']}-{params['recipe']}"
-        checkpoint = Path(description.checkpoint)
+        checkpoint = Path(expected.checkpoint)
         version = _register(run.info.run_id, checkpoint, name)
         try:
             _compare(checkpoint, f"models:/{name}/{version}")
@@ -43,16 +44,17 @@ def promote(wanted: str, name: str | None) -> tuple[str, str]:
     return name, version
 
 
-def _find(trainings: list[Any], wanted: str, known: list[Description]) -> tuple[Any, Description]:
+def _find(runs: list[Any], wanted: str, known: list[Expected]) -> tuple[Any, Expected]:
     """Return a training's run of that name or id. Raises CalseError unless there is one and its files are here."""
+    trainings = [run for run in runs if run.data.tags[STAGE] == TRAIN]
     named = [run for run in trainings if wanted in (run.info.run_id, run.info.run_name)]
     if not named:
         names = ", ".join(sorted({run.info.run_name for run in trainings})) or "none; run: calse track sync"
         raise CalseError(f"MLflow has no training {wanted!r}; those are: {names}")
-    described = {description.fingerprint: description for description in known}
+    expected = {one.key: one for one in known}
     for run in reversed(named):
-        if description := described.get(run.data.tags.get(FINGERPRINT, "")):
-            return run, description
+        if one := expected.get(run.data.tags.get(KEY, "")):
+            return run, one
     maker = named[-1].data.tags.get(EXPERIMENT, "?")
     raise CalseError(f"{wanted}: its checkpoint is not in the working tree; first: dvc exp apply {maker}")
 

@@ -6,19 +6,12 @@ import time
 from typing import Any
 
 from calse.runtime.files import host, is_running
-from calse.tracking.content import Content
-from calse.tracking.place import (
-    artifact_location,
-    check_database,
-    experiment_name,
-    git,
-    given_uri,
-    store_file,
-    store_uri,
-)
+from calse.tracking.content import STATUS, Content
+from calse.tracking.place import artifact_location, check_database, git, given_uri, store_file, store_uri
 from calse.tracking.table import EXPERIMENT_TAGS, STAGE
 
 EXPERIMENT, PARENT, PROCESS = "dvc.experiment", "mlflow.parentRunId", "calse.process"
+KEY, TRAINING = "calse.fingerprint", "calse.training"  # of an expected run, and of a training
 
 
 def import_client() -> Any:
@@ -38,14 +31,8 @@ def import_client() -> Any:
 def is_alive(run: Any) -> bool:
     """Say whether an MLflow run is still being written; in a shared store, another machine's is for it to close."""
     machine, _, process = run.data.tags.get(PROCESS, "").partition(" ")
-    if run.info.status != "RUNNING" or machine != host():
-        return run.info.status == "RUNNING" and bool(given_uri())
-    return is_running(int(process))
-
-
-def is_dead(run: Any) -> bool:
-    """Say whether a run was killed: it says that it runs, and nothing writes it."""
-    return run.info.status == "RUNNING" and not is_alive(run)
+    alive = is_running(int(process)) if machine == host() else bool(given_uri())
+    return run.info.status == "RUNNING" and alive
 
 
 def is_of(pipeline: str, run: Any) -> bool:
@@ -54,7 +41,10 @@ def is_of(pipeline: str, run: Any) -> bool:
 
 
 class Store:
-    """The MLflow experiment of a corpus, made when missing; use it under `locked_store`."""
+    """The MLflow experiment of a study, made when missing; use it under `locked_store`.
+
+    It has the name of the corpus, or MLFLOW_EXPERIMENT_NAME: two studies of one corpus on one server need two.
+    """
 
     def __init__(self, corpus: str) -> None:
         client, file = import_client(), store_file()
@@ -65,29 +55,29 @@ class Store:
             # Left to itself MLflow writes the working directory into an SQL statement, which a "'" in its name ends.
             SqlAlchemyStore(store_uri(), artifact_location())
         self.client: Any = client(store_uri())
-        name = experiment_name(corpus)
-        found = self.client.get_experiment_by_name(name)
-        self.experiment: str = found.experiment_id if found else self._create(name)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or corpus
+        found = self.client.get_experiment_by_name(name) or self._created(name)
+        self.experiment: str = found.experiment_id
         for tag, value in EXPERIMENT_TAGS.items():
-            if found is None or found.tags.get(tag) != value:
+            if found.tags.get(tag) != value:
                 self.client.set_experiment_tag(self.experiment, tag, value)
 
-    def _create(self, name: str) -> Any:
+    def _created(self, name: str) -> Any:
         from mlflow.exceptions import MlflowException
 
         try:
-            return self.client.create_experiment(name, artifact_location=artifact_location())
+            self.client.create_experiment(name, artifact_location())
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                 raise
-            return self.client.get_experiment_by_name(name).experiment_id  # another process was quicker
+        return self.client.get_experiment_by_name(name)
 
-    def runs(self, wanted: str = "") -> list[Any]:
-        """Return the runs that this project wrote, the oldest first; those for which MLflow's filter `wanted` holds."""
+    def runs(self) -> list[Any]:
+        """Return the runs that this project wrote, the oldest first."""
         found: list[Any] = []
         token: str | None = ""
         while token is not None:
-            page = self.client.search_runs([self.experiment], wanted, max_results=500, page_token=token or None)
+            page = self.client.search_runs([self.experiment], max_results=500, page_token=token or None)
             found += [run for run in page if STAGE in run.data.tags]
             token = page.token
         return sorted(found, key=lambda run: (int(run.info.start_time), run.info.run_id))
@@ -103,35 +93,26 @@ class Store:
         """Write into a run; a status closes it."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
-        now = int(time.time() * 1000)
-        params = [Param(str(key[1]), value) for key, value in content.items() if key[0] == "param"]
-        metrics = [Metric(str(key[1]), value, now, int(key[2])) for key, value in content.items() if key[0] == "metric"]
-        data = [Dataset(key[1], value, "dvc", key[1]) for key, value in content.items() if key[0] == "data"]
-        while params or metrics:  # more than MLflow takes at once
-            self.client.log_batch(run_id, metrics[:900], params[:100])
-            params, metrics = params[100:], metrics[900:]
+        now, role = int(time.time() * 1000), [InputTag("mlflow.data.context", "input")]
+        params = [Param(name, value) for (kind, name, _), value in content.items() if kind == "param"]
+        metrics = [Metric(name, value, now, step) for (kind, name, step), value in content.items() if kind == "metric"]
+        data = [Dataset(path, value, "dvc", path) for (kind, path, _), value in content.items() if kind == "data"]
+        self.client.log_batch(run_id, metrics, params)
         if data:
-            role = [InputTag("mlflow.data.context", "input")]
             self.client.log_inputs(run_id, [DatasetInput(dataset, role) for dataset in data])
-        if ("status",) in content:
-            self.client.set_terminated(run_id, content["status",])
+        if STATUS in content:
+            self.client.set_terminated(run_id, content[STATUS])
 
     def content(self, run: Any) -> Content:
         """Return what a person reads of a run."""
-        content: Content = {("param", name): value for name, value in run.data.params.items()}
-        for entry in run.inputs.dataset_inputs:
-            content["data", entry.dataset.name] = entry.dataset.digest
+        content: Content = {("param", name, 0): value for name, value in run.data.params.items()}
+        content |= {("data", entry.dataset.name, 0): entry.dataset.digest for entry in run.inputs.dataset_inputs}
         for last in run.data.to_proto().metrics:
             # A measure's only step is 0, and the run tells it; a request for each of them would be most of the time.
             points = self.client.get_metric_history(run.info.run_id, last.key) if last.step else [last]
             content |= {("metric", last.key, point.step): point.value for point in points}
-        return content | {("status",): run.info.status}
+        return content | {STATUS: run.info.status}
 
     def is_promoted(self, run: Any) -> bool:
         """Say whether the registry of models holds a model of this run."""
         return bool(self.client.search_model_versions(f"run_id = '{run.info.run_id}'"))
-
-    def delete(self, runs: list[Any]) -> None:
-        """Delete runs, as the MLflow UI does."""
-        for run in runs:
-            self.client.delete_run(run.info.run_id)

@@ -1,54 +1,44 @@
 """MLflow's runs made equal to what DVC knows, or compared with it."""
 
-import hashlib
 import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import write_text
-from calse.tracking.content import differences
-from calse.tracking.descriptions import FINGERPRINT, PIPELINE, TRAINING, Description, describe, repository
+from calse.tracking.content import STATUS, differences
+from calse.tracking.dvc_index import repository
+from calse.tracking.expected import PIPELINE, Expected, expected_runs
 from calse.tracking.moved import mend_moved, moved_from
-from calse.tracking.place import WORKSPACE, git, locked_store, pipeline_name, store_file, store_folder, store_uri
-from calse.tracking.runs import EXPERIMENT, PARENT, Store, is_alive, is_dead, is_of
+from calse.tracking.place import git, locked_store, pipeline_name, store_file
+from calse.tracking.runs import EXPERIMENT, KEY, PARENT, TRAINING, Store, is_alive, is_of
 from calse.tracking.table import STAGE
 
 LINES = 5
 TRIES = 5
+State = tuple[str, str, list[Expected]]
 LOST = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # what MLflow calls a server or database out of reach
-State = tuple[str, str, list[Description]]
 
 
 def sync_workspace() -> None:
     """Write the working tree's runs; runs that another pipeline made are left to it. A failure is a warning."""
     try:
-        with locked_store():
-            for state in _states([(pipeline_name(), None)]):
-                _write(*state, own=True)
+        sync(own=True)
     except CalseError as error:
         print(f"warning: {error}; later: calse track sync", file=sys.stderr)
 
 
-def sync() -> Counter[str] | None:
-    """Write the runs of the working tree and of every DVC experiment, and close those that were killed.
+def sync(own: bool = False) -> Counter[str]:
+    """Write the runs of the working tree and of every DVC experiment; with `own`, only runs that this pipeline makes.
 
-    Returns how many runs were made, completed, replaced, left and closed; None when nothing has changed since the
-    last time, which takes no MLflow. Raises CalseError when the store fails or dvc.lock is damaged.
+    Returns how many runs were made, completed, replaced, left and equal, and how many killed ones were closed. Raises
+    CalseError when the store fails or dvc.lock is damaged.
     """
-    stamp, file = _stamp(), store_file()
-    if file and file.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == _seen():
-        return None
-    done: Counter[str] = Counter()
     with locked_store():
-        for state in _states(_pipelines()):
-            done += _write(*state)
-        write_text(stamp, _seen())
-    return done
+        mend_moved()
+        return sum((_write(*state, own) for state in _states(own)), Counter[str]())
 
 
 def verify() -> tuple[list[str], list[str]]:
@@ -59,48 +49,40 @@ def verify() -> tuple[list[str], list[str]]:
     file = store_file()
     if file and not file.is_file():
         raise CalseError("there is no MLflow store; make it with: calse track sync")
-    notes: list[str] = []
     with locked_store():
         drift = [f"the store was moved or copied: it keeps artifacts in {place}" for place in moved_from()]
-        known: dict[str, list[Description]] = {}
-        for corpus, _, expected in _states(_pipelines()):
-            known[corpus] = known.get(corpus, []) + expected
+        known: dict[str, list[Expected]] = {}
+        for corpus, _, expected in _states():
+            known.setdefault(corpus, []).extend(expected)
+        notes = []
         for corpus, expected in known.items():
             store = Store(corpus)
             runs = store.runs()
-            drift += [line for description in expected for line in _drift(store, description, runs)]
-            drift += [f"{_named(run)}: RUNNING, but nothing trains it" for run in runs if is_dead(run)]
-            fingerprints = {description.fingerprint for description in expected}
-            if earlier := sum(run.data.tags.get(FINGERPRINT) not in fingerprints for run in runs):
+            drift += [line for one in expected for line in _drift(store, one, runs)]
+            drift += [f"{_named(run)}: RUNNING, but nothing trains it" for run in runs if _is_dead(run)]
+            keys = {one.key for one in expected}
+            if earlier := sum(run.data.tags.get(KEY) not in keys for run in runs):
                 notes.append(f"{corpus}: {earlier} runs of earlier states, with nothing to compare them with")
-    if drift:
-        _stamp().unlink(missing_ok=True)  # the next sync looks at everything
     return drift, notes
 
 
-def _pipelines() -> list[tuple[str, str | None]]:
-    """Return the name and revision of the working tree and of every DVC experiment."""
-    refs = [line.split() for line in _experiments()] if pipeline_name() == WORKSPACE else []
-    return [(pipeline_name(), None), *((ref.split("/")[4], commit) for ref, commit in refs)]
+def _states(own: bool = False) -> Iterator[State]:
+    """Yield corpus, pipeline and runs of the working tree, and unless `own` of every DVC experiment.
 
-
-def _experiments() -> list[str]:
-    """Return reference, refs/exps/<2 digits>/<38 digits>/<name>, and commit of every DVC experiment."""
-    return git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps/??/*/*").splitlines()
-
-
-def _states(pipelines: list[tuple[str, str | None]]) -> Iterator[State]:
-    """Yield corpus, pipeline and runs of each state that DVC knows; a run that several share, with the first one."""
-    seen: set[str] = set()
-    for pipeline, revision in pipelines:
-        with repository(revision) as repo:
-            corpus, found = describe(repo, pipeline)
+    A run that several of them share comes with the first one.
+    """
+    refs = "" if own else git("for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
+    shared: set[str] = set()
+    for line in [f" {pipeline_name()}", *refs.splitlines()]:
+        revision, _, pipeline = line.partition(" ")
+        with repository(revision or None) as repo:
+            corpus, expected = expected_runs(repo, pipeline)
         if corpus:
-            yield corpus, pipeline, [description for description in found if description.fingerprint not in seen]
-        seen |= {description.fingerprint for description in found}
+            yield corpus, pipeline, [one for one in expected if one.key not in shared]
+        shared |= {one.key for one in expected}
 
 
-def _write(corpus: str, pipeline: str, expected: list[Description], own: bool = False) -> Counter[str]:
+def _write(corpus: str, pipeline: str, expected: list[Expected], own: bool) -> Counter[str]:
     """Write a state's runs and return how many of each kind that gave; with `own`, only runs that it made itself.
 
     A server serves other machines too: when one of them writes or deletes the same at the same moment, MLflow refuses
@@ -108,15 +90,14 @@ def _write(corpus: str, pipeline: str, expected: list[Description], own: bool = 
     """
     from mlflow.exceptions import MlflowException
 
-    mend_moved()
     store = Store(corpus)
     for left in reversed(range(TRIES)):
         try:
-            dead = [run for run in store.runs() if is_dead(run)]
+            dead = [run for run in store.runs() if _is_dead(run)]
             for run in dead:
-                store.log(run.info.run_id, {("status",): "KILLED"})
+                store.log(run.info.run_id, {STATUS: "KILLED"})
             runs = store.runs()
-            done = Counter(_write_run(store, pipeline, description, runs, own) for description in expected)
+            done = Counter(_write_run(store, pipeline, one, runs, own) for one in expected)
             _tidy(store, pipeline, expected)
             return done + Counter({"closed": len(dead)})
         except MlflowException as error:
@@ -126,74 +107,65 @@ def _write(corpus: str, pipeline: str, expected: list[Description], own: bool = 
     raise AssertionError
 
 
-def _write_run(store: Store, pipeline: str, description: Description, runs: list[Any], own: bool) -> str:
-    """Make a description's run, or make it equal; say which. One that was logged live becomes it."""
-    found = _runs_of(store, description, runs) or [run for run in runs if _was_live(run, description, pipeline)][::-1]
+def _write_run(store: Store, pipeline: str, expected: Expected, runs: list[Any], own: bool) -> str:
+    """Make an expected run, or make it equal; say which. One that was logged live becomes it."""
+    found = _runs_of(store, pipeline, expected, runs)
     if any(map(is_alive, found)) or (own and found and not is_of(pipeline, found[0])):
         return "left"
-    if not found:
-        _make(store, pipeline, description)
-        return "made"
-    run, stored, expected = found[0], store.content(found[0]), description.content
-    wrong = [key for key, value in stored.items() if expected.get(key) != value and key != ("status",)]
-    if wrong and not store.is_promoted(run):
-        store.delete([run])
-        _make(store, pipeline, description)
-        return "replaced"
-    if FINGERPRINT not in run.data.tags:
-        store.client.set_tag(run.info.run_id, FINGERPRINT, description.fingerprint)
-    fixed = {key for key, value in stored.items() if key[0] == "param" or expected.get(key) == value}
-    missing = {key: value for key, value in expected.items() if key not in fixed}
-    store.log(run.info.run_id, missing)
-    return "completed" if missing else "equal"
+    run_id, stored = (found[0].info.run_id, store.content(found[0])) if found else ("", {})
+    wrong = [key for key, value in stored.items() if expected.content.get(key) != value and key != STATUS]
+    if wrong and not store.is_promoted(found[0]):
+        store.client.delete_run(run_id)
+        run_id, stored = "", {}
+    if not run_id:
+        run_id = store.start(expected.name, expected.stage, pipeline, {KEY: expected.key})
+    elif KEY not in found[0].data.tags:
+        store.client.set_tag(run_id, KEY, expected.key)
+    missing = {key: value for key, value in expected.content.items() if stored.get(key) != value}
+    store.log(run_id, {key: value for key, value in missing.items() if key[0] != "param" or key not in stored})
+    return "made" if not found else "replaced" if not stored else "completed" if missing else "equal"
 
 
-def _make(store: Store, pipeline: str, description: Description) -> None:
-    """Write a run that is finished from the start: what is missing when this is killed, the next sync completes."""
-    run_id = store.start(description.name, description.stage, pipeline, description.tags)
-    store.log(run_id, {("status",): "FINISHED"})
-    store.log(run_id, {key: value for key, value in description.content.items() if key != ("status",)})
-
-
-def _tidy(store: Store, pipeline: str, expected: list[Description]) -> None:
-    """Leave one run of each description, and put the pipeline's runs under their parent.
+def _tidy(store: Store, pipeline: str, expected: list[Expected]) -> None:
+    """Leave one of each expected run, and put the pipeline's runs under their parent.
 
     Whoever comes last sees every run, and all agree on which of several stays: so two machines at once lose none.
     """
     runs = store.runs()
-    for description in expected:
-        if found := _runs_of(store, description, runs):
-            spare = [run for run in runs if _was_live(run, description, pipeline)]
-            spare += [run for run in found[1:] if not store.is_promoted(run)]
-            store.delete([run for run in spare if not is_alive(run)])
+    for one in expected:
+        for spare in _runs_of(store, pipeline, one, runs)[1:]:
+            if not is_alive(spare) and not store.is_promoted(spare):
+                store.client.delete_run(spare.info.run_id)
     ours = [run for run in store.runs() if is_of(pipeline, run)]
-    parents = [run.info.run_id for run in ours if run.data.tags[STAGE] == PIPELINE]
+    parent = next((run.info.run_id for run in ours if run.data.tags[STAGE] == PIPELINE), None)
     for run in ours:
-        if parents and run.data.tags[STAGE] != PIPELINE and run.data.tags.get(PARENT) != parents[0]:
-            store.client.set_tag(run.info.run_id, PARENT, parents[0])
+        if run.data.tags[STAGE] != PIPELINE and run.data.tags.get(PARENT) != parent:
+            store.client.set_tag(run.info.run_id, PARENT, parent)
 
 
-def _runs_of(store: Store, description: Description, runs: list[Any]) -> list[Any]:
-    """Return a description's runs, the one that stays first: a promoted model's, else the oldest."""
-    found = [run for run in runs if run.data.tags.get(FINGERPRINT) == description.fingerprint]
-    return sorted(found, key=lambda run: not store.is_promoted(run)) if len(found) > 1 else found
+def _runs_of(store: Store, pipeline: str, expected: Expected, runs: list[Any]) -> list[Any]:
+    """Return an expected run's runs: a promoted model's, the others by age, then those that a training logged."""
+    found = [run for run in runs if run.data.tags.get(KEY) == expected.key]
+    if len(found) > 1:
+        found.sort(key=lambda run: not store.is_promoted(run))
+    live = [run for run in runs if KEY not in run.data.tags and is_of(pipeline, run)]
+    return found + [run for run in live[::-1] if run.data.tags[TRAINING] == expected.training]
 
 
-def _was_live(run: Any, description: Description, pipeline: str) -> bool:
-    """Say whether a training logged this run itself, and no sync has given it a fingerprint yet."""
-    same = description.training and run.data.tags.get(TRAINING) == description.training
-    return bool(same and FINGERPRINT not in run.data.tags and is_of(pipeline, run))
+def _is_dead(run: Any) -> bool:
+    """Say whether a run was killed: it says that it runs, and nothing writes it."""
+    return run.info.status == "RUNNING" and not is_alive(run)
 
 
-def _drift(store: Store, description: Description, runs: list[Any]) -> list[str]:
-    """Return how a description's run differs from it, a line each."""
-    found = _runs_of(store, description, runs)
+def _drift(store: Store, expected: Expected, runs: list[Any]) -> list[str]:
+    """Return how an expected run differs from what the store holds, a line each."""
+    found = [run for run in runs if run.data.tags.get(KEY) == expected.key]
     if len(found) != 1:
-        return [f"{description.name}: {f'{len(found)} runs instead of one' if found else 'missing'}"]
+        return [f"{expected.name}: {f'{len(found)} runs instead of one' if found else 'missing'}"]
     if is_alive(found[0]):
         return []
-    lines = differences(store.content(found[0]), description.content)
-    if description.stage != PIPELINE and PARENT not in found[0].data.tags:
+    lines = differences(store.content(found[0]), expected.content)
+    if expected.stage != PIPELINE and PARENT not in found[0].data.tags:
         lines.append("it has no parent")
     more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
     return [f"{_named(found[0])}: {line}" for line in lines[:LINES] + more]
@@ -201,16 +173,3 @@ def _drift(store: Store, description: Description, runs: list[Any]) -> list[str]
 
 def _named(run: Any) -> str:
     return f"{run.info.run_name} ({run.data.tags[EXPERIMENT]}, {run.info.run_id[:8]})"
-
-
-def _stamp() -> Path:
-    """Return the file in which the last sync noted what it saw."""
-    return store_folder() / ".synced"
-
-
-def _seen() -> str:
-    """Return a hash of what a sync depends on and of the store's file, which changes when somebody writes to it."""
-    fixed = [Path("dvc.lock"), Path("dvc.yaml"), Path("params.yaml"), *filter(None, [store_file()])]
-    figures = [path for folder in ("metrics", "models", "data/manifests") for path in Path(folder).rglob("*.*")]
-    files = [(str(path), path.stat().st_mtime_ns) for path in sorted(fixed + figures) if path.is_file()]
-    return hashlib.sha256(repr((files, _experiments(), store_uri())).encode()).hexdigest()

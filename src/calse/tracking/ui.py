@@ -10,7 +10,7 @@ from contextlib import suppress
 from urllib.request import urlopen
 
 from calse.runtime.errors import CalseError
-from calse.tracking.descriptions import corpus_of, repository, stages_of
+from calse.tracking.dvc_index import corpus_of, repository, stages_of
 from calse.tracking.moved import mend_moved
 from calse.tracking.place import locked_store, store_file, store_uri, without_password
 from calse.tracking.runs import Store
