@@ -58,7 +58,7 @@ OTHER = {
     "until": "2999-12-31",
     "clips_per_gloss": 2, "on_bad_clip": "fail", "fps": 12.5, "detect_every": 1, "min_presence": 1.0, "min_width": 0.9,
     "signers": "OTHER", "autoencoder.size": 64, "precision": "bf16", "method": "none", "donor": "DONOR-3",
-    "smoothing": 5.0, "eyes": "donor", "mouth": "donor",
+    "smoothing": 5.0, "eyes": "donor", "mouth": "donor", "validation_source": "INTERPRETER",
     "min_moved": 0.9, "min_kept": 0.9, "Baseline": ["AF1"], "sets": ["DF-1"], "seeds": [3],
     "pretrained": "nowhere.pt", "modality": "rgb", "channel_order": "bgr", "frames": 10, "input.size": 33,
     "sampling": "consecutive", "micro_batch": 2, "clip_norm": 0.01, "loss": "bce-localisation", "optimiser": "adam",
@@ -272,14 +272,14 @@ def page(params, layout):
 MAKES = {
     "corpus": corpus, "synthesise": synthesised, "ingest": ingested, "validate": corpus, "landmarks": landmarks,
     "swap-train": swap_models, "swap": swapped, "recipes": recipes, "test_sources": recipes, "train": recogniser,
-    "pretrain": encoder,
+    "validation_source": recipes, "pretrain": encoder,
     "evaluate": scores, "report": page,
 }  # fmt: skip
 
 
 def made(section, params, layout):
     result = MAKES[section](params, layout)
-    return list(result) if section in ("recipes", "swap", "test_sources") else result
+    return list(result) if section in ("recipes", "swap", "test_sources", "validation_source") else result
 
 
 @pytest.fixture(scope="module")

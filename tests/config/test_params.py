@@ -57,6 +57,8 @@ def test_the_study_preset_holds_the_published_settings():
         ("validate.min_fps", 500, "validate.min_fps: 500 is more than max_fps, which is 120"),
         ("evaluate.topk", [1, 5, 1], "evaluate.topk: 1 is named twice"),
         ("omit", ["SACU", "SACU"], "omit: 'SACU' is named twice"),
+        ("validation_source", "STS", "validation_source: 'STS' is not filmed and outside test_sources; those are: INT"),
+        ("validation_source", "DONOR-1", "validation_source: 'DONOR-1' is not filmed and outside test_sources"),
         ("train", {}, "train: "),
         ("train", ["i3d"], "train: "),
         ("train.i4d", {}, "train.i4d: there is no such recogniser; those are: i3d, "),

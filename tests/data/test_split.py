@@ -54,6 +54,17 @@ def test_the_splits_have_the_studys_sizes(repository, recipe, size):
         assert [clip.source for clip in made.test(source)] == [source] * 100
 
 
+def test_a_source_held_back_to_validate_neither_trains_nor_tests(repository):
+    split(replace(PARAMS, test_sources=("SACU", "STS"), validation_source="DILSE"), repository, "Both")
+    made = read_split(repository.split("Both"))
+    assert {clip.clip for clip in made.validated} == {f"DILSE-{gloss}-1" for gloss in GLOSSES}
+    for source, size in (("SACU", 700), ("STS", 700)):  # 400 filmed clips, 200 copies of AF1, 100 of AF2
+        assert len(made.train(source)) == size
+        assert "DILSE" not in {clip.source for clip in made.train(source) + made.test(source)}
+    split(PARAMS, repository, "Both")
+    assert read_split(repository.split("Both")).validated == []
+
+
 def test_no_test_clip_and_no_copy_of_one_ever_trains(repository):
     split(PARAMS, repository, "Both")
     made = read_split(repository.split("Both"))

@@ -1,6 +1,7 @@
 """Training: it learns, it repeats itself, it resumes, it stops with a reason."""
 
 import csv
+import itertools
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 
@@ -16,6 +18,8 @@ import numpy as np
 import pytest
 import torch
 
+from calse.data.clips import COLUMNS
+from calse.data.manifests import read_rows, write_rows
 from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.evaluation.evaluate import evaluate, predict_run
@@ -101,6 +105,25 @@ def test_the_stage_learns_and_evaluates_what_it_learned():
     check_events(listener)
     check_predictions()
     assert {path.suffix for path in Path(".scratch/training").iterdir()} == {""}, "no lock is left"
+
+
+def test_a_source_held_back_is_scored_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    layout = make_repository(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    split, params = layout.split("Baseline"), replace(toy_params(epochs=1), omit=())
+    rows = read_rows(split, COLUMNS)
+    held = {row["clip"] for row in rows if row["source"] == "INTERPRETER" and row["take"] == "2"}
+    changed = [row | {test: "validation" for test in ("SACU", "STS") if row["clip"] in held} for row in rows]
+    write_rows(split, [*COLUMNS, "SACU", "STS"], changed)
+    train(params, Layout(), "i3d", "Baseline")
+    evaluate(params, Layout(), "i3d", "Baseline")
+    assert {json.loads(path.read_text())["clips"] for path in Path("models").rglob("*.json")} == {6}, "of 9"
+    predictions = read_rows(Path("metrics/evaluate/i3d/Baseline/predictions.csv"), [])
+    validated = [(row["test_source"], row["clip"]) for row in predictions if row["test_set"] == "validation"]
+    assert sorted(validated) == sorted(itertools.product(("SACU", "STS"), held))
+    measured = json.loads(Path("metrics/evaluate/i3d/Baseline/metrics.json").read_text())
+    assert {source: scores["clips"] for source, scores in measured["validation"].items()} == {"SACU": 3, "STS": 3}
 
 
 def test_a_run_that_another_process_trains_is_waited_for(capfd: pytest.CaptureFixture[str]):

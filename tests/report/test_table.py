@@ -78,6 +78,16 @@ def test_clips_with_the_face_blurred_are_a_column_of_their_own():
     assert cell(table, "Baseline", "SACU", 1) == 0.5
 
 
+def test_clips_held_back_to_validate_are_a_column_of_their_own():
+    rows = predictions("Baseline", "SACU", [1, 2]) + predictions("Baseline", "STS", [1, 1])
+    rows += predictions("Baseline", "SACU", [2, 2], test_set="validation")
+    rows += predictions("Baseline", "STS", [1, 2], test_set="validation")
+    table = accuracy_table(cells_of(rows))
+    assert cell(table, "Baseline", "mean", 1) == 0.75
+    assert cell(table, "Baseline", "validation", 1) == 0.25
+    assert "| top-1 | SACU | STS | mean | validation |" in to_markdown(table, 1)
+
+
 def test_without_a_baseline_there_are_no_deltas():
     table = accuracy_table(cells_of(predictions("AF1", "SACU", [1, 2])))
     assert table["delta"].isna().all()

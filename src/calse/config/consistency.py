@@ -9,8 +9,8 @@ from calse.config.sections import FIRST, LONGEST_NAME, NAME
 from calse.data.clips import COLUMNS
 from calse.runtime.errors import CalseError
 
-# What stands beside sources: a clip's columns in a split, the mean in the results, the glossary among the gate's.
-RESERVED = frozenset({*COLUMNS, "mean", "glossary"})
+# What stands beside sources: a clip's columns in a split, the means in the results, the glossary among the gate's.
+RESERVED = frozenset({*COLUMNS, "mean", "validation", "glossary"})
 # Windows keeps these for devices: no file or folder there can have such a name, whatever its suffix.
 DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
@@ -56,6 +56,11 @@ def check_names(params: "Params", path: Path) -> None:
     publics, donors = params.sources_of("public"), params.sources_of("donor")
     for name in params.test_sources:
         _known(f"{path}: test_sources", name, publics, "a public source")
+    if params.validation_source is not None:
+        free = [name for name in params.filmed if name not in params.test_sources]
+        _known(f"{path}: validation_source", params.validation_source, free, "filmed and outside test_sources")
+        if len(params.filmed) == len(params.test_sources) + 1 == 2:
+            raise CalseError(f"{path}: validation_source: nothing is left to train on")
     for name in params.landmarks.sources:
         _known(f"{path}: landmarks.sources", name, list(params.corpus.sources), "a source")
     check_without_landmarks(params, path)

@@ -68,6 +68,7 @@ class Params:
     swap: dict[Name, AnySwap]
     recipes: dict[Name, RecipeOrSets]
     test_sources: Annotated[tuple[Name, ...], Field(min_length=1), Once]
+    validation_source: Name | None
     pretrain: Pretrain
     train: Recognisers
     evaluate: Evaluate
@@ -75,7 +76,7 @@ class Params:
 
     @property
     def filmed(self) -> list[str]:
-        """The sources that train and test: all but donors."""
+        """The sources that train, validate and test: all but donors."""
         return [name for name, source in self.corpus.sources.items() if source.kind != "donor"]
 
     @property

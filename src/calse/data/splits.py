@@ -10,7 +10,8 @@ from calse.data.manifests import read_manifest, read_rows, write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 
-ROLES = ("train", "test", "")
+VALIDATION = "validation"
+ROLES = ("train", "test", VALIDATION, "")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Split:
         """Return the held-out clips. Raises CalseError when there are none, or no such test source."""
         return self._with_role(test_source, "test")
 
+    @property
+    def validated(self) -> list[Clip]:
+        """The clips held back from every training, to choose settings by; none but while somebody does."""
+        marked = next(iter(self.roles.values()))
+        return [clip for clip, role in zip(self.clips, marked, strict=True) if role == VALIDATION]
+
     def _with_role(self, test_source: str, role: str) -> list[Clip]:
         if test_source not in self.roles:
             raise CalseError(f"{self.path} has no column for the test source {test_source!r}; rerun the split stage")
@@ -44,7 +51,7 @@ class Split:
 
 
 def read_split(path: Path) -> Split:
-    """Read a split: a manifest with one more column per test source, holding `train`, `test` or nothing.
+    """Read a split: a manifest with one more column per test source, holding `train`, `test`, `validation` or nothing.
 
     Raises CalseError naming the file and what is wrong with it.
     """
@@ -54,7 +61,9 @@ def read_split(path: Path) -> Split:
     for source, marks in roles.items():
         wrong = next((number for number, mark in enumerate(marks, start=2) if mark not in ROLES), None)
         if wrong is not None:
-            raise CalseError(f"{path}:{wrong}: {source} must be 'train', 'test' or empty, not {marks[wrong - 2]!r}")
+            raise CalseError(
+                f"{path}:{wrong}: {source} must be 'train', 'test', 'validation' or empty, not {marks[wrong - 2]!r}"
+            )
     return Split(path, clips, roles)
 
 
@@ -71,17 +80,22 @@ def split(params: Params, layout: Layout, recipe: str) -> None:
     swapped = [params.swap[name].donor for name in params.recipes[recipe].sets if name in params.swap]
     check_donors(layout, sorted(set(swapped)), params.test_sources)
     rows = [
-        asdict(clip) | {source: role(clip, source) for source in params.test_sources}
+        asdict(clip) | {source: role(clip, source, params.validation_source) for source in params.test_sources}
         for clip in sorted(filmed + generated, key=lambda clip: clip.clip)
     ]
     write_rows(layout.split(recipe), COLUMNS + list(params.test_sources), rows)
 
 
-def role(clip: Clip, test_source: str) -> str:
-    """Return what a clip does when a source is held out: filmed clips of that source test, their copies do nothing."""
-    if clip.source != test_source:
+def role(clip: Clip, test_source: str, validation_source: str | None = None) -> str:
+    """Return what a clip does when a source is held out: filmed clips of that source test, their copies do nothing.
+
+    So it is with the source that validates.
+    """
+    if clip.source not in (test_source, validation_source):
         return "train"
-    return "" if clip.parent else "test"
+    if clip.parent:
+        return ""
+    return "test" if clip.source == test_source else VALIDATION
 
 
 def permuted(clips: list[Clip], seed: int) -> list[Clip]:

@@ -75,7 +75,7 @@ def bytes_of(params: Params) -> int:
 
 def training_clips(params: Params, recipe: str, test_source: str) -> int:
     """Return how many clips a recipe trains on when a source is held out."""
-    kept = [source for source in params.filmed if source != test_source]
+    kept = [source for source in params.filmed if source not in (test_source, params.validation_source)]
     copies = [_copies(params, name) for name in params.recipes[recipe].sets]
     return sum(_clips(params, source) + sum(counts.get(source, 0) for counts in copies) for source in kept)
 

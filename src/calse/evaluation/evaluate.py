@@ -9,7 +9,7 @@ from calse.config.params import Params
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, write_rows
 from calse.data.paths import Layout
-from calse.data.splits import Split, read_split
+from calse.data.splits import VALIDATION, Split, read_split
 from calse.evaluation.measures import confusion, mean_of, rank_of, summary
 from calse.recognition.inference import BEST, best_first
 from calse.recognition.launch.observer import Run
@@ -28,7 +28,8 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
     """Score every run of a recogniser on a recipe on its held-out clips; write metrics/evaluate/<recogniser>/<recipe>.
 
     `predictions.csv` has a row a clip and seed: the rank of the right gloss and the ten best glosses. Its
-    `test_set` is `filmed`, or `omitted` for the same clips with the face blurred (params.omit). `metrics.json`
+    `test_set` is `filmed`, `omitted` for the same clips with the face blurred (params.omit), or `validation` for those
+    of params.validation_source. `metrics.json`
     has every measure of each test source and set, over all seeds and for each, their mean over the sources, and the
     steps of a source's trainings; `confusion.csv` which gloss was taken for which, on the filmed clips of all sources;
     `scores.csv` every gloss's score of the filmed clips, a column a gloss, rows in the order of predictions.csv.
@@ -43,6 +44,8 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
         tests = {FILMED: split.test(run.test_source)}
         if run.test_source in params.omit:
             tests[OMITTED] = read_manifest(layout.omitted_manifest(run.test_source))
+        if split.validated:
+            tests[VALIDATION] = split.validated
         info, rows, found = predict_run(run, split, tests, layout, checkpoint_path(models, run))
         predictions += rows
         scores += [dict(zip(split.classes, map("{:.6g}".format, one), strict=True)) for one in found[FILMED]]

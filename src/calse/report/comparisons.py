@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, Cells, in_words
+from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, VALIDATION, Cells, in_words
 from calse.report.variance import MIN_TRAININGS, components, mean_components, needed, trainings_of
 
 VERSUS = f"The mean over the test sources, recipe {BASELINE}, paired over the same clips"
@@ -87,7 +87,7 @@ def everywhere(comparisons: pd.DataFrame) -> str:
 
 def footnote(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Say how much one clip weighs, how the intervals and p were made, and what so few trainings cannot tell."""
-    rows = table[~table["test_source"].isin([MEAN, OMITTED])]
+    rows = table[~table["test_source"].isin([MEAN, OMITTED, VALIDATION])]
     clips, seeds = _range(rows["clips"]), _range(rows["seeds"])
     runs = "one training" if seeds == "1" else f"{seeds} trainings"
     sentences = [

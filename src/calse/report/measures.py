@@ -6,19 +6,20 @@ from typing import Any
 
 import pandas as pd
 
-from calse.report.table import MEAN, OMITTED
+from calse.report.table import MEAN, OMITTED, VALIDATION
 
 NOT_SHOWN_HERE = re.compile(r"clips|seeds|top\d+")  # top-K has a table of its own
 
 
 def measure_table(scores: dict[str, dict[str, Any]], test_sources: Iterable[str]) -> pd.DataFrame:
     """Return recipe, test_source, measure, value from each recipe's metrics.json; the mean and, where clips with the
-    face blurred were tested, their mean are test sources too.
+    face blurred or held back for validation were tested, their means are test sources too.
     """
     rows = []
     for recipe, figures in scores.items():
         columns = {source: figures["filmed"][source] for source in test_sources} | {MEAN: figures["mean"]["filmed"]}
-        columns |= {OMITTED: figures["mean"]["omitted"]} if "omitted" in figures["mean"] else {}
+        others = {"omitted": OMITTED, "validation": VALIDATION}
+        columns |= {column: figures["mean"][name] for name, column in others.items() if name in figures["mean"]}
         for source, measures in columns.items():
             shown = (name for name in measures if not NOT_SHOWN_HERE.fullmatch(name))
             names = sorted(shown, key=_with_numbers)

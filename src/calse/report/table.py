@@ -15,6 +15,7 @@ from calse.runtime.errors import CalseError
 BASELINE = "Baseline"
 MEAN = "mean"
 OMITTED = "mean, face blurred"
+VALIDATION = "validation"
 SIGNIFICANT = 0.05
 BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
 RECIPES, TRAININGS = "recipes", "trainings"
@@ -26,13 +27,14 @@ def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:
 
     `predictions` has a row a prediction: recipe, test_source, test_set, seed, clip, gloss and `rank`, the 1-based
     place of the right gloss. The column `mean` holds all sources of a recipe; `mean, face blurred` the same over the
-    clips whose `test_set` is `omitted`.
+    clips whose `test_set` is `omitted`, `validation` over those that the same trainings were validated on.
     """
     glosses, topk = sorted(predictions["gloss"].unique()), sorted(topk)
-    filmed, omitted = (predictions[predictions["test_set"] == name] for name in ("filmed", "omitted"))
+    columns = {"filmed": MEAN, "omitted": OMITTED, "validation": VALIDATION}
+    parts_of = {mean: predictions[predictions["test_set"] == name] for name, mean in columns.items()}
     cells: Cells = {}
     for recipe in predictions["recipe"].unique():
-        for rows, mean in ((filmed, MEAN), (omitted, OMITTED)):
+        for mean, rows in parts_of.items():
             sources = list(rows[rows["recipe"] == recipe].groupby("test_source", sort=False))
             for k in topk if sources else ():
                 parts = {source: _hits(group, k, glosses) for source, group in sources}
