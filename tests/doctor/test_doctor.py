@@ -15,7 +15,7 @@ import torch
 from calse.config.params import read_params
 from calse.corpus.withhold import withhold
 from calse.data.paths import Layout
-from calse.doctor import machine, study
+from calse.doctor import machine, nodes, study
 from calse.doctor.examine import examine, print_findings
 from calse.landmarks.models import MODELS
 from calse.runtime.errors import CalseError
@@ -182,3 +182,16 @@ def test_the_accelerator_line_tells_arithmetic_and_threads():
     assert "fp32; 4096 threads" in found.what
     assert found.mend.startswith("dvc exp run -S train.i3d.threads=") or found.level == "ok"
     assert found.level == ("ok" if torch.cuda.is_available() else "warn")
+
+
+def test_a_file_system_whose_locks_hold_nobody_back_is_seen(study, monkeypatch: pytest.MonkeyPatch):
+    assert nodes.locks().level == "ok"
+    monkeypatch.setattr(nodes, "is_held", lambda path: False)
+    assert nodes.locks().level == "wrong"
+
+
+def test_the_executor_line_tells_where_work_runs(study, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CALSE_WORKERS", "3")
+    assert nodes.executor().what == "local, 3 processes at a time"
+    monkeypatch.setenv("CALSE_EXECUTOR", "dask")
+    assert nodes.executor().level == "wrong"

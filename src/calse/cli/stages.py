@@ -247,4 +247,5 @@ def _in_one_line(error: Exception) -> str:
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     """Unwind on SIGTERM as on Ctrl-C, so that half-written files are removed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one, as Slurm sends, would break off what this one begins
     raise KeyboardInterrupt

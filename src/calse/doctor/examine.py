@@ -9,7 +9,7 @@ from rich.text import Text
 
 from calse.config.params import Params, read_params
 from calse.data.paths import Layout
-from calse.doctor import machine, study
+from calse.doctor import machine, nodes, study
 from calse.doctor.finding import SETUP, Finding
 from calse.runtime.errors import CalseError
 from calse.runtime.repository import in_repository
@@ -48,6 +48,8 @@ def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
         "remote": study.remote,
         "consent": lambda: study.consent(params, Layout()),
         "sharing": lambda: study.sharing(params, Layout()),
+        "locks": nodes.locks,
+        "executor": nodes.executor,
         "accelerator": lambda: machine.accelerator(params),
     }
 
