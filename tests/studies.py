@@ -27,6 +27,8 @@ INFO = {
     "seed": 1,
     "params": {"optim": {"batch": 10, "lr": 0.01}, "model": {"pretrained": "/somewhere/kinetics.pt"}},
     "classes": ["AÑO", "NO"],
+    "clips": 10,
+    "epochs": 2,
     "fingerprint": "f" * 64,
     "split_sha256": "5" * 64,
 }

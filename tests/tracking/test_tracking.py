@@ -64,6 +64,7 @@ def test_every_stage_becomes_a_run_with_what_it_ran_on_and_what_came_out(study):
     training = found[NAME]
     assert (training.data.params["train.optim.batch"], training.data.params["recipe"]) == ("10", "AF1")
     assert training.data.params["train.model.pretrained"] == "kinetics.pt"
+    assert training.data.params["warning"].startswith("learned nothing: right about 20 % of its 10 training clips")
     assert training.data.metrics == {"loss": 1.5, "accuracy": 0.2, "test.clips": 4, "test.top1": 0.5}
     points = client().get_metric_history(training.info.run_id, "loss")
     assert [(point.step, point.value) for point in points] == [(1, 3.0), (2, 1.5)]

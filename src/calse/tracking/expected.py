@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calse.data.clips import compact_json
+from calse.recognition.training.plateau import collapse_warning
 from calse.runtime.errors import CalseError
 from calse.tracking.content import STATUS, Content, curve, metrics, params
 from calse.tracking.dvc_index import (
@@ -115,7 +116,8 @@ def _of_trainings(repo: "Repo", stage: "PipelineStage", scores: dict[str, Any]) 
         source, seed = info["test_source"], info["seed"]
         content = of_training(info) | _inputs(data)
         if curves and (points := drawn.get(f"{curves.def_path}/{source}-seed-{seed}.csv")):
-            content |= curve(points)  # every point: that is what was logged live
+            drawn_curve = curve(points)  # every point: that is what was logged live
+            content |= drawn_curve | of_collapse(info, drawn_curve.get(("metric", "accuracy", info["epochs"])))
         for test_set in scores.get("mean", {}):
             measured = scores[test_set].get(source, {}).get("seeds", {}).get(str(seed), {})
             content |= metrics(flat(measured, "test." if test_set == "filmed" else f"test.{test_set}."))
@@ -136,6 +138,12 @@ def of_training(info: dict[str, Any]) -> Content:
     }
     plain.pop("fingerprint")
     return params(plain | {"train": info["params"]})
+
+
+def of_collapse(info: dict[str, Any], accuracy: float | None) -> Content:
+    """Return the parameter `warning` of a training that ended with an accuracy that guessing reaches, else nothing."""
+    warning = None if accuracy is None else collapse_warning(accuracy, info["clips"], len(info["classes"]))
+    return {("param", "warning", 0): warning} if warning else {}
 
 
 def parsed(text: str, path: str) -> Any:

@@ -11,7 +11,7 @@ from calse.config.params import Params
 from calse.recognition.launch.observer import Run
 from calse.runtime.errors import CalseError
 from calse.tracking.content import STATUS, Content, metrics
-from calse.tracking.expected import TRAIN, of_training, training_name
+from calse.tracking.expected import TRAIN, of_collapse, of_training, training_name
 from calse.tracking.place import locked_store, pipeline_name
 from calse.tracking.runs import TRAINING, Store, import_client
 
@@ -27,16 +27,20 @@ class Tracker:
         self.corpus = params.corpus.name
         self.store: Store | None = None
         self.open: dict[Run, str] = {}
+        self.infos: dict[Run, dict[str, Any]] = {}
         self.broken = False
         Thread(target=_import_ahead).start()
 
     def started(self, run: Run, info: dict[str, Any]) -> None:
         """Open the run with its parameters."""
+        self.infos[run] = info
         self._beside(lambda: self._start(run, info))
 
     def epoch(self, run: Run, epoch: int, measured: dict[str, float]) -> None:
-        """Add one point to each curve."""
-        self._log(run, metrics(measured.items(), epoch))
+        """Add one point to each curve; after the last epoch, a warning when nothing was learned."""
+        info = self.infos[run]
+        ended = of_collapse(info, measured.get("accuracy")) if epoch == info["epochs"] else {}
+        self._log(run, metrics(measured.items(), epoch) | ended)
 
     def taken(self, run: Run) -> None:
         """Leave the run of the training itself as it is; the next sync makes it where there is none."""

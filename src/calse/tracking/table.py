@@ -8,6 +8,7 @@ COLUMNS = {
     **{f"params.`{name}`": 90 for name in ("recogniser", "recipe", "test_source")},
     "params.`seed`": 60,
     **{f"metrics.`test.top{k}`": 80 for k in (1, 5, 10)},
+    "params.`warning`": 300,
 }
 """What stands in a column, and its width in pixels."""
 STATE = {
