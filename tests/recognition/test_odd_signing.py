@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calse.data.paths import Layout
+from calse.landmarks.generated import OTHER_SIDE
 from calse.landmarks.record import no_landmarks
 from calse.recognition.architectures.landmarks.examples import Example, embedded, signing_of
 from calse.recognition.architectures.landmarks.index import made_index
@@ -73,6 +74,20 @@ def held_at_the_end(parts):
     return [np.concatenate([part[:stop], np.repeat(part[stop : stop + 1], 20, axis=0)]) for part in parts], FPS
 
 
+def in_a_mirror(parts):
+    """As a selfie camera films: who signs with the right hand has it at the left wrist."""
+    body, hands, world = parts[BODY][:, OTHER_SIDE], parts[HANDS][:, ::-1], parts[WORLD][:, ::-1]
+    flip = np.array([-1, 1, 1])
+    return [body * flip, hands * flip, world * flip], FPS
+
+
+def with_hands_that_change_places_where_they_cross(parts):
+    middle = len(parts[0]) // 2
+    for part in (parts[HANDS], parts[WORLD]):
+        part[middle - 2 : middle + 2] = part[middle - 2 : middle + 2, ::-1].copy()
+    return parts, FPS
+
+
 def with_black_frames(parts):
     for part in parts:
         part[len(part) // 2 - 3 : len(part) // 2 + 3] = np.nan
@@ -135,6 +150,8 @@ def index():
         after_the_camera_was_started,
         starting_in_the_middle_of_it,
         held_at_the_end,
+        in_a_mirror,
+        with_hands_that_change_places_where_they_cross,
         with_black_frames,
         with_hands_lost_in_every_other_frame,
         with_somebody_else_followed_for_a_moment,
