@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
 from multiprocessing.process import BaseProcess
 
 import pytest
@@ -66,3 +70,27 @@ def study(tmp_path, monkeypatch, migrated, surroundings):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(migrated, "mlruns")
     write_study()
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """The address of an S3-compatible server with an empty bucket `calse`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(urllib.request.Request(f"{address}/calse", method="PUT")).close()
+                break
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()

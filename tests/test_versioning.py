@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from itertools import count
 from pathlib import Path
 
@@ -113,30 +111,6 @@ def study(made, tmp_path):
     """A copy of that repository, with its cache."""
     shutil.copytree(made.root, tmp_path / "study", symlinks=True, ignore=shutil.ignore_patterns("tmp"))
     return Clone(tmp_path / "study")
-
-
-@pytest.fixture(scope="module")
-def s3():
-    """The address of an S3-compatible server with an empty bucket `calse`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(urllib.request.Request(f"{address}/calse", method="PUT")).close()
-                break
-            except OSError:
-                assert server.poll() is None
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def filmed(study):

@@ -107,6 +107,33 @@ def consent(as_json: AsJson = False) -> None:
     print_consent(read_params(), Layout(), as_json)
 
 
+@tools.command()
+def forget(
+    signers: Annotated[list[str] | None, typer.Argument(metavar="SIGNER...", help="by name, in any spelling")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="or all of a source; repeatable")] = None,
+    clip: Annotated[list[str] | None, typer.Option(help="or a filmed clip by its id; repeatable")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    exactly: Annotated[bool, typer.Option("--exactly", help="nobody else, however alike the names")] = False,
+) -> None:
+    """Remove people from all versions: files, DVC's cache, every remote, MLflow; with a certificate."""
+    from calse.people.forget import Plan, forget
+    from calse.people.view import print_done, print_plan
+    from calse.people.who import Who
+
+    who = Who(tuple(signers or ()), tuple(source or ()), tuple(clip or ()))
+    if who == Who():
+        raise CalseError("name a signer, or --source or --clip; `calse consent` shows who is there")
+
+    def agreed(plan: Plan, places: dict[str, str]) -> bool:
+        print_plan(plan, places)
+        return yes or typer.confirm("Remove all this? It cannot be taken back")
+
+    done = forget(who, Layout(), exactly, agreed)
+    if done is None:
+        raise CalseError("nothing was removed")
+    print_done(done)
+
+
 @tools.command("withhold")
 def withhold_people() -> None:
     """Keep sources that are not to be shared, and all that is made of them, out of `dvc push`."""

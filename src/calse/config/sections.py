@@ -54,13 +54,13 @@ class Source:
     """Who recorded clips. `public` sources are dictionaries and can be held out; interpreters always train.
 
     A `donor` lends the face for a swap and takes no part in recognition, so its glosses are not counted.
-    `clips_per_gloss` is exact; null means at least one. The rest is what its people allow (data/consent.py): to be
-    trained on, to lend a face or be given one, to be seen on pages, to leave this machine, until which day;
-    `licence` and `consent` are for people to read.
+    `clips_per_gloss` is exact; null means at least one, 0 any number. The rest is what its people allow
+    (data/consent.py): to be trained on, to lend a face or be given one, to be seen on pages, to leave this machine,
+    until which day; `licence` and `consent` are for people to read.
     """
 
     kind: Literal["public", "interpreter", "donor"]
-    clips_per_gloss: Positive | None
+    clips_per_gloss: Annotated[int, Field(ge=0, le=10**9)] | None
     licence: Words = ""
     consent: Words = ""
     train: bool = True
@@ -87,12 +87,13 @@ class Corpus:
 
 @dataclass(frozen=True, config=STRICT)
 class Synthesis:
-    """A corpus made of code. `short_side` is in pixels."""
+    """A corpus made of code. `short_side` is in pixels; of `without`, signers, sources or clips, nothing is made."""
 
     glosses: Positive
     short_side: Positive
     donor_clips: Positive
     seed: Seed
+    without: Annotated[tuple[Words, ...], Once] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

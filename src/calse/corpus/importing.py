@@ -16,6 +16,7 @@ from calse.corpus.repeats import check_ids, listed_once, without_copies
 from calse.corpus.takes import limited, numbered
 from calse.data.clips import clip_ids
 from calse.data.donors import person
+from calse.data.forgotten import name_digest, read_forgotten
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
@@ -79,7 +80,9 @@ def import_folder(
         for offer in offers
     ]
     named = [offer.refused(offer.refusal or _flaw(offer, allowed)) for offer in listed_once(named)]
-    named = limited(numbered(without_copies(_opened(named, f"open {source}"), others)), takes)
+    forgotten = read_forgotten(layout)
+    named = [_unless_forgotten(offer, forgotten) for offer in named]
+    named = limited(numbered(without_copies(_opened(named, f"open {source}"), others, forgotten)), takes)
     taken = [offer for offer in named if not offer.refusal]
     glosses = known if source in donors else list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
     if taken:
@@ -92,6 +95,12 @@ def import_folder(
     return ImportReport(
         corpus, source, target, standing, len(glosses), named, spellings, signers, source in donors, theirs
     )
+
+
+def _unless_forgotten(offer: Offer, forgotten: frozenset[str]) -> Offer:
+    """Refuse a file of a signer who was forgotten, under whichever spelling."""
+    gone = not offer.refusal and name_digest("signer", person(offer.signer)) in forgotten
+    return offer.refused("shows somebody who was forgotten") if gone else offer
 
 
 def offered_videos(folder: Path, pattern: str | None) -> tuple[list[Offer], list[Offer]]:

@@ -40,14 +40,18 @@ def _contradiction(rows: Sequence[Offer]) -> str:
     return ""
 
 
-def without_copies(offers: list[Offer], others: Mapping[str, Iterable[RawVideo]]) -> list[Offer]:
-    """Hash what is left and refuse a file whose bytes came already, here or in another source."""
+def without_copies(
+    offers: list[Offer], others: Mapping[str, Iterable[RawVideo]], forgotten: frozenset[str] = frozenset()
+) -> list[Offer]:
+    """Hash what is left and refuse a file whose bytes came already, here or in another source, or were forgotten."""
     known = {video.sha256: f"{source}/{video.file}" for source, videos in others.items() for video in videos}
     result = []
     for offer in offers:
         if not offer.refusal:
             offer = dataclasses.replace(offer, sha256=sha256_of(offer.path))
-            if offer.sha256 in known:
+            if offer.sha256 in forgotten:
+                offer = offer.refused("shows somebody who was forgotten")
+            elif offer.sha256 in known:
                 offer = offer.refused(f"has the same content as {known[offer.sha256]}")
             known.setdefault(offer.sha256, offer.name)
         result.append(offer)

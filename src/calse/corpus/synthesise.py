@@ -36,7 +36,14 @@ class Recording:
 
 
 def recordings(settings: Synthesis, folder: Path) -> Iterator[Recording]:
-    """Yield every clip of a corpus, one studio after the other: a worker paints its signer once."""
+    """Yield every clip of a corpus but what it is to be without: what is left stays the same, to the byte."""
+    for one in _all_recordings(settings, folder):
+        if not {one.folder.name, one.clip, one.studio.signer.body} & set(settings.without):
+            yield one
+
+
+def _all_recordings(settings: Synthesis, folder: Path) -> Iterator[Recording]:
+    """Yield them one studio after the other: a worker paints its signer once."""
     signs = glosses(settings.glosses)
     shared = {"short_side": settings.short_side, "seed": settings.seed}
     for source, studios in SOURCES.items():

@@ -25,6 +25,10 @@ class Layout:
         """What single signers of a corpus allow; a folder of its own, for a corpus made of code is made anew."""
         return self.root / "data/consent" / f"{corpus}.csv"
 
+    def forgotten(self) -> Path:
+        """Certificates of who was forgotten; they name nobody, so they go into git."""
+        return self.root / "data/forgotten"
+
     def clips(self, source: str) -> Path:
         """Ingested clips of a source."""
         return self.root / "data/clips" / source

@@ -97,9 +97,9 @@ def parameters_of(source: Source, limits: Validate, glossary: list[str]) -> dict
     wanted = source.clips_per_gloss
     return asdict(limits) | {
         "glossary": glossary,
-        "least_clips": wanted or 1,
-        "most_clips": wanted,
-        "clips_wanted": f"exactly {wanted}" if wanted else "at least 1",
+        "least_clips": 1 if wanted is None else wanted,
+        "most_clips": wanted or None,
+        "clips_wanted": "at least 1" if wanted is None else f"exactly {wanted}" if wanted else "any number",
     }
 
 

@@ -1,0 +1,193 @@
+"""The command `forget`: somebody taken out of all versions of the study, with a certificate of it.
+
+What is to go is noted in .dvc/tmp before the first thing goes: called again after a kill, or when a remote was out of
+reach, the command goes on from the note, for what listed the person may be gone by then.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calse.data.paths import Layout
+from calse.people.history import states
+from calse.people.places import Place, places_of, reader
+from calse.people.runs import delete_runs, touched_runs
+from calse.people.study import params_without, rewrite
+from calse.people.traces import Search, Traces
+from calse.people.who import Who, as_known
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json
+from calse.runtime.repository import scratch
+from calse.tracking.descriptions import repository
+from calse.tracking.place import git
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo  # type: ignore[import-untyped]
+
+
+@dataclass
+class Plan:
+    """What is to go: objects of DVC by hash with the path that each had, MLflow runs, experiments, and in the working
+    tree outputs, stages and params.yaml, whose new text it holds; `commits` are those that name the person.
+    """
+
+    signers: list[str]
+    objects: dict[str, str] = field(default_factory=dict)
+    recordings: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    queued: list[str] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    stages: list[str] = field(default_factory=list)
+    params: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a plan: the certificate's file, what is left by place, and what no command here can reach."""
+
+    certificate: Path
+    removed: dict[str, int]
+    left: dict[str, str]
+    elsewhere: list[str]
+
+
+def forget(who: Who, layout: Layout, exactly: bool, agreed: Callable[[Plan, dict[str, str]], bool]) -> Done | None:
+    """Remove people from all versions of the study; None when `agreed`, which is shown plan and places, says no.
+
+    Raises CalseError for a name that is not known, or for one that may be another's too unless `exactly`.
+    """
+    from dvc.repo import lock_repo
+
+    with repository() as repo:
+        places, note = places_of(repo), _note(repo, who)
+        who, plan = _planned(who, layout, places, exactly, note)
+        if not agreed(plan, _found(places, plan)):
+            return None
+        write_json(note, asdict(plan))
+        with lock_repo(repo):
+            rewrite(who, layout, repo, plan.params, set(plan.paths), set(plan.stages))
+            write_json(note, asdict(replace(plan, params=None, paths=[], stages=[])))  # what is made anew stays
+            removed, left = _removed(places, plan)
+        repo.drop_data_index()
+        _clear(layout, repo)
+        try:
+            elsewhere = list(filter(None, [delete_runs(plan.runs)]))
+        except CalseError as error:
+            elsewhere, left["MLflow"] = [], str(error)
+        for reference in plan.references:
+            git("update-ref", "-d", reference)
+        certificate = _certify(who, layout, plan, removed, left)
+        if not left:
+            note.unlink()
+        return Done(certificate, removed, left, [*elsewhere, *_out_of_reach(who, plan)])
+
+
+def _note(repo: "Repo", who: Who) -> Path:
+    return Path(repo.tmp_dir) / f"calse-forget-{'-'.join(digest[:8] for digest in who.digests)[:100]}.json"
+
+
+def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note: Path) -> tuple[Who, Plan]:
+    """Return the people as the study knows them, and what is to go: what is found now, and what was noted before."""
+    noted = Plan(**json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else None
+    every = list(states(layout.root))
+    objects = reader(places)
+    filmed = Search(who, objects).filmed_in(every)
+    if noted is None or filmed:
+        who = Who(tuple(noted.signers), who.sources, who.clips) if noted else as_known(who, filmed, exactly)
+    search, found, commits = Search(who, objects), Traces(), set()
+    for state in every:
+        traces = search.traces_in(state)
+        if traces.paths:
+            commits |= set(state.commits)
+        found.add(traces)
+        if not state.commits:
+            found.paths, found.stages = traces.paths, traces.stages
+    listed = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps")
+    references = [line.split() for line in listed.splitlines()]
+    named = [name for name, commit in references if commit in commits]
+    plan = Plan(
+        signers=list(who.signers),
+        objects=found.objects | (noted.objects if noted else {}),
+        recordings=sorted(found.recordings | set(noted.recordings if noted else ())),
+        runs=sorted({*touched_runs(found.read), *(noted.runs if noted else ())}),
+        references=[name for name in named if "stash" not in name],
+        queued=[name for name in named if "stash" in name],
+        commits=sorted(commits - {commit for _, commit in references}),
+        paths=sorted(found.paths | set(noted.paths if noted else ())),
+        stages=sorted(found.stages | set(noted.stages if noted else ())),
+        params=noted.params if noted else params_without(who, layout),
+    )
+    plan.objects = {digest: path for digest, path in sorted(plan.objects.items()) if digest not in found.shared}
+    return who, plan
+
+
+def _found(places: list[Place], plan: Plan) -> dict[str, str]:
+    """Return how much of a plan each place holds, or why that cannot be said."""
+    found = {}
+    for place in places:
+        try:
+            found[place.name] = f"{len(place.present(plan.objects.keys()))} objects"
+        except CalseError as error:
+            found[place.name] = str(error)
+    return found
+
+
+def _removed(places: list[Place], plan: Plan) -> tuple[dict[str, int], dict[str, str]]:
+    """Remove the objects everywhere; return how many files went, by place, and what is left after another look."""
+    removed, left = {}, {}
+    for place in places:
+        try:
+            removed[place.name] = place.remove(plan.objects.keys())
+            if still := place.left(plan.objects.keys()):
+                left[place.name] = f"{still} objects"
+        except CalseError as error:
+            left[place.name] = str(error)
+    return removed, left
+
+
+def _clear(layout: Layout, repo: "Repo") -> None:
+    """Remove what can be made again and may hold frames: scratch, pages to look at, workspaces of DVC's experiments."""
+    for path in (scratch(), layout.root / "data/browse"):
+        shutil.rmtree(path, ignore_errors=True)
+    for folder in Path(repo.tmp_dir).glob("exps/*"):
+        if folder.name != "celery":  # the queue itself
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _certify(who: Who, layout: Layout, plan: Plan, removed: dict[str, int], left: dict[str, str]) -> Path:
+    """Write what was removed, by hash and without a name; what an earlier call removed is kept in it."""
+    file = layout.forgotten() / f"{'-'.join(digest[:8] for digest in who.digests)[:100]}.json"
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    call = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "removed files": removed, "left": left}
+    certificate = {
+        "forgotten": who.digests,
+        "how": "sha256 of `signer NAME` (in small letters), `source NAME`, `clip ID`; objects by the md5 that DVC has",
+        "objects": sorted({*before.get("objects", []), *plan.objects}),
+        "raw videos": sorted({*before.get("raw videos", []), *plan.recordings}),
+        "runs": sorted({*before.get("runs", []), *plan.runs}),
+        "calls": [*before.get("calls", []), call],
+    }
+    write_json(file, certificate)
+    return file
+
+
+def _out_of_reach(who: Who, plan: Plan) -> list[str]:
+    """Return what no command here can remove."""
+    lines = ["clones, copies and exports that others have, and versions that a bucket keeps of removed objects"]
+    if plan.queued:
+        lines.append("queued experiments: dvc queue remove --all")
+    if plan.references:
+        lines.append("experiments that were pushed to git: dvc exp remove -g REMOTE NAME; and here: git gc --prune=now")
+    if plan.commits:
+        names = "".join(f"{name}==>forgotten\\n" for name in who.signers)
+        lines.append(
+            f"tables with names in {len(plan.commits)} commits of git; to rewrite them, in every clone: "
+            f"printf '{names}' > names.txt && git filter-repo --replace-text names.txt"
+        )
+    return lines

@@ -1,0 +1,119 @@
+"""Every version of the study that git and the working tree hold: what DVC recorded, and the tables of clips."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from calse.runtime.errors import CalseError
+from calse.tracking.place import git
+
+TABLES = ("data/manifests/", "data/splits/")
+Entry = dict[str, Any]  # of an output or dependency: `path`, and `md5` once it is known
+Objects = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True)
+class State:
+    """One version: stages as dvc.lock has them, what .dvc files add, and how the text of a table is read.
+
+    `commits` are those that have it, none for the working tree.
+    """
+
+    commits: tuple[str, ...]
+    stages: dict[str, Entry]
+    added: list[Entry]
+    read: Callable[[str], bytes | None]
+
+    def text(self, entry: Entry, objects: Objects) -> str | None:
+        """Return the table that an output is, as it was recorded: of this version, or of DVC's cache; else nothing."""
+        for data in (self.read(entry["path"]), objects(entry.get("md5", ""))):
+            if data is not None and hashlib.md5(data).hexdigest() == entry.get("md5"):
+                return data.decode("utf-8", "replace")
+        return None
+
+
+def states(root: Path) -> Iterator[State]:
+    """Yield the working tree and every commit of branches, tags, experiments, stashes and git's log, each tree once."""
+    yield _working_tree(root)
+    trees: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for commit in git("rev-list", "--all", "--reflog").split():
+        trees.setdefault(tuple(sorted(_listed(commit).items())), []).append(commit)
+    with _blobs() as blob:
+        for tree, commits in trees.items():
+            yield _of_commits(tuple(commits), dict(tree), blob)
+
+
+def _working_tree(root: Path) -> State:
+    def read(path: str) -> bytes | None:
+        file = root / path
+        return file.read_bytes() if file.is_file() else None
+
+    files = [file for pattern in ("*.dvc", "*/*.dvc") for file in (root / "data/raw").glob(pattern)]
+    added = [entry for file in files for entry in _added(file.relative_to(root), read)]
+    return State((), _stages(read("dvc.lock"), "dvc.lock"), added, read)
+
+
+def _of_commits(commits: tuple[str, ...], listed: dict[str, str], blob: Callable[[str], bytes]) -> State:
+    data = {path: blob(name) for path, name in listed.items()}
+    read = data.get
+    added = [entry for path in listed if path.endswith(".dvc") for entry in _added(Path(path), read)]
+    return State(commits, _stages(read("dvc.lock"), f"dvc.lock of {commits[0][:8]}"), added, read)
+
+
+def _listed(commit: str) -> dict[str, str]:
+    """Return path and blob of what tells, in a commit, who is in what."""
+    lines = git("ls-tree", "-r", "-z", commit, "--", "dvc.lock", "data").split("\0")
+    kept = {}
+    for line in filter(None, lines):
+        about, _, path = line.partition("\t")
+        if path == "dvc.lock" or path.endswith(".dvc") or path.startswith(TABLES):
+            kept[path] = about.split()[2]
+    return kept
+
+
+@contextmanager
+def _blobs() -> Iterator[Callable[[str], bytes]]:
+    """Yield a function that reads blobs of git: one process for all of them."""
+    command, pipe = ["git", "cat-file", "--batch"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        asked, answers = process.stdin, process.stdout
+        assert asked is not None
+        assert answers is not None
+        yield cache(lambda name: _blob(name, asked, answers))
+        asked.close()
+
+
+def _blob(name: str, asked: IO[bytes], answers: IO[bytes]) -> bytes:
+    asked.write(f"{name}\n".encode())
+    asked.flush()
+    size = int(answers.readline().split()[-1])
+    data = answers.read(size)
+    answers.read(1)
+    return data
+
+
+def _stages(data: bytes | None, where: str) -> dict[str, Entry]:
+    stages = _parsed(data or b"", where).get("stages", {})
+    return stages if isinstance(stages, dict) else {}
+
+
+def _added(path: Path, read: Callable[[str], bytes | None]) -> list[Entry]:
+    """Return what a .dvc file adds, by paths relative to the repository."""
+    outs = _parsed(read(path.as_posix()) or b"", path.as_posix()).get("outs", [])
+    return [out | {"path": (path.parent / out["path"]).as_posix()} for out in outs]
+
+
+@cache
+def _parsed(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        return dict(YAML(typ="safe").load(data) or {})  # in C: the file of a study has thousands of lines
+    except (YAMLError, TypeError, ValueError):
+        raise CalseError(f"{where} is no file of DVC's; restore it: git checkout, or calse unlock") from None

@@ -1,0 +1,181 @@
+"""The study without somebody: parameters, raw videos, consent, dvc.lock; `dvc repro` goes on without them."""
+
+import io
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from calse.config.params import Params, check_params, read_params
+from calse.corpus.glossary import read_glossary
+from calse.corpus.raw import RawVideo, ids_of, index_of, read_index, write_index
+from calse.data.consent import COLUMNS
+from calse.data.manifests import read_manifest, write_rows
+from calse.data.paths import Layout
+from calse.data.tables import read_table
+from calse.people.who import Who
+from calse.runtime.errors import CalseError
+from calse.runtime.files import write_text
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo  # type: ignore[import-untyped]
+
+PARAMS = Path("params.yaml")
+
+
+def params_without(who: Who, layout: Layout) -> str | None:
+    """Return params.yaml without somebody; None when it stays as it is.
+
+    Sources with nobody left go, and what needs them. In a corpus made of code the person is not made any more. A source
+    that has no longer as many clips of every gloss as was promised promises any number. Raises CalseError when no study
+    would be left.
+    """
+    params = read_params()
+    yaml = YAML(typ="rt", pure=True)
+    yaml.preserve_quotes, yaml.width = True, 10_000
+    text = PARAMS.read_text(encoding="utf-8")
+    tree: Any = yaml.load(text)
+    corpus, videos = params.corpus.name, _videos(params, layout)
+    gone = {name for name in params.corpus.sources if name in who.sources}
+    touched = False
+    for source, listed in videos.items():
+        left = [video for clip, video in listed.items() if not who.is_in(source, video.signer, clip)]
+        added = layout.raw(corpus) / f"{source}.dvc"
+        if left and len(left) < len(listed) and added.is_file() and not index_of(added.with_suffix("")).is_file():
+            raise CalseError(f"the raw videos of source {source} are not here; first: dvc pull {added}")
+        touched = touched or len(left) < len(listed)
+        if not left:
+            gone.add(source)
+        elif len(left) < len(listed):
+            _promise(tree, params, layout, source, left)
+    if corpus in params.synthesise and (touched or gone):
+        names = [*params.synthesise[corpus].without, *who.signers, *who.sources, *who.clips]
+        tree["synthesise"][corpus]["without"] = list(dict.fromkeys(names))
+    _without_sources(tree, params, gone)
+    out = io.StringIO()
+    yaml.dump(tree, out)
+    if not touched and not gone:
+        return None
+    try:
+        check_params(YAML(typ="safe", pure=True).load(out.getvalue()))
+    except CalseError as error:
+        raise CalseError(f"without {who} no study is left: {error}; change params.yaml first") from None
+    return out.getvalue()
+
+
+def _videos(params: Params, layout: Layout) -> dict[str, dict[str, RawVideo]]:
+    """Return the raw videos of every source by clip id; what was ingested of them, where they are not here."""
+    found = {}
+    for name in params.corpus.sources:
+        folder, manifest = layout.raw(params.corpus.name) / name, layout.source_manifest(name)
+        if index_of(folder).is_file():
+            videos = read_index(folder)
+            found[name] = dict(zip(ids_of(name, videos), videos, strict=True))
+        elif manifest.is_file():
+            clips = read_manifest(manifest)
+            found[name] = {c.clip: RawVideo("", c.gloss, c.signer, c.take, c.details["raw_sha256"]) for c in clips}
+    return found
+
+
+def _promise(tree: Any, params: Params, layout: Layout, source: str, left: list[RawVideo]) -> None:
+    promised = params.corpus.sources[source]
+    counts = Counter(video.gloss for video in left)
+    if promised.kind == "donor":
+        return
+    found = {counts[gloss] for gloss in read_glossary(layout.glossary(params.corpus.name))}
+    if found != {promised.clips_per_gloss} and (promised.clips_per_gloss or 0 in found):
+        tree["corpus"]["sources"][source]["clips_per_gloss"] = 0 if 0 in found else None
+
+
+def _without_sources(tree: Any, params: Params, gone: set[str]) -> None:
+    """Take sources out of a tree of parameters, then sets without a donor, signers or clips, then recipes of these."""
+    for source in gone:
+        del tree["corpus"]["sources"][source]
+    for where, name in ((tree["landmarks"], "sources"), (tree, "omit"), (tree, "test_sources")):
+        for source in gone & set(where[name]):
+            where[name].remove(source)
+    kinds = {source.kind for name, source in params.corpus.sources.items() if name not in gone}
+    lost = {name for name, one in params.swap.items() if {one.donor, one.signers} & gone}
+    lost |= {name for name, one in params.augment.items() if one.of not in kinds}
+    for name in lost:
+        del tree["swap" if name in params.swap else "augment"][name]
+    for name, recipe in params.recipes.items():
+        left = [one for one in recipe.sets if one not in lost]
+        if recipe.sets and not left:
+            del tree["recipes"][name]
+        elif len(left) < len(recipe.sets):
+            written = tree["recipes"][name]
+            sets = written["sets"] if isinstance(written, dict) else written
+            for one in lost & set(sets):
+                sets.remove(one)
+
+
+def rewrite(who: Who, layout: Layout, repo: "Repo", text: str | None, paths: set[str], stages: set[str]) -> None:
+    """Take somebody out of the working tree: raw videos, outputs that they went into, consent, parameters, dvc.lock.
+
+    `text` is the new params.yaml, `paths` and `stages` are the touched outputs and stages. Called again after a kill,
+    it goes on. Raises CalseError when a raw video is not here though its source is.
+    """
+    params = read_params()
+    for source, videos in _videos(params, layout).items():
+        mine = {clip: video for clip, video in videos.items() if who.is_in(source, video.signer, clip)}
+        if mine and params.corpus.name not in params.synthesise:
+            _rewrite_raw(layout.raw(params.corpus.name) / source, videos, mine, repo)
+    for path in sorted(paths):
+        if not path.startswith("data/raw/") or params.corpus.name in params.synthesise:
+            _remove(layout.root / path)
+    if text is not None:
+        write_text(PARAMS, text)
+    _rewrite_consent(who, read_params(), layout)
+    _rewrite_lock(layout.root / "dvc.lock", stages)
+
+
+def _rewrite_raw(folder: Path, videos: dict[str, RawVideo], mine: dict[str, RawVideo], repo: "Repo") -> None:
+    """Remove raw videos and their rows, then let DVC note what is left."""
+    for video in mine.values():
+        (folder / video.file).unlink(missing_ok=True)
+    left = [video for clip, video in videos.items() if clip not in mine]
+    if not left:
+        shutil.rmtree(folder)
+        folder.with_name(f"{folder.name}.dvc").unlink(missing_ok=True)
+        return
+    report = folder / "import-report.csv"
+    if report.is_file():  # with the names that the files had
+        write_rows(report, ["file", "gloss", "refused because it"], [])
+    write_index(folder, left)
+    if folder.with_name(f"{folder.name}.dvc").is_file():
+        repo.add(str(folder))
+
+
+def _rewrite_consent(who: Who, params: Params, layout: Layout) -> None:
+    file = layout.consent(params.corpus.name)
+    if file.is_file():
+        rows = read_table(file, COLUMNS)
+        known = [row for row in rows if row["source"] in params.corpus.sources]
+        left = [row for row in known if not who.is_in(row["source"], row["signer"], "")]
+        if len(left) < len(rows):
+            write_rows(file, COLUMNS, [{name: row[name] for name in COLUMNS} for row in left])
+
+
+def _rewrite_lock(lock: Path, stages: set[str]) -> None:
+    """Take stages out of dvc.lock: they run again, and MLflow makes no run of what they were.
+
+    By lines, as DVC writes them: to parse and write the file of a study takes seconds.
+    """
+    if lock.is_file():
+        kept, keep = [], True
+        for line in lock.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line[:1].strip() or (line[:2] == "  " and line[2:3].strip()):
+                keep = line.strip().rstrip(":").strip("'\"") not in stages
+            kept += [line] if keep else []
+        text = "".join(kept)
+        write_text(lock, text if "\n  " in text else text.replace("stages:\n", "stages: {}\n"))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
