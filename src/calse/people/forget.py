@@ -22,7 +22,7 @@ from calse.people.who import Who, as_known
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
 from calse.runtime.repository import scratch
-from calse.tracking.descriptions import repository
+from calse.tracking.dvc_index import repository
 from calse.tracking.place import git
 
 if TYPE_CHECKING:

@@ -96,6 +96,8 @@ def _without_sources(tree: Any, params: Params, gone: set[str]) -> None:
     for where, name in ((tree["landmarks"], "sources"), (tree, "omit"), (tree, "test_sources")):
         for source in gone & set(where[name]):
             where[name].remove(source)
+    if tree.get("validation_source") in gone:
+        tree["validation_source"] = None
     kinds = {source.kind for name, source in params.corpus.sources.items() if name not in gone}
     lost = {name for name, one in params.swap.items() if {one.donor, one.signers} & gone}
     lost |= {name for name, one in params.augment.items() if one.of not in kinds}

@@ -174,7 +174,7 @@ class Search:
         if table is None or not self._rows(state, table):
             return None
         rows = self._touched_rows(state, table, found)
-        tests = {name for row in rows for name, role in row.items() if role == "train"}
+        tests = {name for row in rows for name, role in row.items() if role in ("train", "validation")}
         return [
             file
             for file in self._listing(out)
