@@ -32,6 +32,7 @@ from toys import PRESET, make_repository
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SOURCES = ("SACU", "STS", "INTERPRETER")
+BROWSER = "../browse/index.html#"
 RECIPES = {"Baseline": [], "AF1": ["AF1"], "DF1": ["DF-1"]}
 FEATURE = {"floor": -0.2, "r": 0.7, "ceiling": 0.9}
 SWAPPED = {"frames": 9, "frames_swapped": 9, "passed": False, "failed": ["expression kept 0.3"], "kept": 0.3}
@@ -143,10 +144,17 @@ def test_the_page_has_every_part_needs_nothing_else_and_is_the_same_twice(layout
     outline = Outline(text)
     assert outline.sections == ["results", "learning", "glosses", "sets", "gate", "provenance"]
     assert outline.headings[0] == "No recipe can be told apart from Baseline"
-    assert all(address.startswith(("#", "data:image/webp;base64,")) for address in outline.addresses)
+    assert all(address.startswith(("#", "data:image/webp;base64,", BROWSER)) for address in outline.addresses)
     assert not re.findall(r"<script|<link|@import|url\(|https?://", text)
     assert str(layout.root) not in text
     assert made(layout) == text
+
+
+def test_confusions_open_the_clips_where_these_can_be_played(layout):
+    addresses = [address for address in Outline(made(layout)).addresses if address.startswith(BROWSER)]
+    assert f"{BROWSER}gloss=NO&taken=SUR" in addresses, "a red cell of the matrix"
+    assert f"{BROWSER}gloss=NO&taken=SUR&clip=SACU-NO-1" in addresses
+    assert len(addresses) == 2 * 2, "NO and SUR are confused, AÑO never is"
 
 
 def test_it_tells_quality_gate_parameters_and_hashes(layout):

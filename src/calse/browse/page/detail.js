@@ -70,6 +70,7 @@ function prepareNeighbours() {
   for (const clip of near) prepared(clip);
 }
 
+let preparing = 0;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 function open(clip, stage = prepared(clip)) {
@@ -82,7 +83,7 @@ function open(clip, stage = prepared(clip)) {
   at("detail").hidden = false;
   at("stage").replaceChildren(...stage.tiles.map(tile => tile.element));
   for (const tile of stage.tiles) drawTile(tile, 0);
-  for (const {video} of stage.tiles) if (video) video.currentTime = 0;
+  for (const {video} of stage.tiles) if (video?.currentTime) video.currentTime = 0;
   showTime();
   if (playing) play(); else goTo(0);
   for (const one of listed) cardOf(one).tabIndex = one === clip ? 0 : -1;
@@ -95,7 +96,8 @@ function open(clip, stage = prepared(clip)) {
   at("predictions").replaceChildren();
   load(clip.id).then(found => { if (current === clip) showPredictions(clip, found.predictions); }, () => {});
   showAddress();
-  setTimeout(prepareNeighbours, 0);
+  clearTimeout(preparing);
+  preparing = setTimeout(prepareNeighbours, 150);   // once this clip plays: loading others would hold it up
 }
 
 /** Scroll the list to a clip's card; where the list lies below the player, the page to the player. */
@@ -108,7 +110,7 @@ function bringToView(clip) {
 }
 
 function showPredictions(clip, rows) {
-  const parts = {filmed: "Predicted", omitted: "Predicted with the face blurred"}, shown = [];
+  const parts = {filmed: "Predicted", omitted: "Predicted with the face blurred", validation: "Predicted while choosing settings"}, shown = [];
   for (const [set, words] of Object.entries(parts)) {
     const some = rows.filter(([, testSet]) => testSet === set);
     if (some.length) shown.push(make("h3", {}, words), ...some.map(row => ten(clip, row)));

@@ -1,5 +1,6 @@
 """The report as one HTML file that needs nothing else: no server, no network, no script."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ def shown(params: Params, layout: Layout, one: Results) -> dict[str, Any]:
 
 def render(context: dict[str, Any]) -> str:
     """Fill the template."""
-    return _templates().get_template("page.html.j2").render(context, Axis=charts.Axis, palette=PALETTE)
+    browser = os.path.relpath(Layout().browser(), Layout().page().parent)
+    template = _templates().get_template("page.html.j2")
+    return template.render(context, Axis=charts.Axis, palette=PALETTE, browser=Path(browser).as_posix())
 
 
 def stylesheet() -> str:
