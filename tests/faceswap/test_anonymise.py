@@ -314,8 +314,11 @@ def test_the_command_takes_a_folder_of_pictures_and_says_what_it_left_out(world,
     monkeypatch.chdir(layout.root)
     Path("params.yaml").write_text((Path(__file__).parents[2] / "presets/synthetic.yaml").read_text())
     out, options = tmp_path / "out", ["--donor-images", str(donor[0] / "pictures"), "--mouth", "donor"]
-    done = CliRunner().invoke(tools, ["anonymise", str(videos / "odd.gif"), *options, "-o", str(out)])
+    look = tmp_path / "look"
+    options += ["-o", str(out), "--preview", str(look)]
+    done = CliRunner().invoke(tools, ["anonymise", str(videos / "odd.gif"), *options])
     assert f"{out}/odd.mp4: 4 of 4 frames swapped" in done.stdout
+    assert read_frames(look / "odd.mp4").shape[2] == 2 * read_frames(out / "odd.mp4").shape[2]
     assert "1 of 4 files of the donor left out" in done.stderr
     assert "notes.txt: is no picture that can be read" in done.stderr
     assert "only 3 pictures" in done.stderr

@@ -181,8 +181,15 @@ def anonymise(
     ] = None,
     key: KeyOption = None,
     label: Label = False,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            parser=from_root, metavar="FOLDER", help="also write each video beside its original, to judge it by"
+        ),
+    ] = None,
 ) -> None:
     """Put a donor's face on the signers of any videos and say how well it came out."""
+    from calse.browse.preview import preview_swaps, preview_targets
     from calse.config.params import read_params
     from calse.data.consent import require
     from calse.faceswap.anonymise import anonymise, print_results
@@ -194,43 +201,13 @@ def anonymise(
     wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
     if donor:
         require(read_params(), Layout(), [donor], "swap")
-    print_results(anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label))
-
-
-@tools.command()
-def overlay(
-    video: Annotated[Path, typer.Argument(parser=from_root, metavar="VIDEO")],
-    target: Annotated[Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video")],
-) -> None:
-    """Draw face, arms and hands, as the stage landmarks finds them, on any video."""
-    from calse.browse.overlay import overlay
-    from calse.config.params import read_params
-
-    found = overlay(read_params(), Layout(), video, target)
-    left, right = found.has_hands.mean(axis=0)
-    shares = {"face": found.has_face.mean(), "body": found.has_body.mean(), "left hand": left, "right hand": right}
-    frames = ", ".join(f"{what} in {share:.0%}" for what, share in shares.items())
-    print(f"{target}: {len(found.face)} frames; {frames}")
-
-
-@tools.command()
-def predict(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            parser=from_root, metavar="CHECKPOINT", help="what was trained: .../seed-1.safetensors, or an index"
-        ),
-    ],
-    videos: Videos,
-    as_json: AsJson = False,
-    seconds: Seconds = 120,
-) -> None:
-    """Name the ten most probable glosses of each video."""
-    from calse.recognition.predict import predict_videos, print_answers
-
-    if checkpoint.is_dir():
-        raise CalseError(f"{checkpoint} is a folder; name a checkpoint in it, such as seed-1.safetensors")
-    print_answers(predict_videos(checkpoint, videos, seconds), as_json)
+    targets = preview_targets(preview, videos, folder) if preview else []
+    results = anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label)
+    made = [(one.video, one.target, to) for one, to in zip(results, targets, strict=False) if not one.refused]
+    preview_swaps(read_params(), made)
+    for _, _, target in made:
+        print(f"{target}: the original beside the result; it shows who was filmed")
+    print_results(results)
 
 
 @tools.command()

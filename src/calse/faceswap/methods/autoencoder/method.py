@@ -57,7 +57,10 @@ class Autoencoder(Method):
     def train(self, params: "Params", layout: "Layout", set_name: str) -> None:
         """Train, or go on where an interrupted training stopped."""
         from calse.faceswap.methods.autoencoder.model.train import train
+        from calse.runtime.repository import scratch
 
+        every = params.swap_train[self.name].preview_every
+        print(f"look at what the network makes of faces, every {every} iterations: {scratch() / 'previews' / set_name}")
         train(params, layout, set_name)
 
     def fingerprint(self, folder: Path) -> str:
