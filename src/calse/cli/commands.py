@@ -281,11 +281,18 @@ def preset(
 
 @tools.command()
 def show() -> None:
-    """Print the results table and where to look next."""
+    """Print the results table, how far it is from the committed one, and where to look next."""
     from calse.config.params import read_params
     from calse.report.report import show
+    from calse.tracking.place import git
 
     show(read_params(), Layout())
+    committed = git("show", "HEAD:./metrics/report/table.csv")
+    if committed and not git("status", "--porcelain", "params.yaml"):
+        from calse.report.committed import distances
+
+        for line in distances((Layout().metrics("report") / "table.csv").read_text(encoding="utf-8"), committed):
+            print(f"committed {line}")
 
 
 @tools.command()
