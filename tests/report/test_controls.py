@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 from calse.config.params import check_params
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
-from calse.report.study import controls
+from calse.report.study import controls, controls_compared
 from toys import PRESET
 
 
@@ -34,3 +34,12 @@ def test_a_control_above_chance_is_a_leak(tmp_path, right, leaks):
 
 def test_no_other_recipe_is_a_control(tmp_path):
     assert controls(params_with([]), Layout(tmp_path), "i3d") == ([], [])
+
+
+def test_controls_among_the_comparisons_are_named():
+    assert controls_compared(params_with([])) == []
+    assert controls_compared(params_with({"sets": [], "permute": True})) == []
+    (seeds,) = controls_compared(params_with({"sets": [], "seeds": [101]}))
+    assert seeds == "Shuffled is Baseline with other seeds: a control, whose change nothing but chance made."
+    (steps,) = controls_compared(params_with({"sets": ["AF1"], "equal_steps": True}))
+    assert steps.startswith("Shuffled takes no more steps than Baseline: a control")

@@ -11,7 +11,7 @@ from calse.report.collapse import collapsed
 from calse.report.comparisons import noises
 from calse.report.measures import measure_table, worst_rows
 from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
-from calse.report.table import MEAN, Cells, accuracy_table, comparison_table, counted_cells, with_steps
+from calse.report.table import BASELINE, MEAN, Cells, accuracy_table, comparison_table, counted_cells, with_steps
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping
     curves = curves[curves["recipe"].isin(recipes)].reset_index(drop=True)
     splits = {recipe: path for recipe in recipes if (path := layout.split(recipe)).is_file()}
     at_chance, leaking = controls(params, layout, recogniser)
+    others = controls_compared(params) if seeded else []
     return Results(
         recogniser,
         predictions,
@@ -63,7 +64,7 @@ def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping
         comparison_table(cells, seeded),
         pd.concat([measures, worst], ignore_index=True),
         curves,
-        [note for note in (noises(cells, seeded), unseen_faces(params, recogniser), *at_chance) if note],
+        [note for note in (noises(cells, seeded), unseen_faces(params, recogniser), *others, *at_chance) if note],
         [*leaking, *collapsed(curves, splits)],
     )
 
@@ -91,6 +92,17 @@ def controls(params: Params, layout: Layout, recogniser: str) -> tuple[list[str]
         else:
             at_chance.append(f"{text}: a control, at chance as it must be.")
     return at_chance, leaking
+
+
+def controls_compared(params: Params) -> list[str]:
+    """Return a sentence for every control that stands among the comparisons: other seeds alone, and equal steps."""
+    found = []
+    for name, recipe in params.recipes.items():
+        if recipe.seeds and not recipe.sets and not recipe.permute and name != BASELINE:
+            found.append(f"{name} is {BASELINE} with other seeds: a control, whose change nothing but chance made.")
+        if recipe.equal_steps:
+            found.append(f"{name} takes no more steps than {BASELINE}: a control for more clips being more training.")
+    return found
 
 
 def unseen_faces(params: Params, recogniser: str) -> str:
