@@ -56,6 +56,19 @@ def test_crops_are_central_in_evaluation_and_everywhere_in_training():
     assert corners == {(row, column) for row in range(3) for column in range(3)}
 
 
+def test_a_share_of_the_room_is_the_central_one():
+    rng = np.random.default_rng(1)
+    corners = {crop_corner(256, 336, 224, rng, 0.25) for _ in range(5000)}
+    tops, lefts = zip(*corners, strict=True)
+    assert (min(tops), max(tops)) == (12, 20)
+    assert (min(lefts), max(lefts)) == (42, 70)
+    assert {crop_corner(256, 336, 224, rng, 0) for _ in range(20)} == {crop_corner(256, 336, 224, None)}
+    whole, same = (np.random.default_rng(2) for _ in range(2))
+    assert [crop_corner(40, 50, 32, whole) for _ in range(20)] == [
+        (int(same.integers(9)), int(same.integers(19))) for _ in range(20)
+    ]
+
+
 def test_rgb_input_is_the_crop_scaled_to_minus_one_and_one():
     train, clip = toy_input(modality="rgb"), ramp()
     batch = network_input(batch_of([clip], train), train, None, CPU)
@@ -237,7 +250,9 @@ def test_a_split_tells_who_trains_and_who_tests(repository: Layout):
 def test_a_split_with_an_unknown_mark_is_refused_by_line(repository: Layout):
     path = repository.split("Baseline")
     path.write_text(path.read_text(encoding="utf-8").replace("train,train\n", "train,trian\n", 1), encoding="utf-8")
-    with pytest.raises(CalseError, match=r"Baseline\.csv:\d+: STS must be 'train', 'test' or empty, not 'trian'"):
+    with pytest.raises(
+        CalseError, match=r"Baseline\.csv:\d+: STS must be 'train', 'test', 'validation' or empty, not 'trian'"
+    ):
         read_split(path)
 
 

@@ -58,17 +58,24 @@ def sample_frames(available: int, wanted: int, sampling: str, rng: np.random.Gen
     return np.minimum(start + np.arange(wanted), available - 1)
 
 
-def crop_corner(height: int, width: int, size: int, rng: np.random.Generator | None) -> tuple[int, int]:
-    """Return the upper left corner of a square crop: random in training, central in evaluation."""
-    if rng:
-        return int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
-    return (height - size) // 2, (width - size) // 2
+def crop_corner(
+    height: int, width: int, size: int, rng: np.random.Generator | None, share: float = 1
+) -> tuple[int, int]:
+    """Return the upper left corner of a square crop: central in evaluation; random in training, within the central
+    `share` of the room that there is.
+    """
+    spare = height - size, width - size
+    if rng is None:
+        return spare[0] // 2, spare[1] // 2
+    rooms = [round(share * room) for room in spare]
+    top, left = ((room - used) // 2 + int(rng.integers(used + 1)) for room, used in zip(spare, rooms, strict=True))
+    return top, left
 
 
 def draw_view(shape: Sequence[int], settings: Input, rng: np.random.Generator | None) -> View:
     """Choose frames, crop and, in training, flip and brightness for a clip T x H x W x 3."""
     frames = sample_frames(shape[0], settings.frames, settings.sampling, rng)
-    top, left = crop_corner(shape[1], shape[2], settings.size, rng)
+    top, left = crop_corner(shape[1], shape[2], settings.size, rng, settings.crop)
     mirrored, gains = False, np.ones(3, np.float32)
     if rng:
         mirrored = rng.random() < settings.flip
