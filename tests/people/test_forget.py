@@ -485,3 +485,17 @@ def test_runs_that_read_them_are_gone_from_the_store_for_good(study, migrated, s
         assert database.execute("SELECT run_uuid FROM runs").fetchall() == [(ids["swap-train@DF-1"],)]
         assert database.execute("SELECT DISTINCT run_uuid FROM metrics").fetchall() == [(ids["swap-train@DF-1"],)]
         assert (parent,) not in database.execute("SELECT run_uuid FROM tags").fetchall()
+
+
+def test_what_dvc_has_no_record_of_goes_too(study):
+    """Videos that were imported and never added, and what a stage that failed has left."""
+    videos = [RawVideo("SACU-NO_Ivo-1.mov", "NO", "Ivo", 1, "f" * 64)]
+    videos.append(replace(videos[0], file="SACU-NO_Eva-1.mov", signer="Eva"))
+    for video in videos:
+        study.write(f"data/raw/other/SACU/{video.file}", "raw other")
+    write_index(study.root / "data/raw/other/SACU", videos)
+    study.write("data/augmented/AF9/AF9-STS-NO_Ana-1-2.mp4", "half a set")
+    study.write("data/augmented/AF9/AF9-STS-NO_Leo-1-2.mp4", "half a set")
+    forgotten(study, "Ana", sources=("SACU",))
+    assert not (study.root / "data/raw/other/SACU").exists()
+    assert [file.name for file in (study.root / "data/augmented/AF9").iterdir()] == ["AF9-STS-NO_Leo-1-2.mp4"]

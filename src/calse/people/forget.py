@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calse.config.params import read_params
 from calse.data.paths import Layout
 from calse.people.history import states
 from calse.people.places import Place, places_of, reader
 from calse.people.runs import delete_runs, touched_runs
-from calse.people.study import params_without, rewrite
+from calse.people.study import params_without, rewrite, videos_of
 from calse.people.traces import Search, Traces
-from calse.people.who import Who, as_known
+from calse.people.who import Filmed, Who, as_known
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
 from calse.runtime.repository import scratch
@@ -38,6 +39,7 @@ class Plan:
     signers: list[str]
     objects: dict[str, str] = field(default_factory=dict)
     recordings: list[str] = field(default_factory=list)
+    clips: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     queued: list[str] = field(default_factory=list)
@@ -65,27 +67,27 @@ def forget(who: Who, layout: Layout, exactly: bool, agreed: Callable[[Plan, dict
     from dvc.repo import lock_repo
 
     with repository() as repo:
-        places, note = places_of(repo), _note(repo, who)
+        (places, others), note = places_of(repo), _note(repo, who)
         who, plan = _planned(who, layout, places, exactly, note)
         if not agreed(plan, _found(places, plan)):
             return None
         write_json(note, asdict(plan))
         with lock_repo(repo):
-            rewrite(who, layout, repo, plan.params, set(plan.paths), set(plan.stages))
+            rewrite(who, layout, repo, plan)
             write_json(note, asdict(replace(plan, params=None, paths=[], stages=[])))  # what is made anew stays
             removed, left = _removed(places, plan)
         repo.drop_data_index()
         _clear(layout, repo)
         try:
-            elsewhere = list(filter(None, [delete_runs(plan.runs)]))
+            others += filter(None, [delete_runs(plan.runs)])
         except CalseError as error:
-            elsewhere, left["MLflow"] = [], str(error)
+            left["MLflow"] = str(error)
         for reference in plan.references:
             git("update-ref", "-d", reference)
         certificate = _certify(who, layout, plan, removed, left)
         if not left:
             note.unlink()
-        return Done(certificate, removed, left, [*elsewhere, *_out_of_reach(who, plan)])
+        return Done(certificate, removed, left, [*others, *_out_of_reach(who, plan)])
 
 
 def _note(repo: "Repo", who: Who) -> Path:
@@ -97,7 +99,8 @@ def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note:
     noted = Plan(**json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else None
     every = list(states(layout.root))
     objects = reader(places)
-    filmed = Search(who, objects).filmed_in(every)
+    here = [(source, *one) for source, videos in videos_of(read_params(), layout).items() for one in videos.items()]
+    filmed = Search(who, objects).filmed_in(every) | {Filmed(source, v.signer, clip, "") for source, clip, v in here}
     if noted is None or filmed:
         who = Who(tuple(noted.signers), who.sources, who.clips) if noted else as_known(who, filmed, exactly)
     search, found, commits = Search(who, objects), Traces(), set()
@@ -108,13 +111,16 @@ def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note:
         found.add(traces)
         if not state.commits:
             found.paths, found.stages = traces.paths, traces.stages
+    theirs = [video for source, clip, video in here if who.is_in(source, video.signer, clip)]
+    clips = {one.clip for one in filmed if who.is_in(one.source, one.signer, one.clip)}
     listed = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps")
     references = [line.split() for line in listed.splitlines()]
     named = [name for name, commit in references if commit in commits]
     plan = Plan(
         signers=list(who.signers),
         objects=found.objects | (noted.objects if noted else {}),
-        recordings=sorted(found.recordings | set(noted.recordings if noted else ())),
+        recordings=sorted(found.recordings.union((v.sha256 for v in theirs), noted.recordings if noted else ())),
+        clips=sorted(clips.union(noted.clips if noted else ())),
         runs=sorted({*touched_runs(found.read), *(noted.runs if noted else ())}),
         references=[name for name in named if "stash" not in name],
         queued=[name for name in named if "stash" in name],

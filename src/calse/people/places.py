@@ -77,19 +77,20 @@ class Place:
             raise CalseError(f"{self.name} is out of reach: {why}") from None
 
 
-def places_of(repo: "Repo") -> list[Place]:
-    """Return DVC's cache and all remotes. Raises CalseError for one that keeps versions or folders of its own."""
+def places_of(repo: "Repo") -> tuple[list[Place], list[str]]:
+    """Return DVC's cache and all remotes, and a line for each remote that cannot be searched: one of versions."""
     from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 
     cache = repo.cache.local
-    found = [Place("the cache", cache, cache.fs.join(repo.cache.legacy.path, "runs"))]
+    found, others = [Place("the cache", cache, cache.fs.join(repo.cache.legacy.path, "runs"))], []
     for name in sorted(repo.config["remote"]):
         try:
             odb, older = repo.cloud.get_remote_odb(name), repo.cloud.get_remote_odb(name, hash_name="md5-dos2unix")
         except (DvcException, ImportError) as error:
-            raise CalseError(f"remote {name}: {' '.join(str(error).split())[:200]}") from None
+            others.append(f"remote {name}, by hand: {' '.join(str(error).split())[:200]}")
+            continue
         found.append(Place(f"remote {name}", odb, odb.fs.join(older.path, "runs")))
-    return found
+    return found, others
 
 
 def reader(places: list[Place]) -> Callable[[str], bytes | None]:

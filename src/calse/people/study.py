@@ -1,8 +1,11 @@
 """The study without somebody: parameters, raw videos, consent, dvc.lock; `dvc repro` goes on without them."""
 
+import contextlib
 import io
+import re
 import shutil
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,8 @@ from calse.runtime.files import write_text
 if TYPE_CHECKING:
     from dvc.repo import Repo  # type: ignore[import-untyped]
 
+    from calse.people.forget import Plan
+
 PARAMS = Path("params.yaml")
 
 
@@ -37,22 +42,19 @@ def params_without(who: Who, layout: Layout) -> str | None:
     yaml.preserve_quotes, yaml.width = True, 10_000
     text = PARAMS.read_text(encoding="utf-8")
     tree: Any = yaml.load(text)
-    corpus, videos = params.corpus.name, _videos(params, layout)
+    videos = videos_of(params, layout)
     gone = {name for name in params.corpus.sources if name in who.sources}
     touched = False
     for source, listed in videos.items():
         left = [video for clip, video in listed.items() if not who.is_in(source, video.signer, clip)]
-        added = layout.raw(corpus) / f"{source}.dvc"
-        if left and len(left) < len(listed) and added.is_file() and not index_of(added.with_suffix("")).is_file():
-            raise CalseError(f"the raw videos of source {source} are not here; first: dvc pull {added}")
         touched = touched or len(left) < len(listed)
         if not left:
             gone.add(source)
         elif len(left) < len(listed):
             _promise(tree, params, layout, source, left)
-    if corpus in params.synthesise and (touched or gone):
-        names = [*params.synthesise[corpus].without, *who.signers, *who.sources, *who.clips]
-        tree["synthesise"][corpus]["without"] = list(dict.fromkeys(names))
+    for name, settings in params.synthesise.items():
+        names = [*settings.without, *who.signers, *who.sources, *who.clips]
+        tree["synthesise"][name]["without"] = list(dict.fromkeys(names))
     _without_sources(tree, params, gone)
     out = io.StringIO()
     yaml.dump(tree, out)
@@ -65,7 +67,7 @@ def params_without(who: Who, layout: Layout) -> str | None:
     return out.getvalue()
 
 
-def _videos(params: Params, layout: Layout) -> dict[str, dict[str, RawVideo]]:
+def videos_of(params: Params, layout: Layout) -> dict[str, dict[str, RawVideo]]:
     """Return the raw videos of every source by clip id; what was ingested of them, where they are not here."""
     found = {}
     for name in params.corpus.sources:
@@ -114,41 +116,68 @@ def _without_sources(tree: Any, params: Params, gone: set[str]) -> None:
                 sets.remove(one)
 
 
-def rewrite(who: Who, layout: Layout, repo: "Repo", text: str | None, paths: set[str], stages: set[str]) -> None:
+def rewrite(who: Who, layout: Layout, repo: "Repo", plan: "Plan") -> None:
     """Take somebody out of the working tree: raw videos, outputs that they went into, consent, parameters, dvc.lock.
 
-    `text` is the new params.yaml, `paths` and `stages` are the touched outputs and stages. Called again after a kill,
-    it goes on. Raises CalseError when a raw video is not here though its source is.
+    Called again after a kill, it goes on.
     """
+    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+
     params = read_params()
-    for source, videos in _videos(params, layout).items():
-        mine = {clip: video for clip, video in videos.items() if who.is_in(source, video.signer, clip)}
-        if mine and params.corpus.name not in params.synthesise:
-            _rewrite_raw(layout.raw(params.corpus.name) / source, videos, mine, repo)
-    for path in sorted(paths):
-        if not path.startswith("data/raw/") or params.corpus.name in params.synthesise:
+    for added in _added(layout, plan.objects):
+        if not added.with_suffix("").is_dir():
+            with contextlib.suppress(DvcException):  # a clone that was never given these videos does without
+                repo.pull([str(added)])
+    for index in sorted(layout.raw("*").parent.glob("*/*/clips.csv")):
+        if index.parents[1].name not in params.synthesise:
+            _rewrite_raw(who, index.parent)
+    for added in _added(layout, plan.objects):
+        if added.with_suffix("").is_dir():
+            with contextlib.redirect_stdout(io.StringIO()):  # what to do next is said in the end
+                repo.add(str(added.with_suffix("")))
+    for path in plan.paths:
+        if not path.startswith("data/raw/") or path.split("/")[2] in params.synthesise:
             _remove(layout.root / path)
-    if text is not None:
-        write_text(PARAMS, text)
+    for file in _files_of(layout, plan.clips):  # of stages that failed, which DVC has no record of
+        file.unlink()
+    if plan.params is not None:
+        write_text(PARAMS, plan.params)
     _rewrite_consent(who, read_params(), layout)
-    _rewrite_lock(layout.root / "dvc.lock", stages)
+    _rewrite_lock(layout.root / "dvc.lock", set(plan.stages))
 
 
-def _rewrite_raw(folder: Path, videos: dict[str, RawVideo], mine: dict[str, RawVideo], repo: "Repo") -> None:
-    """Remove raw videos and their rows, then let DVC note what is left."""
-    for video in mine.values():
+def _rewrite_raw(who: Who, folder: Path) -> None:
+    """Remove somebody's raw videos of a source and the rows about them; with nobody left, all of the folder."""
+    videos = read_index(folder)
+    ids = zip(ids_of(folder.name, videos), videos, strict=True)
+    mine = [video for clip, video in ids if who.is_in(folder.name, video.signer, clip)]
+    for video in mine:
         (folder / video.file).unlink(missing_ok=True)
-    left = [video for clip, video in videos.items() if clip not in mine]
-    if not left:
-        shutil.rmtree(folder)
+    if len(mine) == len(videos):
         folder.with_name(f"{folder.name}.dvc").unlink(missing_ok=True)
-        return
-    report = folder / "import-report.csv"
-    if report.is_file():  # with the names that the files had
-        write_rows(report, ["file", "gloss", "refused because it"], [])
-    write_index(folder, left)
-    if folder.with_name(f"{folder.name}.dvc").is_file():
-        repo.add(str(folder))
+        shutil.rmtree(folder)
+    elif mine:
+        report = folder / "import-report.csv"
+        if report.is_file():  # with the names that the files had
+            write_rows(report, ["file", "gloss", "refused because it"], [])
+        write_index(folder, [video for video in videos if video not in mine])
+
+
+def _added(layout: Layout, objects: Collection[str]) -> list[Path]:
+    """Return the .dvc files of sources in which DVC has noted something that is to go."""
+    found = []
+    for file in sorted(layout.raw("*").parent.glob("*/*.dvc")):
+        outs = (YAML(typ="safe").load(file) or {}).get("outs", [])
+        found += [file] if any(out.get("md5") in objects for out in outs) else []
+    return found
+
+
+def _files_of(layout: Layout, clips: Collection[str]) -> list[Path]:
+    """Return the files in the working tree that are named after some filmed clips: theirs, or made of them."""
+    folders = [layout.root / "data" / name for name in ("clips", "landmarks", "augmented")]
+    names = re.compile(rf"(?:.+-)?(?:{'|'.join(map(re.escape, clips))})(?:-\d+)?") if clips else None
+    files = [file for folder in folders for file in folder.rglob("*.*") if file.suffix in (".mp4", ".npz")]
+    return [file for file in files if names and names.fullmatch(file.stem)]
 
 
 def _rewrite_consent(who: Who, params: Params, layout: Layout) -> None:

@@ -95,9 +95,11 @@ class Search:
         for stage in state.stages.values():
             for out in stage.get("outs", []):
                 rows = self._rows(state, out) if out["path"].startswith("data/manifests/sources/") else []
-                found.filmed |= {Filmed(row["source"], row["signer"], row["clip"], row["content"]) for row in rows}
+                found.filmed |= {
+                    Filmed(row["source"], row["signer"], row["clip"], row.get("content", "")) for row in rows
+                }
                 if self._touched_rows_of(rows, found):
-                    found.paths |= {dep["path"] for dep in stage["deps"] if dep["path"].startswith("data/raw/")}
+                    found.paths |= {dep["path"] for dep in stage.get("deps", []) if dep["path"].startswith("data/raw/")}
 
     def _raw_videos(self, state: State, found: Traces) -> None:
         for entry in [*state.added, *(out for stage in state.stages.values() for out in stage.get("outs", []))]:
@@ -145,7 +147,9 @@ class Search:
             return None if self._touched_rows(state, out, found) else []
         if path.startswith(("data/clips/", "data/landmarks/", "data/augmented/")):
             table = next((o for o in stage["outs"] if o["path"].startswith("data/manifests/")), None)
-            table = table or next((d for d in stage["deps"] if d["path"].startswith("data/manifests/sources/")), None)
+            table = table or next(
+                (d for d in stage.get("deps", []) if d["path"].startswith("data/manifests/sources/")), None
+            )
             if table is None:
                 return None
             suffix = ".npz" if kind == "landmarks" else ".mp4"
@@ -164,13 +168,12 @@ class Search:
         data = out and self.objects(self._listing(out).get("model.json", ""))
         if not data:
             return True
-        info = json.loads(data)
-        manifests = set(info["data"])  # of the sources that it was made of
-        return any(f"data/manifests/sources/{source}.csv" in found.paths for source in manifests)
+        sources = json.loads(data).get("data", {})  # by which it was made, with their manifests' hashes
+        return not sources or any(f"data/manifests/sources/{source}.csv" in found.paths for source in sources)
 
     def _of_training(self, state: State, stage: Entry, out: Entry, found: Traces) -> list[str] | None:
         """Return the checkpoints, or curves, of those test sources against which a touched clip trained."""
-        table = next((dep for dep in stage["deps"] if dep["path"].startswith("data/splits/")), None)
+        table = next(iter(_deps(stage, "data/splits/")), None)
         if table is None or not self._rows(state, table):
             return None
         rows = self._touched_rows(state, table, found)
@@ -240,6 +243,10 @@ def kind_of(digest: str, path: str) -> str:
 def _outs(state: State, start: str) -> Iterator[Entry]:
     for stage in state.stages.values():
         yield from (out for out in stage.get("outs", []) if out["path"].startswith(start))
+
+
+def _deps(stage: Entry, start: str) -> list[Entry]:
+    return [dep for dep in stage.get("deps", []) if dep["path"].startswith(start)]
 
 
 def _is_touched(path: str, touched: set[str]) -> bool:
