@@ -161,7 +161,37 @@ def test_clips_are_decoded_once_and_again_only_when_the_cache_is_damaged(
     assert cached_frames(clips, repository, 32) == paths
     assert paths[0].read_bytes() == whole
     assert paths[1].stat().st_mtime_ns == untouched
-    assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+    assert sorted(paths[0].parent.glob("*.npy")) == sorted(paths)
+
+
+def test_a_full_cache_lets_those_used_longest_ago_go_and_every_clip_can_still_be_read(
+    repository: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    clips = read_split(repository.split("Baseline")).clips[:3]
+    paths = cached_frames(clips[:2], repository, 32)
+    expected = [open_frames(path).copy() for path in paths]
+    size = paths[0].stat().st_size
+    monkeypatch.setenv("CALSE_CACHE_GB", str(2.5 * size / 1e9))
+    os.utime(paths[0], (1, paths[0].stat().st_mtime))
+    (third,) = cached_frames(clips[2:], repository, 32)
+    assert [path.exists() for path in (*paths, third)] == [False, True, True]
+    assert [np.array_equal(open_frames(path), frames) for path, frames in zip(paths, expected, strict=True)] == [
+        True
+    ] * 2
+    assert capsys.readouterr().err.count("decoded whenever") == 0
+    monkeypatch.setenv("CALSE_CACHE_GB", str(1.5 * size / 1e9))
+    paths = cached_frames(clips, repository, 32)
+    assert len(list(third.parent.glob("*.npy"))) == 1
+    assert "2 of 3 clips are decoded whenever they are read" in capsys.readouterr().err
+    for clip, path in zip(clips, paths, strict=True):
+        np.testing.assert_array_equal(open_frames(path), shrink(read_frames(repository.root / clip.path), 37))
+
+
+@pytest.mark.parametrize("limit", ["much", "-1", "nan"])
+def test_a_limit_of_the_cache_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, limit: str):
+    monkeypatch.setenv("CALSE_CACHE_GB", limit)
+    with pytest.raises(CalseError, match=f"CALSE_CACHE_GB='{limit}' is not a number of gigabytes"):
+        frames_cache.cache_limit()
 
 
 @pytest.mark.parametrize("place", [0.001, 0.5, 0.99, 1])

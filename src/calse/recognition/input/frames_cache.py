@@ -2,13 +2,18 @@
 
 The cache lies in the scratch folder and can be deleted at any time. Its key is the clip's sha256, its size, and the
 code that decodes and shrinks; what other code has made goes as soon as no process reads it. Every file ends in a
-checksum, which is held against the frames before a stage reads them.
+checksum, which is held against the frames before a stage reads them. CALSE_CACHE_GB bounds it: clips for which there is
+no space are decoded whenever they are read, to the same frames.
 """
 
 import fcntl
+import math
 import os
 import shutil
+import sys
+import time
 import zlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -29,6 +34,9 @@ from calse.runtime.repository import scratch
 
 # Damage by a disk is what is to be seen: CRC-32 reads 2 GB/s, and 1.2 GB/s is what SHA-256 does.
 CHECKSUM = 4  # bytes
+GIGABYTE = 10**9
+LIMIT = 100  # gigabytes: four times the study at its own size; 30,000 clips would take 600
+VIDEO = ".mp4"
 
 
 def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
@@ -38,15 +46,87 @@ def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
     video is missing, has changed since it was made, or does not decode.
     """
     made_by = code((PACKAGE / file for file in CODE), PACKAGES)[:16]
-    folder = _kept_for_us(scratch() / "frames" / made_by) / str(short_side(size))
+    side = short_side(size)
+    folder = _kept_for_us(scratch() / "frames" / made_by) / str(side)
     paths = [folder / f"{clip.sha256}.npy" for clip in clips]
-    videos = [verify(clip, layout.root) for clip in clips]
+    videos = {path: verify(clip, layout.root) for path, clip in zip(paths, clips, strict=True)}
     with ThreadPoolExecutor(worker_count()) as threads:
-        whole = list(threads.map(is_whole, paths))
-    jobs = {path: video for video, path, kept in zip(videos, paths, whole, strict=True) if not kept}
+        kept = {path for path, whole in zip(videos, threads.map(is_whole, videos), strict=True) if whole}
+    for path, video in videos.items():
+        _link(path, video)
+        if path not in kept:
+            path.unlink(missing_ok=True)  # a damaged one must not be read when there is no space for a sound one
+    sizes = {path: _bytes_of(clip, side) for path, clip in zip(paths, clips, strict=True)}
+    chosen = _that_fit(sorted(videos, key=lambda path: path not in kept), sizes)
+    _make_space(folder.parent, chosen, sizes)
+    jobs = [(videos[path], path, side) for path in chosen if path not in kept]
     if jobs:
-        map_parallel(_decode_one, [(video, path, short_side(size)) for path, video in jobs.items()], "decode clips")
+        map_parallel(_decode_one, jobs, "decode clips")
+    if len(chosen) < len(videos):
+        print(
+            f"{len(videos) - len(chosen)} of {len(videos)} clips are decoded whenever they are read, about 80 times "
+            f"slower: raise CALSE_CACHE_GB to {math.ceil(sum(sizes.values()) / GIGABYTE)} to keep all",
+            file=sys.stderr,
+        )
     return paths
+
+
+def cache_limit() -> float:
+    """Return how many bytes of decoded frames are kept: CALSE_CACHE_GB, else LIMIT. Never changes a result."""
+    text = os.environ.get("CALSE_CACHE_GB") or str(LIMIT)
+    try:
+        limit = float(text) * GIGABYTE
+    except ValueError:
+        limit = math.nan
+    if not limit >= 0:
+        raise CalseError(f"CALSE_CACHE_GB={text!r} is not a number of gigabytes; unset it or give 0 or more")
+    return limit
+
+
+def _bytes_of(clip: Clip, side: int) -> int:
+    """Return what a clip takes when it is kept, but for a header."""
+    scale = side / min(clip.height, clip.width)
+    return clip.frames * max(side, round(clip.height * scale)) * max(side, round(clip.width * scale)) * 3
+
+
+def _that_fit(paths: Iterable[Path], sizes: dict[Path, int]) -> list[Path]:
+    """Return the first of these files that fit into the cache together."""
+    left, chosen = cache_limit(), []
+    for path in paths:
+        left -= sizes[path]
+        if left < 0:
+            break
+        chosen.append(path)
+    return chosen
+
+
+def _make_space(folder: Path, chosen: list[Path], sizes: dict[Path, int]) -> None:
+    """Remove clips of all sizes that were used longest ago until the chosen ones fit beside the others.
+
+    A training that still reads one decodes it from then on.
+    """
+    needed = set(chosen)
+    left = cache_limit() - sum(sizes[path] for path in chosen)
+    others = []
+    for path in folder.glob("*/*.npy"):
+        with suppress(FileNotFoundError):  # another process makes space too
+            status = path.stat()
+            if path in needed:  # noted as the time of access: that of change tells a file whose checksum is known
+                os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
+            else:
+                others.append((status.st_atime_ns, status.st_size, path))
+    for _, size, path in sorted(others, reverse=True):
+        left -= size
+        if left < 0:
+            path.unlink(missing_ok=True)
+
+
+def _link(path: Path, video: Path) -> None:
+    """Note beside a clip's place which video it is decoded from."""
+    link, target = path.with_suffix(VIDEO), video.resolve()
+    if not link.is_symlink() or link.readlink() != target:
+        with written_aside(link) as aside:
+            aside.symlink_to(target)
 
 
 def _kept_for_us(folder: Path) -> Path:
@@ -79,7 +159,7 @@ def _mark(folder: Path) -> IO[str]:
 def is_whole(path: Path) -> bool:
     """Say whether a cached clip is there in full and as it was written; a file is read once a process."""
     try:
-        open_frames(path)
+        _mapped(path)
         status = path.stat()
         return _has_its_checksum(path, (status.st_ino, status.st_size, status.st_mtime_ns))
     except (OSError, ValueError):
@@ -93,7 +173,17 @@ def _has_its_checksum(path: Path, version: tuple[int, int, int]) -> bool:
 
 
 def open_frames(path: Path) -> np.ndarray:
-    """Map a cached clip T x H x W x 3 uint8 into memory. Raises OSError or ValueError when it is not there in full."""
+    """Map a cached clip T x H x W x 3 uint8 into memory, or decode it when there was no space for it.
+
+    Raises OSError or ValueError when it is not there in full.
+    """
+    try:
+        return _mapped(path)
+    except FileNotFoundError:
+        return shrunk_frames(path.with_suffix(VIDEO), int(path.parent.name))
+
+
+def _mapped(path: Path) -> np.ndarray:
     frames = np.load(path, mmap_mode="r")
     if frames.ndim != 4 or frames.dtype != np.uint8:
         raise ValueError(f"{path} is not a clip")
