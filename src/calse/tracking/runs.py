@@ -66,7 +66,7 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         try:
-            self.client.create_experiment(name, artifact_location())
+            self.client.create_experiment(name, artifact_location(), EXPERIMENT_TAGS)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was quicker
                 raise
