@@ -13,7 +13,7 @@ LOCK = $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-ind
 ROUNDS ?= 21
 
 .DEFAULT_GOAL := help
-.PHONY: help setup extras repro test test-fast bench torture audit check ui lock
+.PHONY: help setup extras repro test test-fast bench torture audit valid check ui lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 11
@@ -61,6 +61,11 @@ torture: setup  ## hostile videos, two at once, starved, killed in every stage, 
 
 audit: setup  ## ask PyPI whether a locked package has a known vulnerability; a package that it cannot ask about is an error
 	uv tool run -q pip-audit --strict --require-hashes --disable-pip -r requirements.txt
+
+valid: extras  ## ask the validators of Croissant, CFF and RO-Crate (asks w3id.org) about a published folder: make valid OUT=FOLDER
+	mlcroissant validate --jsonld $(OUT)/croissant.json
+	uv tool run -q cffconvert --validate -i $(OUT)/CITATION.cff
+	uv tool run -q --from roc-validator rocrate-validator validate --no-paging -p provenance-run-crate-0.5 $(OUT)
 
 check: setup  ## format, lint, types
 	ruff format --check .

@@ -106,6 +106,8 @@ def test_the_ui_listens_on_this_machine_only(study, monkeypatch):
 
 
 def test_the_table_of_licences_is_what_the_packages_say():
+    if "not installed" in licence_table():
+        pytest.skip("the extras are not installed: make extras")
     assert Path("docs/licences.md").read_text(encoding="utf-8") == licence_table(), "python -m torture licences"
     assert "unknown" not in licence_table()
 

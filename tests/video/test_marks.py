@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from typer.testing import CliRunner
 
-from calse.cli.marks import marking, marks
+from calse.cli.publishing import marking, publishing
 from calse.data.clips import provenance
 from calse.runtime.errors import CalseError
 from calse.video.marks.label import labelled
@@ -100,7 +100,7 @@ def test_verify_names_what_has_no_mark_or_was_changed_and_fails(marked, plain):
     Path("text.txt").write_text("text")
     Path("cut.mp4").write_bytes(marked.read_bytes()[:900])
     names = [str(marked), "changed.mp4", str(plain), "text.txt", "none.mp4", "cut.mp4"]
-    done = CliRunner().invoke(marks, names)
+    done = CliRunner().invoke(publishing, names)
     assert isinstance(done.exception, CalseError)
     assert str(done.exception).startswith("5 of 6 files have no mark that holds: changed.mp4, plain.mp4")
     said = {line.partition(": ")[0]: line for line in done.output.splitlines() if line[0] != " "}

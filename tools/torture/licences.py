@@ -15,11 +15,16 @@ this file from their metadata. The landmark models come with theirs, in `models/
 """
 
 
+# What the repositories of packages say whose wheels say nothing.
+ELSEWHERE = {"mlcroissant": "Apache-2.0", "pose-format": "MIT", "pympi-ling": "MIT"}
+
+
 def licence_table(project: Path = Path("pyproject.toml")) -> str:
     """Return docs/licences.md: a row for each direct dependency that is made for this platform."""
     content = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
     wanted = [(text, "use") for text in content["dependencies"]]
-    wanted += [(text, "development") for text in content["optional-dependencies"]["dev"]]
+    for extra, texts in content["optional-dependencies"].items():
+        wanted += [(text, "development" if extra == "dev" else f"extra {extra}") for text in texts]
     rows = [(re.split(r"[=<>~;[ ]", text)[0], purpose) for text, purpose in wanted if "== 'darwin'" not in text]
     return HEAD + "".join(f"| {name} | {purpose} | {licence_of(name)} |\n" for name, purpose in sorted(rows))
 
@@ -29,7 +34,12 @@ def licence_of(name: str) -> str:
     try:
         stated = metadata(name)
     except PackageNotFoundError:
-        return "unknown"
+        return "not installed"
     classes = [text.rpartition(" :: ")[2] for text in stated.get_all("Classifier", []) if "License ::" in text]
     first = "".join(stated.get_all("License", [])).strip().split("\n")[0].strip()[:60]
-    return "".join(stated.get_all("License-Expression", [])) or ", ".join(sorted(classes)) or first or "unknown"
+    return (
+        "".join(stated.get_all("License-Expression", []))
+        or ", ".join(sorted(classes))
+        or first
+        or ELSEWHERE.get(name, "unknown")
+    )

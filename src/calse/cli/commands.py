@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from calse.cli.marks import KeyOption, Label, marking
+from calse.cli.publishing import KeyOption, Label, marking
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.repository import from_root

@@ -11,7 +11,7 @@ import typer
 
 from calse.cli.commands import tools
 from calse.cli.looking import looking
-from calse.cli.marks import marks
+from calse.cli.publishing import publishing
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, lacks_memory
@@ -208,7 +208,7 @@ def report() -> None:
 app.add_typer(tools)
 app.add_typer(looking)
 app.add_typer(runs)
-app.add_typer(marks)
+app.add_typer(publishing)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import c2pa
 
 EXTRA = 'needs the extra "publish": make extras'
-ASSERTION = "calse.made"  # how the clip came to be, in this project's own words
+ASSERTION = "calse.made"  # how the clip came to be, in this project's own words: JSON as text, for seeds have 64 bits
 HASH = "urn:sha256:"
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 DRAWN = "synthesise"
@@ -139,7 +139,7 @@ def manifest(origin: Origin) -> dict[str, Any]:
         "ingredients": ingredients,
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": actions, "allActionsIncluded": True}},
-            {"label": ASSERTION, "data": origin.made},
+            {"label": ASSERTION, "data": {"json": json.dumps(origin.made, sort_keys=True, ensure_ascii=False)}},
         ],
     }
 

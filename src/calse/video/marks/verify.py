@@ -83,7 +83,7 @@ def _lines(manifest: dict[str, Any], vouched: bool) -> list[str]:
         known = f"sha256 {digest.removeprefix(HASH)}" if digest.startswith(HASH) else digest
         lines.append(f"{one.get('relationship')}: {one.get('title', 'unnamed')}, {known}")
     if ASSERTION in assertions:
-        lines.append("made: " + json.dumps(assertions[ASSERTION], sort_keys=True, ensure_ascii=False))
+        lines.append(f"made: {assertions[ASSERTION]['json']}")
     tools = [f"{tool['name']} {tool.get('version', '')}" for tool in manifest.get("claim_generator_info", [])]
     signature = manifest.get("signature_info", {})
     issuer = signature.get("issuer", "unknown")

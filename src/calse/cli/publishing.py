@@ -1,16 +1,17 @@
-"""Commands about marks in generated videos, and the options of those that make them. Imports live inside."""
+"""Commands about what leaves the study: publish, verify, and how generated videos are marked. Imports live inside."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calse.runtime.errors import CalseError
 from calse.runtime.repository import from_root
 
 if TYPE_CHECKING:
     from calse.video.marks.mark import Mark
 
-marks = typer.Typer()
+publishing = typer.Typer()
 KeyOption = Annotated[
     Path | None,
     typer.Option(
@@ -43,7 +44,7 @@ def marking(key: Path | None) -> "Mark":
     return marker.mark
 
 
-@marks.command()
+@publishing.command()
 def verify(
     files: Annotated[list[Path], typer.Argument(parser=from_root, metavar="FILE...")],
     trust: Annotated[
@@ -55,3 +56,21 @@ def verify(
     from calse.video.marks.verify import print_verified, verify_files
 
     print_verified(verify_files(files, trust or []))
+
+
+@publishing.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(parser=from_root, metavar="OUT", help="a folder that is made")],
+    key: KeyOption = None,
+    label: Label = False,
+) -> None:
+    """Write a folder for an archive or a hub: all that may be shared, marked, described, with cards and checksums."""
+    import importlib.util
+
+    from calse.config.params import read_params
+    from calse.data.paths import Layout
+    from calse.publish.publish import print_published, publish
+
+    if not all(map(importlib.util.find_spec, ("c2pa", "mlcroissant", "rocrate"))):
+        raise CalseError('calse publish needs the extra "publish": make extras')
+    print_published(publish(read_params(), Layout(), folder, marking(key), label))
