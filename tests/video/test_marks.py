@@ -100,7 +100,7 @@ def test_verify_names_what_has_no_mark_or_was_changed_and_fails(marked, plain):
     Path("text.txt").write_text("text")
     Path("cut.mp4").write_bytes(marked.read_bytes()[:900])
     names = [str(marked), "changed.mp4", str(plain), "text.txt", "none.mp4", "cut.mp4"]
-    done = CliRunner().invoke(publishing, names)
+    done = CliRunner().invoke(publishing, ["verify", *names])
     assert isinstance(done.exception, CalseError)
     assert str(done.exception).startswith("5 of 6 files have no mark that holds: changed.mp4, plain.mp4")
     said = {line.partition(": ")[0]: line for line in done.output.splitlines() if line[0] != " "}
