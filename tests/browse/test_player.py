@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.browser import CHROMIUM, Browser
 from browsable import params_of
-from browser import Browser, needs_chromium
 from calse.browse.browse import browse
 from calse.corpus.corrections import correct, print_outcomes
 from calse.corpus.importing import import_folder
@@ -20,7 +20,7 @@ from calse.data.paths import Layout
 from calse.video.ours.read import read_frames
 from videos import write_clip
 
-pytestmark = needs_chromium
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 PIXELS = """(tile => { const canvas = new OffscreenCanvas(48, 48), context = canvas.getContext("2d");
 context.drawImage(tile.video, 0, 0); return [...context.getImageData(0, 0, 48, 48).data] })(player.stage.tiles[%d])"""
 SHOWN = "player.stage.tiles.map(tile => tile.frame)"

@@ -76,6 +76,19 @@ def repro(
     time_repro(targets or [], folder / "repro.csv")
 
 
+@app.command()
+def looking(
+    clips: Annotated[int, typer.Option(min=3, help="clips on the page")] = 1000,
+    opened: Annotated[int, typer.Option(min=1, help="times that it is opened")] = 5,
+    moves: Annotated[int, typer.Option(min=1, help="times that the next clip is asked for, each time")] = 12,
+    folder: Folder = HERE,
+) -> None:
+    """Open the page of `calse browse` in Chromium; write looking.csv."""
+    from benchmarks.looking import measure_page
+
+    measure_page(clips, opened, moves, folder / "looking.csv")
+
+
 def main() -> None:
     """Run a command; an expected error is one line on stderr and exit code 1."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the stages run
