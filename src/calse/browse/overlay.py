@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from calse.browse.pose import write_pose
 from calse.browse.skeleton import ARMS, FINGERS
 from calse.config.params import Params
 from calse.data.paths import Layout
@@ -26,7 +27,7 @@ SUBPIXEL = 4  # bits
 
 
 def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landmarks:
-    """Find the landmarks of any video and write it with them drawn in; return them.
+    """Find the landmarks of any video and write it with them drawn in, or them alone as a .pose file; return them.
 
     Raises CalseError when the target exists, a model is missing or the video cannot be read.
     """
@@ -39,6 +40,10 @@ def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landma
         if isinstance(times, Refused):
             raise CalseError(f"{video}: {times.reason}")
         found = landmarks_of_frames(iterate_frames(job.copy), networks, params.landmarks)
+        if target.suffix == ".pose":
+            height, width = next(iterate_frames(job.copy)).shape[:2]
+            write_pose(target, found, times.fps, width, height)
+            return found
         pictures = drawn(iterate_frames(job.copy), found)
         write_video(target, pictures, times.fps, times=None if times.constant else times.seconds)
     return found

@@ -24,8 +24,10 @@ ROWS = 10  # of a list of glosses
 PAPER, INK, BAR = (29, 32, 36), (232, 232, 230), (52, 84, 120)
 
 
-def preview_targets(folder: Path, videos: Sequence[Path], output: Path | None = None) -> list[Path]:
-    """Return where the preview of each video goes.
+def preview_targets(
+    folder: Path, videos: Sequence[Path], output: Path | None = None, suffix: str = ".mp4"
+) -> list[Path]:
+    """Return where the preview of each video, or another file about it, goes.
 
     Raises CalseError when one is there already, two share a name, or `output` is the same folder: a preview shows who
     was filmed and must not be taken for an anonymised video.
@@ -34,10 +36,10 @@ def preview_targets(folder: Path, videos: Sequence[Path], output: Path | None = 
         raise CalseError(
             f"--preview {folder}: previews show the originals; choose another folder than that of --output"
         )
-    targets = [folder / f"{video.stem}.mp4" for video in videos]
+    targets = [folder / f"{video.stem}{suffix}" for video in videos]
     for video, target in zip(videos, targets, strict=True):
         if target.exists():
-            raise CalseError(f"{video}: {target} exists; remove it or choose another folder for --preview")
+            raise CalseError(f"{video}: {target} exists; remove it or choose another folder")
         if targets.count(target) > 1:
             raise CalseError(f"{video}: another video would become {target} too; give them different names")
     return targets

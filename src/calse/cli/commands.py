@@ -1,5 +1,6 @@
 """Commands that a person calls around the stages. Imports live inside the commands."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -47,28 +48,44 @@ def import_videos(
             parser=from_root, metavar="FILE", help="instead: what was flagged and corrected in `calse browse`"
         ),
     ] = None,
+    elan: Annotated[
+        list[Path] | None,
+        typer.Option(
+            parser=from_root, metavar="FILE", help="instead of FOLDER: cut the video of an ELAN file; repeatable"
+        ),
+    ] = None,
+    tier: Annotated[str, typer.Option(help="with --elan: the tier whose annotations are the glosses")] = "",
 ) -> None:
     """Copy a folder of videos into the raw data, with a reason for every file refused."""
     from calse.config.params import read_params
     from calse.corpus.import_report import print_report
     from calse.corpus.importing import import_folder
+    from calse.corpus.recordings import cut_recordings
+    from calse.runtime.files import folder_for_now
+    from calse.runtime.repository import scratch
 
     if corrections is not None:
-        if any((folder, corpus, source, pattern, glossary, replace, takes, donor)):
+        if any((folder, corpus, source, pattern, glossary, replace, takes, donor, elan, tier)):
             raise CalseError("--corrections names corpus and source itself and goes with --add-glosses alone")
         _correct(corrections, add_glosses)
         return
-    if folder is None or not corpus or not source:
-        raise CalseError("name a FOLDER, its --corpus and its --source; or --corrections FILE")
+    if (folder is None) == (not elan) or not corpus or not source:
+        raise CalseError("name a FOLDER (or --elan FILE), its --corpus and its --source; or --corrections FILE")
+    if bool(elan) != bool(tier) or (elan and pattern):
+        raise CalseError("--elan and --tier go together, and without --pattern: the tier has the glosses")
     params = read_params()
     if corpus.casefold() in map(str.casefold, params.synthesise):
         raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
     declared = params.corpus.sources if corpus == params.corpus.name else {}
     if donor and source in declared and declared[source].kind != "donor":
         raise CalseError(f"--donor: params.yaml says that source {source} is of kind {declared[source].kind}")
-    report = import_folder(
-        folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes, declared, donor
-    )
+    options = (pattern, glossary, add_glosses, replace, takes, declared, donor)
+    with ExitStack() as cut:
+        if elan:
+            parts = cut.enter_context(folder_for_now(scratch() / "recordings"))
+            folder = cut_recordings(elan, tier, parts)
+        assert folder is not None
+        report = import_folder(folder, Layout(), corpus, source, *options)
     print_report(report)
     _print_terms(corpus, source)
 

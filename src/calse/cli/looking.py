@@ -27,9 +27,11 @@ def browse() -> None:
 @looking.command()
 def overlay(
     video: Annotated[Path, typer.Argument(parser=from_root, metavar="VIDEO")],
-    target: Annotated[Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video")],
+    target: Annotated[
+        Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video, or NAME.pose")
+    ],
 ) -> None:
-    """Draw face, arms and hands, as the stage landmarks finds them, on any video."""
+    """Draw face, arms and hands, as the stage landmarks finds them, on any video; or write them as a .pose file."""
     from calse.browse.overlay import overlay
     from calse.config.params import read_params
 
@@ -57,25 +59,36 @@ def predict(
             parser=from_root, metavar="FOLDER", help="also write each video with its landmarks, beside its best glosses"
         ),
     ] = None,
+    elan: Annotated[
+        Path | None,
+        typer.Option(
+            parser=from_root, metavar="FOLDER", help="also write an ELAN file a video, with tiers of predictions"
+        ),
+    ] = None,
 ) -> None:
     """Name the ten most probable glosses of each video."""
+    from calse.browse.annotate import annotate
+    from calse.browse.preview import preview_predictions, preview_targets
+    from calse.config.params import read_params
+    from calse.data.elan import check_extra
+    from calse.landmarks.following import load_networks
     from calse.recognition.predict import predict_videos, print_answers
 
     if checkpoint.is_dir():
         raise CalseError(f"{checkpoint} is a folder; name a checkpoint in it, such as seed-1.safetensors")
-    if not preview:
-        print_answers(predict_videos(checkpoint, videos, seconds), as_json)
-        return
-    from calse.browse.preview import preview_predictions, preview_targets
-    from calse.config.params import read_params
-    from calse.landmarks.following import load_networks
-
-    targets = preview_targets(preview, videos)
-    params = read_params()
-    load_networks(Layout())  # better missed now than after the predictions
+    pictured = preview_targets(preview, videos) if preview else []
+    annotated = preview_targets(elan, videos, suffix=".eaf") if elan else []
+    params = None
+    if preview:  # what is missing is better missed now than after the predictions
+        params = read_params()
+        load_networks(Layout())
+    if elan:
+        check_extra()
     answers = predict_videos(checkpoint, videos, seconds)
-    found = [
-        (video, one.glosses, to) for video, one, to in zip(videos, answers, targets, strict=True) if not one.refused
-    ]
-    preview_predictions(params, Layout(), found)
+    read = [place for place, answer in enumerate(answers) if not answer.refused]
+    if params:
+        shown = [(videos[place], answers[place].glosses, pictured[place]) for place in read]
+        preview_predictions(params, Layout(), shown)
+    if elan:
+        annotate([(videos[place], answers[place].glosses, annotated[place]) for place in read], seconds)
     print_answers(answers, as_json)

@@ -9,7 +9,7 @@ import numpy as np
 from calse.runtime.errors import CalseError, StarvedError
 from calse.video.ours.encode import write_video
 from calse.video.ours.planes import resized
-from calse.video.untrusted.decode import iterate_frames, probe
+from calse.video.untrusted.decode import Frame, iterate_frames, probe
 from calse.video.untrusted.normalise import fitted_size
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
@@ -67,14 +67,19 @@ def _square_pixels(video: Path, seconds: list[float]) -> Iterator[np.ndarray]:
     """
     memory, end = 0, 0.0
     for frame in iterate_frames(video):
-        image = frame.image
         seconds.append(frame.seconds)
         end = frame.seconds + frame.duration
-        memory += image.nbytes
+        memory += frame.image.nbytes
         if memory > MEMORY:
             raise CalseError(f"its frames take more than {MEMORY // 2**30} GiB; cut it into parts")
-        if frame.pixel_aspect != 1:
-            height, width = image.shape[:2]
-            image = resized(image, fitted_size(width, height, frame.pixel_aspect, min(height, width)))
-        yield np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
+        yield square(frame)
     seconds.append(end)
+
+
+def square(frame: Frame) -> np.ndarray:
+    """Return a frame's picture with square pixels and even sides: an odd one gets its last line twice."""
+    image = frame.image
+    if frame.pixel_aspect != 1:
+        height, width = image.shape[:2]
+        image = resized(image, fitted_size(width, height, frame.pixel_aspect, min(height, width)))
+    return np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
