@@ -17,7 +17,8 @@ from faces import filmed, with_models
 from signers.signers import SOURCES
 from videos import moving, write_clip
 
-PARAMS = read_params(Path(__file__).parents[2] / "presets/synthetic.yaml")
+PRESET = Path(__file__).parents[2] / "presets/synthetic.yaml"
+PARAMS = read_params(PRESET)
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,7 @@ def test_a_prediction_is_shown_with_landmarks_beside_its_glosses(tmp_path):
 
 def test_predict_names_what_a_preview_lacks_before_it_reads_a_video(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PRESET.read_text(encoding="utf-8"), encoding="utf-8")
     Path("seed-1.safetensors").touch()
     done = CliRunner().invoke(looking, ["predict", "seed-1.safetensors", "a.mp4", "--preview", "look"])
     assert isinstance(done.exception, CalseError)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from calse.browse.annotate import BEST, TEN, annotate
+from calse.cli.importing import importing
 from calse.corpus.importing import import_folder
 from calse.corpus.raw import read_index
 from calse.corpus.recordings import cut_recordings
@@ -111,3 +113,19 @@ def test_a_tier_is_read_as_it_was_written(recording, tmp_path):
     found = read_tier(target, "GLOSS")
     assert found.annotations == tuple(spans)
     assert found.video == Path(recording[0].parent / "long.mp4")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--corpus", "a", "--source", "b"], "name a FOLDER"),
+        (["x", "--elan", "x.eaf", "--tier", "t", "--corpus", "a", "--source", "b"], "name a FOLDER"),
+        (["--elan", "x.eaf", "--corpus", "a", "--source", "b"], "--elan and --tier go together"),
+        (["x", "--tier", "t", "--corpus", "a", "--source", "b"], "--elan and --tier go together"),
+        (["--corrections", "c.csv", "--takes", "2"], "goes with --add-glosses alone"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options, says):
+    error = CliRunner().invoke(importing, options).exception
+    assert isinstance(error, CalseError)
+    assert says in str(error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from calse.cli.commands import tools
+from calse.cli.importing import importing
 from calse.cli.looking import looking
 from calse.cli.publishing import publishing
 from calse.cli.tracking import runs
@@ -205,6 +206,7 @@ def report() -> None:
     sync_workspace()
 
 
+app.add_typer(importing)
 app.add_typer(tools)
 app.add_typer(looking)
 app.add_typer(runs)
