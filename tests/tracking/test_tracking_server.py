@@ -2,13 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 import mlflow
@@ -36,14 +38,12 @@ for name in sys.argv[1:]:
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, migrated):
-    """The address of a server and the file in which it notes every request."""
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "runs.db").write_bytes((migrated / "mlflow.db").read_bytes())
+@contextmanager
+def mlflow_server(folder, database):
+    """An MLflow server over a database, artefacts through it; its address and the file that notes every request."""
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    options = ["--backend-store-uri", f"sqlite:///{folder}/runs.db", "--artifacts-destination", f"{folder}/artifacts"]
+    options = ["--backend-store-uri", database, "--artifacts-destination", f"{folder}/artifacts"]
     command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"]
     with open(folder / "log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
@@ -61,6 +61,45 @@ def server(tmp_path_factory, migrated):
         process.wait()
 
 
+@contextmanager
+def postgresql():
+    """A database in a private cluster, which refuses to run as root; skips the test where PostgreSQL is missing."""
+    pytest.importorskip("psycopg", reason="the extra server is not installed: make extras")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or filter(None, [shutil.which("initdb")])
+    programmes = next((Path(initdb).parent for initdb in found), None)
+    if programmes is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    user = "nobody" if os.geteuid() == 0 else None
+    with TemporaryDirectory(prefix="calse-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        if user:
+            shutil.chown(folder, user)
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        data, options = f"{folder}/data", {"user": user, "cwd": folder, "stdout": subprocess.DEVNULL}
+        subprocess.run([programmes / "initdb", "-D", data, "-U", "toy", "-A", "trust", "-N"], check=True, **options)
+        listens = ["-c", "listen_addresses=127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"]
+        server = subprocess.Popen([programmes / "postgres", "-D", data, *listens], stderr=subprocess.DEVNULL, **options)
+        try:
+            for _ in range(300):
+                time.sleep(0.2)
+                with suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+            yield f"postgresql+psycopg://toy@127.0.0.1:{port}/postgres"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, migrated):
+    """The address of a server over an sqlite file and the file in which it notes every request."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "runs.db").write_bytes((migrated / "mlflow.db").read_bytes())
+    with mlflow_server(folder, f"sqlite:///{folder}/runs.db") as running:
+        yield running
+
+
 @pytest.fixture
 def shared(server, surroundings, tmp_path, monkeypatch, request):
     """A repository with a study, whose store is the server's, under an experiment of its own."""
@@ -71,8 +110,8 @@ def shared(server, surroundings, tmp_path, monkeypatch, request):
     return server[0]
 
 
-def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_once(shared, tmp_path, monkeypatch):
-    names = [f"race {number}" for number in range(RACES)]
+def race(tmp_path, monkeypatch, names):
+    """Two checkouts of one study sync for the first time at once, under each name; then each run is there once."""
     racers = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -94,6 +133,29 @@ def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_
         assert verify() == ([], [])
         found = client().search_runs([client().get_experiment_by_name(name).experiment_id])
         assert sorted(run.info.run_name for run in found) == sorted(RUNS)
+
+
+def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_once(shared, tmp_path, monkeypatch):
+    race(tmp_path, monkeypatch, [f"race {number}" for number in range(RACES)])
+
+
+def test_a_server_over_postgresql_takes_two_first_syncs_at_once_verifies_promotes_and_shows(
+    tmp_path, surroundings, monkeypatch, capsys
+):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with postgresql() as database, mlflow_server(folder, database) as (address, _):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        race(tmp_path, monkeypatch, ["study"])
+        write_checkpoint()
+        sync()
+        assert promote(NAME, "served") == ("served", "1")
+        assert list((folder / "artifacts").rglob("MLmodel")), "artefacts went through the server"
+        mlflow.pyfunc.load_model("models:/served/1", dst_path=str(tmp_path))
+        assert verify()[0] == []
+        monkeypatch.setattr("webbrowser.open", lambda address: None)
+        serve(5000)
+        assert capsys.readouterr().out.startswith(f"MLflow UI: {address}/#/experiments/")
 
 
 def test_two_studies_of_one_corpus_name_leave_each_other_alone(shared, tmp_path, monkeypatch):
