@@ -61,8 +61,8 @@ OTHER = {
     "smoothing": 5.0, "eyes": "donor", "mouth": "donor", "validation_source": "INTERPRETER",
     "min_moved": 0.9, "min_kept": 0.9, "Baseline": ["AF1"], "sets": ["DF-1"], "seeds": [3],
     "pretrained": "nowhere.pt", "modality": "rgb", "channel_order": "bgr", "frames": 10, "input.size": 33,
-    "sampling": "consecutive", "micro_batch": 2, "clip_norm": 0.01, "loss": "bce-localisation", "optimiser": "adam",
-    "schedule.kind": "constant", "topk": [2], "distance": "dtw", "hands": "leading",
+    "sampling": "consecutive", "micro_batch": 2, "clip_norm": 0.01, "crop": 0.0, "loss": "bce-localisation",
+    "optimiser": "adam", "schedule.kind": "constant", "topk": [2], "distance": "dtw", "hands": "leading",
 }  # fmt: skip
 # What by design changes no result.
 NO_RESULT = {

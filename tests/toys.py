@@ -28,6 +28,9 @@ TRAIN = {
     "dropout": 0.0,
     "label_smoothing": 0.0,
     "brightness": 0.1,
+    "crop": 1.0,
+    "lr": 0.003,
+    "warmup": 0.3,
     "threads": 1,
 }
 

@@ -98,8 +98,8 @@ def test_the_study_preset_holds_the_published_settings():
         ("swap.DF-1.of", "interpreter", "swap.DF-1.of: no such parameter; delete it"),
         (
             "train.i3d.optim.micro_batch",
-            11,
-            "train.i3d.optim.micro_batch: 11 is more than optim.batch, which is 10",
+            15,
+            "train.i3d.optim.micro_batch: 15 is more than optim.batch, which is 14",
         ),
         (
             "train.i3d.optim.loss",
