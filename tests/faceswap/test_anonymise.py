@@ -191,6 +191,28 @@ def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world,
     assert noise[[3, 4]].max() < 20 < 40 < noise[[-2, -1]].min()
 
 
+@pytest.mark.parametrize("unswapped", ["blur", "keep", "drop"])
+def test_what_becomes_of_a_face_that_is_lost_for_long_is_the_users_choice(world, tmp_path, unswapped):
+    """A second and more without a face: it can be anywhere, so that the whole picture is blurred."""
+    layout, _, frames = world
+    lost = np.random.default_rng(0).integers(0, 256, (5, *frames.shape[1:]), dtype=np.uint8)
+    write_video(tmp_path / "away.mp4", np.concatenate([frames[:2], lost, frames[2:4], lost[:1]]), 4, qp=0)
+    [result] = anonymise(PARAMS, layout, [tmp_path / "away.mp4"], TRAINED, tmp_path / "out", unswapped=unswapped)
+    line, out = line_of(result), read_frames(result.target)
+    assert result.swapped == 4
+    if unswapped == "drop":
+        assert (result.dropped, len(out)) == (6, 4)
+        assert "NO FACE FOUND IN" not in line
+        assert "6 dropped" in line
+        assert times_of(result.target) == pytest.approx([0, 0.25, 1.75, 2, 2.5], abs=1e-3)
+        return
+    bare = {"blur": 1, "keep": 6}[unswapped]
+    assert f"NO FACE FOUND IN {bare} OF 10 FRAMES, LEFT AS THEY WERE" in line
+    assert ("FACE LOST FOR LONG IN 5 OF 10 FRAMES, BLURRED AS A WHOLE (0.50-1.50 s)" in line) == (unswapped == "blur")
+    assert (out[2:7].std(axis=(1, 2, 3)).max() < 20) == (unswapped == "blur")
+    assert out[9].std() > 40  # after the last face: nobody knows where it went
+
+
 def exposed(world, swapped, after=None, original=None):
     """What is said of frames that were swapped in any way."""
     networks, original = load_networks(world[0]), world[2] if original is None else original

@@ -1,7 +1,7 @@
 """Commands that a person calls around the stages. Imports live inside the commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -100,6 +100,10 @@ def anonymise(
     mouth: Annotated[
         str | None, typer.Option(help="signer: teeth and tongue stay; donor: they are the donor's")
     ] = None,
+    unswapped: Annotated[
+        Literal["blur", "keep", "drop"],
+        typer.Option(help="frames without a found face: blurred between frames with one, kept, or dropped"),
+    ] = "blur",
     key: KeyOption = None,
     label: Label = False,
     preview: Annotated[
@@ -119,11 +123,13 @@ def anonymise(
     for name, value in (("--eyes", eyes), ("--mouth", mouth)):
         if value not in (None, "signer", "donor"):
             raise CalseError(f"{name} {value}: this is signer or donor")
+    if preview and unswapped == "drop":
+        raise CalseError("--preview shows frames in pairs; it does not go with --unswapped drop")
     wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
     if donor:
         require(read_params(), Layout(), [donor], "swap")
     targets = preview_targets(preview, videos, folder) if preview else []
-    results = anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label)
+    results = anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label, unswapped)
     made = [(one.video, one.target, to) for one, to in zip(results, targets, strict=False) if not one.refused]
     preview_swaps(read_params(), made)
     for _, _, target in made:

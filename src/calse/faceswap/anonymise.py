@@ -1,18 +1,22 @@
 """The command `anonymise`: a donor's face on the signer of any video, with the figures of what came out."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from calse.config.params import Params
 from calse.data.clips import provenance
 from calse.data.paths import Layout
-from calse.faceswap.blur import blur_face
+from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, swap_frames
 from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings
+from calse.faceswap.mask import face_width
 from calse.faceswap.quality.compare import compare
 from calse.faceswap.quality.exposure import exposures, identity, lost_faces, near_donor, turned_faces
 from calse.landmarks.following import landmarks_of_frames, load_networks
@@ -28,6 +32,7 @@ from calse.video.ours.read import read_frames
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
 from calse.video.untrusted.sandbox import Refused
 
+Unswapped = Literal["blur", "keep", "drop"]
 NO_HANDS = np.empty((0, HAND_POINTS, 3), np.float32)
 
 
@@ -35,9 +40,10 @@ NO_HANDS = np.empty((0, HAND_POINTS, 3), np.float32)
 class Result:
     """What came out of a video: `refused` says why nothing did, then the rest is empty.
 
-    `swapped` of `frames` have the donor's face; `moved` is the share of sampled ones that are no longer taken for the
-    signer, None where none could be measured; `kept` is the correlation of the expression with the original's, None
-    where nothing could be read; `exposed` names every way in which somebody in the video may still be recognised.
+    `swapped` of `frames` have the donor's face, `dropped` were left out; `moved` is the share of sampled ones that are
+    no longer taken for the signer, None where none could be measured; `kept` is the correlation of the expression with
+    the original's, None where nothing could be read; `exposed` names every way in which somebody in the video may
+    still be recognised.
     """
 
     video: Path
@@ -45,6 +51,7 @@ class Result:
     refused: str = ""
     frames: int = 0
     swapped: int = 0
+    dropped: int = 0
     moved: float | None = None
     kept: float | None = None
     exposed: tuple[str, ...] = ()
@@ -58,17 +65,20 @@ def anonymise(
     folder: Path,
     mark: Mark = unmarked,
     label: bool = False,
+    unswapped: Unswapped = "blur",
 ) -> list[Result]:
     """Write each video with the donor's face as `<folder>/<name>.mp4`: same frames, same times, no sound.
 
     Sides are made even. `mark` writes a finished video to its place, with what says how it came to be; `label` says it
-    in the pictures too. A video that gives nothing is refused in its Result and leaves no file; the others are made.
+    in the pictures too. `unswapped` says what becomes of frames in which no face was found: those between frames with
+    one are blurred, or all are kept as they are, or dropped. A video that gives nothing is refused in its Result and
+    leaves no file; the others are made.
     Raises CalseError, before any work, when a target exists, two videos share a name, or the donor cannot be had.
     """
     targets = _targets(videos, folder)
     donor = donor_of(params, layout, wish)
     print_warnings(donor.warnings)
-    swapper = Swapper(params, layout, donor, mark, label)
+    swapper = Swapper(params, layout, donor, mark, label, unswapped)
     with folder_for_now(scratch() / "foreign") as temporary:
         foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
         copied = copy_videos(foreign, params.ingest.seconds_per_clip)
@@ -95,9 +105,11 @@ def _targets(videos: list[Path], folder: Path) -> list[Path]:
 class Swapper:
     """A donor with all that it needs to change videos."""
 
-    def __init__(self, params: Params, layout: Layout, donor: Donor, mark: Mark, label: bool) -> None:
+    def __init__(
+        self, params: Params, layout: Layout, donor: Donor, mark: Mark, label: bool, unswapped: Unswapped
+    ) -> None:
         self._layout, self._landmarks, self._donor = layout, params.landmarks, donor
-        self._mark, self._label = mark, label
+        self._mark, self._label, self._unswapped = mark, label, unswapped
         self._networks = load_networks(layout)
         made = {"by": "anonymise", "method": donor.settings.method, "donor": donor.name, "model": donor.digest}
         self._made = made | {"face": FACE}
@@ -121,23 +133,34 @@ class Swapper:
         swapped, report = swap_frames(original, track, self._donor.model, self._donor.settings)
         figures = compare(original, swapped, track, self._networks, self._landmarks)
         who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds[-1])
-        lost = lost_faces(track, times.seconds)
+        lost = lost_faces(track, times.seconds) if self._unswapped == "blur" else {}
+        widest = max(face_width(face) for face in track.face[track.has_face])
         for number, landmarks in lost.items():
-            swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
-        exposed = exposures(
-            swapped, track, lost, figures.landmarks, who, times.seconds, self._networks, self._landmarks
-        )
+            if landmarks is None:
+                swapped[number] = strongly_blurred(swapped[number], BLUR * widest)
+            else:
+                swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
+        left = track.has_face if self._unswapped == "drop" else np.full(len(swapped), True)
+        swapped[~left] = 0
+        rest = (self._networks, self._landmarks, np.flatnonzero(~left).tolist())
+        exposed = exposures(swapped, track, lost, figures.landmarks, who, times.seconds, *rest)
         exposed += turned_faces(figures.original, times.seconds) + near_donor(who, self._donor.faces)
         origin = Origin(self._made, parent_sha256=sha256_of(job.video))  # unnamed: it may be a person's name
+        seconds = None if times.constant and left.all() else _starts(times.seconds, left)
+        swapped = swapped[left]
         if self._label:
             swapped = np.stack([labelled(frame, origin.label) for frame in swapped])
-        seconds = None if times.constant else times.seconds
         write_video(job.copy, swapped, times.fps, provenance("", self._made), times=seconds)
         self._mark(job.copy, target, origin)
         job.copy.unlink(missing_ok=True)
-        return Result(
-            job.video, target, "", len(original), report.swapped, moved=who.moved, kept=figures.kept, exposed=exposed
-        )
+        counts = (len(original), report.swapped, int((~left).sum()))
+        return Result(job.video, target, "", *counts, moved=who.moved, kept=figures.kept, exposed=exposed)
+
+
+def _starts(seconds: Sequence[float], left: NDArray[np.bool_]) -> list[float]:
+    """Return when the frames that are left start, and the end; each lasts until the next, the first one starts at 0."""
+    starts = [seconds[number] for number in np.flatnonzero(left).tolist()]
+    return [start - starts[0] for start in (*starts, seconds[-1])]
 
 
 def print_results(results: list[Result]) -> None:
@@ -164,5 +187,6 @@ def line_of(result: Result) -> str:
     )
     kept = "too little movement to measure" if result.kept is None else f"{result.kept:.2f}"
     swapped = f"{result.swapped} of {result.frames} frames swapped"
+    swapped += f", {result.dropped} dropped" if result.dropped else ""
     exposed = "".join(f"; {danger}" for danger in result.exposed)
     return f"{result.target}: {swapped}; identity: {moved}; expression kept: {kept}{exposed}"

@@ -1,7 +1,7 @@
 """Every way known to us in which somebody in a swapped video may still be recognised."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -20,7 +20,7 @@ from calse.landmarks.record import Floats, Landmarks
 
 SAMPLED, SEED = 8, 1974  # frames in which it is checked whose face it is: so many, in long videos one a second
 SUSPECTS = 4  # and besides those in which the face changed least
-GAP = 1.0  # seconds: over so long a face that is lost and found again is blurred where it must have been
+GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
 TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
@@ -62,36 +62,44 @@ def _change(one: Pictures, other: Pictures, landmarks: Floats) -> float:
     return float(np.mean(cv2.mean(cv2.absdiff(one, other), face)[:3]))
 
 
-def lost_faces(track: Landmarks, times: Sequence[float]) -> dict[int, Floats]:
-    """Return landmarks for frames without a face that lie, for up to GAP, between two with one: on the way."""
-    between = {}
+def lost_faces(track: Landmarks, times: Sequence[float]) -> dict[int, Floats | None]:
+    """Return where the face must be in frames without one that lie between two with one.
+
+    That is on the way, for up to GAP; when it was lost for longer, None: it can be anywhere in the picture.
+    """
+    between: dict[int, Floats | None] = {}
     for last, back in itertools.pairwise(np.flatnonzero(track.has_face).tolist()):
-        if times[back] - times[last + 1] <= GAP:
-            for number in range(last + 1, back):
-                share = np.float32((number - last) / (back - last))
-                between[number] = (1 - share) * track.face[last] + share * track.face[back]
+        for number in range(last + 1, back):
+            share = np.float32((number - last) / (back - last))
+            near = times[back] - times[last + 1] <= GAP
+            between[number] = (1 - share) * track.face[last] + share * track.face[back] if near else None
     return between
 
 
 def exposures(
     swapped: Pictures,
     track: Landmarks,
-    lost: Mapping[int, Floats],
+    lost: Mapping[int, Floats | None],
     after: Floats,
     who: Identity,
     times: Sequence[float],
     networks: Networks,
     settings: LandmarkSettings,
+    dropped: Collection[int] = (),
 ) -> tuple[str, ...]:
     """Name every way in which somebody in a swapped video may be recognised, with the times of the frames.
 
-    `lost` are the faces that were blurred, `after` the landmarks found in the swapped video, NaN without a face.
+    `lost` are the faces that were blurred, or whole pictures; `after` are the landmarks found in the swapped video, NaN
+    without a face; `dropped` frames are not in what is given away.
     """
     count, measured = len(swapped), len(who.measured)
     treated = track.face.copy()
     for number, landmarks in lost.items():
-        treated[number] = landmarks
-    bare = np.flatnonzero(np.isnan(treated[:, 0, 0])).tolist()
+        if landmarks is not None:
+            treated[number] = landmarks
+    whole = [number for number, landmarks in lost.items() if landmarks is None]
+    around = [number for number in lost if number not in whole]
+    bare = [number for number in np.flatnonzero(~track.has_face).tolist() if number not in {*lost, *dropped}]
     unfound = np.flatnonzero(track.has_face & np.isnan(after[:, 0, 0])).tolist()
     others, small = _left_faces(swapped, treated, networks, settings)
     cut = _cut_faces(track, *swapped.shape[1:3])
@@ -99,7 +107,8 @@ def exposures(
         (who.signer, f"{len(who.signer)} OF {measured} SAMPLED FRAMES STILL LOOK LIKE THE SIGNER"),
         (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} SWAPPED FRAMES, NOT MEASURED"),
         (bare, f"NO FACE FOUND IN {len(bare)} OF {count} FRAMES, LEFT AS THEY WERE"),
-        (list(lost), f"FACE LOST IN {len(lost)} OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN"),
+        (around, f"FACE LOST IN {len(around)} OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN"),
+        (whole, f"FACE LOST FOR LONG IN {len(whole)} OF {count} FRAMES, BLURRED AS A WHOLE"),
         (cut, f"FACE CUT BY THE PICTURE'S EDGE IN {len(cut)} OF {count} FRAMES"),
         (others, f"OTHER FACES LEFT AS THEY WERE, SEEN IN {len(others)} FRAMES"),
         (small, f"FACES UNDER {settings.min_width:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} FRAMES"),
