@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from calse.data.clips import Clip
+from calse.landmarks import following
 from calse.landmarks.following import Followed, landmarks_of_frames
 from calse.landmarks.rates import leading_part, rates_of, summary
-from calse.landmarks.record import no_landmarks
+from calse.landmarks.record import SHAPES, no_landmarks
 from faces import FACES
 
 
@@ -37,6 +38,14 @@ def test_of_two_persons_face_body_and_hands_are_those_of_one(signing, networks):
     assert found.has_hands.sum(axis=0).tolist() == [0, 8]
     right = landmarks_of_frames(both[:, :, ::-1], networks, FACES)
     assert (right.body[:, 0, 0] > small.shape[2]).all()
+
+
+def test_a_long_clip_has_the_landmarks_of_a_short_one(signing, networks, monkeypatch):
+    whole = landmarks_of_frames(signing, networks, FACES)
+    monkeypatch.setattr(following, "PART", 3)
+    parts = landmarks_of_frames(signing, networks, FACES)
+    for name in SHAPES:
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
 def test_a_signer_is_found_again_after_a_title_card_and_black_frames(signing, networks):

@@ -11,7 +11,7 @@ from calse.data.paths import Layout
 from calse.landmarks.body import BodyFollower, BodyMesh
 from calse.landmarks.crops import Pictures, Square
 from calse.landmarks.detector import BODIES, FACES, PALMS, Detection, Detector
-from calse.landmarks.hands import Found, HandFollower, HandMesh
+from calse.landmarks.hands import LOOKS_BACK, Found, HandFollower, HandMesh
 from calse.landmarks.mesh import FaceMesh, square_of_detection, square_of_landmarks
 from calse.landmarks.models import (
     BODY_DETECTOR,
@@ -23,8 +23,10 @@ from calse.landmarks.models import (
     ModelFile,
     model_path,
 )
-from calse.landmarks.record import Floats, Landmarks, no_landmarks
+from calse.landmarks.record import Floats, Landmarks, joined, no_landmarks
 from calse.landmarks.tflite import Network
+
+PART = 64  # frames of which the landmarks are laid out together
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,20 @@ def follow(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSet
     body_of = BodyFollower(networks.bodies, networks.body)
     fill_in_hands = HandFollower(networks.palms, networks.hand)
     clip: list[Found] = []
+    parts: list[Landmarks] = []
     for frame in frames:
         face = face_of(frame)
         found = Found(face, body_of(frame, None if face is None else face[0]))
         fill_in_hands(frame, found)
         clip.append(found)
-    return Followed(_joined(clip), face_of.crowded, body_of.crowded)
+        # Many small arrays among those of the frames keep the heap from shrinking: 90 kB a frame instead of 7.
+        if len(clip) == PART + LOOKS_BACK:
+            parts.append(_laid_out(clip[:PART]))
+            del clip[:PART]
+    return Followed(joined([*parts, _laid_out(clip)]), face_of.crowded, body_of.crowded)
 
 
-def _joined(clip: list[Found]) -> Landmarks:
+def _laid_out(clip: list[Found]) -> Landmarks:
     landmarks = no_landmarks(len(clip))
     for number, found in enumerate(clip):
         if found.face is not None:

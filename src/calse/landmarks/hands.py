@@ -17,6 +17,7 @@ from calse.landmarks.tflite import Network
 
 _MIN_PRESENCE = 0.5
 _EVERY = 3  # frames from one search for a missing hand to the next: it costs as much as two that are followed
+LOOKS_BACK = _EVERY - 1  # frames that are filled in late
 _PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop over the palm's box, the hand's steady
 # points, the distance from the wrist to the knuckles of a body
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
@@ -80,7 +81,7 @@ class HandFollower:
 
     def __init__(self, palms: Detector, mesh: HandMesh) -> None:
         self._palms, self._mesh = palms, mesh
-        self._before: deque[tuple[Pictures, Found]] = deque(maxlen=_EVERY - 1)
+        self._before: deque[tuple[Pictures, Found]] = deque(maxlen=LOOKS_BACK)
         self._missed = [0, 0]  # frames since the hand of a slot was there
 
     def __call__(self, frame: Pictures, found: Found) -> None:

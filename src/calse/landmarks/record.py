@@ -1,5 +1,6 @@
 """The landmarks of a clip: what the stage `landmarks` finds and recognition, swaps and omission read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def no_landmarks(frames: int) -> Landmarks:
             for name, shape in SHAPES.items()
         }
     )
+
+
+def joined(parts: Sequence[Landmarks]) -> Landmarks:
+    """Return the landmarks of one clip from those of its parts, in their order."""
+    return Landmarks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in SHAPES})
 
 
 def write_landmarks(path: Path, landmarks: Landmarks) -> None:
