@@ -398,8 +398,9 @@ def test_after_a_kill_the_same_command_goes_on(study, monkeypatch, step):
         patch.setattr(f"calse.people.forget.{step}", killed)
         with pytest.raises(KeyboardInterrupt):
             forgotten(study, "Ana")
-    for listing in (study.root / ".dvc/cache").rglob("*.dir"):  # the worst case: what says where to look is gone
-        listing.unlink()
+    for folder in (study.root / ".dvc/cache", study.disk):  # the worst case: what says where to look is gone
+        for listing in folder.rglob("*.dir"):
+            listing.unlink()
     assert forgotten(study, "Ana").left == {}
     assert holding(study.root.parent, "_Ana-1", ",Ana,") == set()
     assert not list((study.root / ".dvc/tmp").glob("calse-forget*"))
