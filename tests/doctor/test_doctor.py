@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,19 @@ def test_a_source_that_must_stay_here_but_would_be_pushed_is_wrong():
     assert finding.what.startswith("source STS is not to be shared, but dvc.yaml lets `dvc push` send data/raw/")
     withhold(params, Layout())
     assert study.sharing(params, Layout()) == ("ok", "dvc push leaves out STS and all that people went into", "")
+
+
+def test_consent_that_ends_is_told_a_month_before():
+    def found(days):
+        until = (date.today() + timedelta(days=days)).isoformat()
+        source = replace(PARAMS.corpus.sources["STS"], until=until)
+        corpus = replace(PARAMS.corpus, sources=PARAMS.corpus.sources | {"STS": source})
+        return study.consent(replace(PARAMS, corpus=corpus), Layout())
+
+    assert found(40) == ("ok", "nobody's has ended", "")
+    assert (found(20).level, found(20).what[:24]) == ("warn", "that of source STS ends ")
+    assert (found(-1).level, found(-1).what[:28]) == ("wrong", "source STS: consent ended on")
+    assert "calse forget --source STS" in found(-1).mend
 
 
 def test_the_accelerator_line_tells_arithmetic_and_threads():

@@ -12,6 +12,7 @@ import typer
 from calse.cli.commands import tools
 from calse.cli.importing import importing
 from calse.cli.looking import looking
+from calse.cli.people import people
 from calse.cli.publishing import publishing
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
@@ -208,6 +209,7 @@ def report() -> None:
 
 app.add_typer(importing)
 app.add_typer(tools)
+app.add_typer(people)
 app.add_typer(looking)
 app.add_typer(runs)
 app.add_typer(publishing)
