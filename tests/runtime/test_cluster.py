@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from calse.recognition.launch.nodes import Once
 from calse.recognition.launch.observer import Run
@@ -16,6 +17,7 @@ from calse.runtime import cluster
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 
+LAUNCH = Path("launch").resolve()
 CODE = os.pathsep.join(str(Path(name).resolve()) for name in ("src", "tools", "tests"))
 WORK = """
 import os, signal, sys, time
@@ -194,3 +196,12 @@ def test_what_a_training_told_before_its_node_died_is_not_told_again():
     once("epoch", run, 2, {})
     once("taken", run)
     assert said == [("started", {}), ("epoch", 1), ("epoch", 2), ("finished",)]
+
+
+def test_the_launch_files_are_read_by_what_they_are_for():
+    autoscaler = pytest.importorskip("ray.autoscaler._private.util", reason="needs the extra cluster")
+    yaml = YAML(typ="safe", pure=True)
+    autoscaler.validate_config(autoscaler.prepare_config(yaml.load(LAUNCH / "ray-cluster.yaml")))
+    task = yaml.load(LAUNCH / "skypilot.yaml")
+    for script in ((LAUNCH / "slurm.sbatch").read_text(), task["setup"], task["run"]):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)

@@ -16,11 +16,13 @@ from typing import Any
 
 from calse.runtime.errors import CalseError
 from calse.runtime.files import owner, remove_left
+from calse.runtime.repository import in_repository
 
 HERE = "127.0.0.1:6379"  # where `ray start --head` listens
 PATIENCE = 5  # seconds for a port to answer; Ray itself waits for ten minutes
 RETRIES = 3  # of what a dead process or node was at; without a limit a clip that exhausts memory goes round for ever
 PASSED = ("CALSE_", "DVC_", "MLFLOW_", "OMP_")  # variables that nodes need too: Ray takes none along
+KEEPALIVE = {"time": "10000", "timeout": "20000"}  # Ray notices after 7 minutes only that a host's network has gone
 SAME = "every node needs the same folder, the same packages and the same version of Python"
 
 
@@ -28,6 +30,8 @@ SAME = "every node needs the same folder, the same packages and the same version
 def connect() -> Any:
     """Return Ray, connected to the cluster at RAY_ADDRESS or on this host. Raises CalseError when there is none."""
     handler = signal.getsignal(signal.SIGTERM)
+    for name, milliseconds in KEEPALIVE.items():
+        os.environ.setdefault(f"RAY_grpc_client_keepalive_{name}_ms", milliseconds)
     try:
         import ray
     except ImportError:
@@ -43,7 +47,10 @@ def connect() -> Any:
         ray.init(address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": variables})
     except Exception as error:
         why = " ".join(str(error).split())[:400]
-        raise CalseError(f"the Ray cluster at {address} does not take this process: {why}") from None
+        raise CalseError(
+            f"the Ray cluster at {address} does not take this process: {why}; its version, its token and "
+            "RAY_AUTH_MODE must be the same here"
+        ) from None
     ray._private.worker._worker_logs_enabled = (
         False  # a page on stdout about each dead process, which we tell in a line
     )
@@ -70,15 +77,14 @@ def remote(ray: Any, **options: Any) -> Callable[..., Any]:
     """
 
     # Defined here, for Ray then sends its code along: a node that cannot import this package is able to say so.
-    def work(folder: str, call: bytes, *handles: Any) -> tuple[bool, Any, set[Path]]:
+    def work(folder: str, shared: str, call: bytes, *handles: Any) -> tuple[bool, Any, set[Path]]:
         import os
         import pickle
         import socket
 
-        try:
-            os.chdir(folder)
-        except OSError:
-            return False, f"the node {socket.gethostname()} has no {folder}", set()
+        if not os.path.exists(shared):  # noqa: PTH110  # an empty mount point is a folder too
+            return False, f"the node {socket.gethostname()} has no {shared}", set()
+        os.chdir(folder)
         from calse.runtime.files import take_folders
 
         function, arguments = pickle.loads(call)
@@ -87,7 +93,10 @@ def remote(ray: Any, **options: Any) -> Callable[..., Any]:
 
     task = ray.remote(max_retries=RETRIES, **options)(work)
     folder = str(Path.cwd())
-    return lambda function, *arguments, handles=(): task.remote(folder, pickle.dumps((function, arguments)), *handles)
+    shared = str(Path("dvc.yaml" if in_repository() else "").absolute())
+    return lambda function, *arguments, handles=(): task.remote(
+        folder, shared, pickle.dumps((function, arguments)), *handles
+    )
 
 
 def result_of(answer: tuple[bool, Any, set[Path]], folders: set[Path]) -> Any:
