@@ -13,6 +13,7 @@ from signers.paint import EYE_SIZE, SIZE, cloth_cover, is_hand, over_hairline, r
 from signers.scene import Signer
 
 CLOTH_GAP = 0.012  # metres from skin to cloth
+NECKLINE, HEAD_SIDE = (0.84, 0.88), 0.15  # metres: heights from which on a point belongs to the head; not to an arm
 SKIN_SHINE, TEETH_SHINE, HAIR_SHINE, CLOTH_SHINE = (0.05, 18.0), (0.1, 18.0), (0.10, 30.0), (0.0, 1.0)
 
 
@@ -48,6 +49,21 @@ def dressed(rest: np.ndarray, cloth: np.ndarray, signer: Signer, soft: np.ndarra
     return np.asarray(vertices + normals_of(vertices, body.faces) * thickness[:, None])
 
 
+def mixed_head(signer: Signer) -> tuple[np.ndarray, np.ndarray]:
+    """Return a signer's body at rest, V x 3, and its bone heads, B x 3, with the head that `features` mix."""
+    bodies = human().bodies
+    own = bodies[signer.body]
+    if not signer.features:
+        return own
+    parts = []
+    for number, points in enumerate(own):
+        mean = np.mean([body[number] for body in bodies.values()], axis=0)
+        mixed = mean + sum(share * (bodies[name][number] - mean) for name, share in signer.features)
+        of_head = ramp(*NECKLINE, mean[:, 2]) * (np.abs(mean[:, 0]) < HEAD_SIDE)
+        parts.append(points + of_head[:, None] * (mixed - points))
+    return parts[0], parts[1]
+
+
 class Figure:
     """One signer's mesh: `faces`, `face_uv`, `uv` (texture pixels), `texture`, `shine` (V x 2: strength, exponent)."""
 
@@ -55,7 +71,7 @@ class Figure:
         """Dress the signer's body and paint it: about half a second of work."""
         rng = np.random.default_rng(7)
         body = human()
-        rest, heads = body.bodies[signer.body]
+        rest, heads = mixed_head(signer)
         self.skeleton = Skeleton(heads)
         soft = (body.parts == SKIN) & ~is_hand(body.weights, body.weight_bones)
         cloth = cloth_cover(body.canonical, signer.clothes) * soft

@@ -39,7 +39,10 @@ class Clothes:
 
 @dataclass(frozen=True)
 class Signer:
-    """One person. `cap` is how thick the hair on the skull is; beard, freckles and blush are strengths in 0..1."""
+    """One person. `cap` is how thick the hair on the skull is; beard, freckles and blush are strengths in 0..1.
+
+    `features` mixes the head: how far it goes from the mean of all heads towards each of some bodies'; () is its own.
+    """
 
     body: str
     skin: Colour
@@ -54,6 +57,7 @@ class Signer:
     beard: float = 0.0
     freckles: float = 0.0
     blush: float = 0.8
+    features: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -65,16 +65,18 @@ SIGNERS = {
         clothes=Clothes((0.32, 0.03, 0.05)),
         locks=Locks(0.05, 0.017, sweep=125, open=78, tuck=0.03),
     ),
+    # A swap onto somebody alike shows little: donors have bold brows, no beard, and some heads beyond the baked ones.
     "DONOR-1": Signer(
         "DONOR-1",
         skin=(0.60, 0.38, 0.24),
         lips=(0.42, 0.18, 0.14),
         hair=(0.010, 0.009, 0.010),
         iris=(0.05, 0.025, 0.012),
-        brows=Brows(0.0044, up=0.002),
+        brows=Brows(0.0060, up=0.003),
         hairline="high",
         cap=0.022,
         blush=0.5,
+        features=(("DONOR-1", 1.5),),
         clothes=Clothes((0.16, 0.17, 0.18), neck=0.09),
     ),
     "DONOR-2": Signer(
@@ -83,10 +85,11 @@ SIGNERS = {
         lips=(0.36, 0.06, 0.08),
         hair=(0.020, 0.012, 0.009),
         iris=(0.06, 0.03, 0.015),
-        brows=Brows(0.0028, up=0.002),
+        brows=Brows(0.0075, up=0.001),
         hairline="low",
         cap=0.042,
         blush=0.4,
+        features=(("DONOR-2", 1.8), ("SIGNER-4", -0.8)),
         clothes=Clothes((0.62, 0.42, 0.06), neck=0.11),
     ),
     "DONOR-3": Signer(
@@ -95,10 +98,9 @@ SIGNERS = {
         lips=(0.52, 0.24, 0.22),
         hair=(0.40, 0.24, 0.09),
         iris=(0.14, 0.24, 0.34),
-        brows=Brows(0.0040),
+        brows=Brows(0.0060, up=0.003),
         hairline="high",
         cap=0.018,
-        beard=0.9,
         clothes=Clothes((0.10, 0.20, 0.13), v_neck=0.02),
     ),
 }
@@ -178,4 +180,4 @@ def _donor(name: str, light: Light) -> Studio:
     return Studio(SIGNERS[name], camera, light, Backdrop((0.36, 0.38, 0.40), 0.3), style, aspect=1.0, fps=25)
 
 
-DONORS = {name: _donor(name, light) for name, light in (("DONOR-1", SOFT), ("DONOR-2", OFFICE), ("DONOR-3", WARM))}
+DONORS = {name: _donor(name, light) for name, light in (("DONOR-1", SOFT), ("DONOR-2", OFFICE), ("DONOR-3", SOFT))}

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from calse.config.params import check_params
+from calse.config.params import Synthesis, check_params
 from calse.data.manifests import write_manifest
 from calse.faceswap.quality import quality
 from calse.faceswap.quality.compare import FeatureKept, compare, mean_kept
 from calse.faceswap.quality.expression import FEATURES, correlation
 from calse.faceswap.quality.likeness import distances, identity_moved, quotas, sample
+from calse.faceswap.quality.oracle import shot_of
 from calse.faceswap.quality.pictures import detail, flicker, grey_faces, outside_difference, psnr, ssim
 from calse.faceswap.quality.quality import assess_set, failures
 from calse.faceswap.quality.sheet import SIDE, write_sheet
@@ -172,6 +173,25 @@ def test_a_perfect_swap_passes(world):
     assert figures["expression"]["lip_opening"]["r"] > 0.8 > 0.5 > figures["expression"]["lip_opening"]["floor"]
     assert figures["outside"]["median"] > 1  # a whole other person is more than a face
     assert assess(world, "perfect", world[3]) == figures
+
+
+def test_a_synthetic_corpus_shows_what_a_perfect_swap_would_be(world):
+    """The oracle is filmed again out of the clip's name and the corpus's seed: it is the perfect swap of this world."""
+    layout, clip, frames, perfect, _ = world
+    synthetic = replace(params(), synthesise={params().corpus.name: Synthesis(14, 256, 1, seed=1)})
+    filmed_by_people = assess_set(replace(params(), synthesise={}), layout, "DF-1", [swap_of(world, "real", perfect)])
+    assert "oracle" not in filmed_by_people
+    right, none = (
+        assess_set(synthetic, layout, "DF-1", [swap_of(world, name, pictures)])["oracle"]
+        for name, pictures in (("perfect", perfect), ("none", frames))
+    )
+    assert right["clips"] == right["lips"]["clips"] == 1
+    assert right["ssim"]["swapped"] > 0.95 > none["ssim"]["swapped"] == pytest.approx(right["ssim"]["before"], abs=0.02)
+    assert right["distance"]["swapped"] < 0.2 < 0.4 < none["distance"]["swapped"]
+    assert right["lips"]["swapped"] > 0.7
+    assert right["flicker"] == pytest.approx(filmed_by_people["flicker"]["median"], abs=0.1)
+    assert shot_of(synthetic, replace(clip, source="SOMEBODY"), "DONOR-1") is None
+    assert shot_of(synthetic, clip, "SOMEBODY") is None
 
 
 def test_what_is_measured_in_a_face_follows_what_the_signer_truly_does(world):

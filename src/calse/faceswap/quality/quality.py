@@ -12,6 +12,7 @@ from calse.data.paths import Layout
 from calse.faceswap.quality.compare import FeatureKept, Figures, compare, mean_kept
 from calse.faceswap.quality.expression import FEATURES
 from calse.faceswap.quality.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
+from calse.faceswap.quality.oracle import CLIPS, Oracle, Shot, beside_oracle, shot_of, summarise_oracles
 from calse.faceswap.registry import SwapSet
 from calse.landmarks.following import load_networks
 from calse.landmarks.record import Floats, read_landmarks
@@ -24,7 +25,10 @@ FRAMES, DONOR_FRAMES = 48, 12  # whose identity is looked at in a set: an embedd
 
 @dataclass(frozen=True)
 class Job:
-    """A swapped clip to measure against its parent; `sampled` is how many frames show whose face it is."""
+    """A swapped clip to measure against its parent, and `shot` against its oracle.
+
+    `sampled` is how many frames show whose face it is.
+    """
 
     clip: Clip
     parent: Clip
@@ -32,6 +36,7 @@ class Job:
     settings: LandmarkSettings
     sampled: int
     seed: int
+    shot: Shot | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Assessed:
     figures: Figures
     before: Floats
     after: Floats
+    oracle: Oracle | None = None
 
 
 def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> dict[str, Any]:
@@ -61,7 +67,7 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
     The verdict is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
     """
     swap = params.swap[set_name]
-    jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, swap, clips)]
+    jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, set_name, clips)]
     results = map_parallel(measure, jobs, f"quality {set_name}")
     assessed = [result for result in results if isinstance(result, Assessed)]
     if not assessed:
@@ -74,12 +80,18 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
     return figures | {"passed": not failed, "failed": failed}
 
 
-def _jobs(params: Params, layout: Layout, swap: SwapSet, clips: list[Clip]) -> list[Job]:
+def _jobs(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> list[Job]:
+    swap = params.swap[set_name]
     sources = sorted({clip.source for clip in clips})
     parents = {clip.clip: clip for source in sources for clip in read_manifest(layout.source_manifest(source))}
     rest: dict[str, Any] = {"layout": layout, "settings": params.landmarks, "seed": swap.seed}
     counts = quotas([clip.clip for clip in clips], FRAMES, swap.seed)
-    return [Job(clip, parents[clip.parent], sampled=count, **rest) for clip, count in zip(clips, counts, strict=True)]
+    filmed = sample(np.ones(len(clips), bool), CLIPS, set_name, swap.seed)
+    shots = {number: shot_of(params, parents[clips[number].parent], swap.donor) for number in filmed}
+    return [
+        Job(clip, parents[clip.parent], sampled=count, shot=shots.get(number), **rest)
+        for number, (clip, count) in enumerate(zip(clips, counts, strict=True))
+    ]
 
 
 def _donor_jobs(layout: Layout, swap: SwapSet) -> list[DonorJob]:
@@ -100,7 +112,8 @@ def assess_clip(job: Job) -> Assessed | None:
     swapped = read_frames(verify(job.clip, job.layout.root))
     if not track.has_face.any():
         return None
-    found = compare(original, swapped, track, load_networks(job.layout), job.settings)
+    networks = load_networks(job.layout)
+    found = compare(original, swapped, track, networks, job.settings)
     both = track.has_face & ~np.isnan(found.swapped[:, 0])
     if not both.any():
         return None
@@ -111,6 +124,9 @@ def assess_clip(job: Job) -> Assessed | None:
         figures=found.figures(),
         before=embed_frames(job.layout, original, track.face, numbers),
         after=embed_frames(job.layout, swapped, found.landmarks, numbers),
+        oracle=beside_oracle(job.shot, job.layout, (swapped, original), (track, found.landmarks), networks, job.settings)
+        if job.shot
+        else None,
     )
 
 
@@ -133,14 +149,20 @@ def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
         name: quartiles([getattr(one, name) for one in figures])
         for name in ("flicker", "detail", "outside", "psnr", "ssim", "again")
     }
-    return changes | {
-        "clips_measured": len(assessed),
-        "identity": identity_moved(signers, before, after, donor),
-        "expression": {name: _rounded(row) | {"clips": count} for name, (row, count) in expression.items()},
-        "kept": None if kept is None else round(kept, DIGITS),
-        "least_kept": _least_kept(assessed),
-        "not_measured": {"lpips": "its weights are in no package; PSNR and SSIM of the face stand in"},
-    }
+    oracles = [one.oracle for one in assessed if one.oracle is not None]
+    evidence = {"oracle": summarise_oracles(oracles)} if oracles else {}
+    return (
+        changes
+        | evidence
+        | {
+            "clips_measured": len(assessed),
+            "identity": identity_moved(signers, before, after, donor),
+            "expression": {name: _rounded(row) | {"clips": count} for name, (row, count) in expression.items()},
+            "kept": None if kept is None else round(kept, DIGITS),
+            "least_kept": _least_kept(assessed),
+            "not_measured": {"lpips": "its weights are in no package; PSNR and SSIM of the face stand in"},
+        }
+    )
 
 
 def expression_of(clips: list[dict[str, FeatureKept]]) -> dict[str, tuple[FeatureKept, int]]:

@@ -33,7 +33,7 @@ def convert(frames: Pictures, landmarks: Landmarks, model: tuple[Library, Topolo
     if landmarks.has_face.any():
         painter = Painter(frames, landmarks, *model, options)
         for index, number in enumerate(painter.numbers):
-            swapped[number] = painter(index)
+            painter.paint(index, swapped[number])
     return swapped
 
 
@@ -81,20 +81,18 @@ class Painter:
         pairs = [(one.donor[one.skin > BARE], one.signer[one.skin > BARE]) for one in layers]
         self._match = colours.match(*map(list, zip(*pairs, strict=True))) if pairs else colours.match([], [])
 
-    def __call__(self, index: int) -> Pictures:
-        """Return the frame `H x W x 3` of the face of that index (in `numbers`) with the donor's face."""
+    def paint(self, index: int, canvas: Pictures) -> None:
+        """Draw the donor's face of that index (in `numbers`) into a copy of its frame, `H x W x 3`."""
         frame: Pictures = self._frames[self.numbers[index]]
         layer = self._layer(index)
         if layer is None:
-            return frame
+            return
         window = layer.surface.window
         donor = colours.relit(self._match(layer.donor), layer.signer, layer.skin, self._width(index))
         strange = self._strange(frame, self._faces[index], layer.surface)
         face = layer.signer + (layer.shown * (1 - strange))[..., None] * (donor - layer.signer)
         place = layer.place[..., None]
-        mixed = frame.copy()
-        mixed[window] = np.rint(frame[window] * (1 - place) + 255 * place * face)
-        return mixed
+        canvas[window] = np.rint(frame[window] * (1 - place) + 255 * place * face)
 
     def _width(self, index: int) -> float:
         return face_width(self._faces[index])
