@@ -65,20 +65,19 @@ SIGNERS = {
         clothes=Clothes((0.32, 0.03, 0.05)),
         locks=Locks(0.05, 0.017, sweep=125, open=78, tuck=0.03),
     ),
-    # A swap onto somebody alike shows little: donors have bold brows, no beard, and some heads beyond the baked ones.
     "DONOR-1": Signer(
         "DONOR-1",
         skin=(0.60, 0.38, 0.24),
         lips=(0.42, 0.18, 0.14),
         hair=(0.010, 0.009, 0.010),
         iris=(0.05, 0.025, 0.012),
-        brows=Brows(0.0060, up=0.003),
+        brows=Brows(0.0044, up=0.002),
         hairline="high",
         cap=0.022,
         blush=0.5,
-        features=(("DONOR-1", 1.5),),
         clothes=Clothes((0.16, 0.17, 0.18), neck=0.09),
     ),
+    # A swap onto somebody alike shows little, and a beard ends at the signer's outline: hence bold brows, no beard.
     "DONOR-2": Signer(
         "DONOR-2",
         skin=(0.33, 0.17, 0.10),
@@ -101,6 +100,7 @@ SIGNERS = {
         brows=Brows(0.0060, up=0.003),
         hairline="high",
         cap=0.018,
+        features=(("DONOR-3", 0.7),),
         clothes=Clothes((0.10, 0.20, 0.13), v_neck=0.02),
     ),
 }

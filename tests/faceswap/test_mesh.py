@@ -19,6 +19,7 @@ from calse.faceswap.methods.mesh.model.pose import fit, posed
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.topology import OPENINGS, facing, outwards, read_topology
 from calse.faceswap.methods.mesh.model.train import load
+from calse.faceswap.methods.mesh.openings import bare_skin
 from calse.faceswap.methods.mesh.surface import surface_of
 from calse.faceswap.quality.likeness import embed_frames
 from calse.faceswap.quality.pictures import grey_faces, psnr, ssim
@@ -263,6 +264,16 @@ def test_what_the_hand_model_misses_stays_in_front(topology, signer, library):
     for number, place in zip((5, 6), places, strict=True):
         middle = swapped[number][place][6:-6, 3:-3].astype(int)
         assert np.abs(middle - (30, 60, 160)).mean() < 25
+
+
+def test_ear_and_wall_inside_a_donors_outline_are_not_drawn_and_a_beard_is(topology, signer):
+    """A landmarker draws the outline of a narrow head too wide; a cheek of any colour is the donor's all the same."""
+    neutral, skin = posed(signer[1].face).neutral, np.ones(468)
+    skin[[*OVAL, 18, 200]] = 0
+    shown = bare_skin(skin, neutral, topology)
+    assert shown[list(OVAL)].max() == 0
+    assert shown[[18, 200, 50, 280, 4, 105]].min() == 1
+    assert bare_skin(np.ones(468), neutral, topology)[[152, 234, 454]].min() == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 10])

@@ -124,7 +124,9 @@ def assess_clip(job: Job) -> Assessed | None:
         figures=found.figures(),
         before=embed_frames(job.layout, original, track.face, numbers),
         after=embed_frames(job.layout, swapped, found.landmarks, numbers),
-        oracle=beside_oracle(job.shot, job.layout, (swapped, original), (track, found.landmarks), networks, job.settings)
+        oracle=beside_oracle(
+            job.shot, job.layout, (swapped, original), (track, found.landmarks), networks, job.settings
+        )
         if job.shot
         else None,
     )

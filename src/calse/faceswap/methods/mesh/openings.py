@@ -14,6 +14,7 @@ Ring = tuple[int, tuple[int, ...], tuple[int, ...], int]
 ALONG, ACROSS = 1.1, 1.35  # the mesh's lids lie inside a wide-open eye; without this all look sleepy
 SOFT = 0.008  # of the face's width
 LOW, DEEP = 0.3, 0.6  # canonical height, and share of the way in from the outline, from which no hair is expected
+RIM = 0.35  # of that way: an outline found too wide shows ear or wall, and a beard shall not end in a line
 FLAT, SAMPLED = 96, 32  # pixels a side of a face laid flat; frames that say how it usually looks
 _SMEAR = 2.0  # pixels of it
 _LEAST = np.array([3, 1.5, 1.5], np.float32)  # L*a*b*
@@ -48,7 +49,7 @@ def _grown(polygon: Numbers, axis: Numbers) -> Numbers:
 
 
 def bare_skin(skin: Numbers, neutral: Numbers, topology: Topology) -> Numbers:
-    """Return how far the donor's picture is shown at each point, `468`: less towards hairline and hair.
+    """Return how far the donor's picture is shown at each point, `468`: less towards hairline, hair and what is no face.
 
     `skin` is how far each point of the donor looks like skin, `neutral` the signer's face at rest.
     """
@@ -58,6 +59,7 @@ def bare_skin(skin: Numbers, neutral: Numbers, topology: Topology) -> Numbers:
     eroded = np.where(joined, hair, 1).min(axis=1)
     averaged = joined @ eroded / joined.sum(axis=1)
     free = (neutral[:, 1] < LOW) & (topology.inner < DEEP)  # not the eyes' sockets: they are dark, and no hair
+    free |= topology.inner < RIM
     free[list(FOREHEAD)] = True
     free[topology.details] = False
     return np.where(free, averaged, 1) * topology.below_hairline
