@@ -15,6 +15,10 @@ from calse.faceswap.quality.likeness import DIGITS
 from calse.faceswap.quality.pictures import Pictures, detail, flicker, grey_faces, ssim
 from calse.landmarks.following import FaceFollower, Networks
 from calse.landmarks.record import FACE_POINTS, Floats, Landmarks, no_landmarks
+from calse.runtime.files import folder_for_now
+from calse.runtime.repository import scratch
+from calse.video.ours.encode import write_video
+from calse.video.ours.read import read_frames
 
 if TYPE_CHECKING:
     from signers.gloss import Gloss
@@ -85,10 +89,12 @@ def beside_oracle(
     both = found.has_face & track.has_face & ~np.isnan(after[:, 0, 0])
     if not both.any():
         return None
+    # Each by its own points, as people's differ, and hands count as face: those of the oracle are not sought.
     true, drawn, own = (
         _dense(grey_faces(clip, marks), marks.has_face)
-        for clip, marks in ((filmed, found), (swapped, track), (original, track))
+        for clip, marks in ((filmed, found), (swapped, _faces_alone(after)), (original, _faces_alone(track.face)))
     )
+    alike = grey_faces(filmed, track), grey_faces(original, track)  # as a swap's own flicker and detail are measured
     middle = int(np.flatnonzero(both)[both.sum() // 2])
     face = embed(layout, filmed[middle], found.face[middle])
     ends = embed(layout, swapped[middle], after[middle]), embed(layout, original[middle], track.face[middle])
@@ -98,8 +104,8 @@ def beside_oracle(
     return Oracle(
         ssim=_pair(*(np.mean([ssim(one[k], true[k]) for k in np.flatnonzero(both)]) for one in (drawn, own))),
         distance=_pair(*(np.linalg.norm(end - face) for end in ends)),
-        flicker=flicker(true[both]) / max(flicker(own[both]), 1e-6),
-        detail=detail(true[both]) / max(detail(own[both]), 1e-6),
+        flicker=flicker(alike[0]) / max(flicker(alike[1]), 1e-6),
+        detail=detail(alike[0]) / max(detail(alike[1]), 1e-6),
         lips=_followed(mouth, measured, lips, both),
         brows=_followed(brows, measured, raised, both),
     )
@@ -120,8 +126,11 @@ def _film(shot: Shot, count: int) -> tuple[Pictures, Series, Series]:
     numbers = (np.arange(count) * len(shown) // count).tolist()
     jaw, up, down = MOUTH_UNITS.index("jawOpen"), BROW_UNITS.index("browInnerUp"), BROW_UNITS.index("browDownLeft")
     labels = [shown[k][1] for k in numbers]
+    with folder_for_now(scratch() / "oracle") as folder:  # a codec adds some flicker and takes some detail
+        write_video(folder / "oracle.mp4", [shown[k][0] for k in numbers], shot.studio.fps)
+        frames = read_frames(folder / "oracle.mp4")
     return (
-        np.stack([shown[k][0] for k in numbers]),
+        frames,
         np.array([label.mouth[jaw] for label in labels], np.float64),
         np.array([label.brows[up] - label.brows[down] for label in labels], np.float64),
     )
@@ -130,8 +139,11 @@ def _film(shot: Shot, count: int) -> tuple[Pictures, Series, Series]:
 def _follow(frames: Pictures, networks: Networks, settings: LandmarkSettings) -> Landmarks:
     follower = FaceFollower(networks, settings)
     nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)
-    face = np.stack([nothing if (one := follower(frame)) is None else one[0] for frame in frames])
-    return replace(no_landmarks(len(frames)), face=face)
+    return _faces_alone(np.stack([nothing if (one := follower(frame)) is None else one[0] for frame in frames]))
+
+
+def _faces_alone(face: Floats) -> Landmarks:
+    return replace(no_landmarks(len(face)), face=face)
 
 
 def _dense(faces: NDArray[np.float64], has_face: NDArray[np.bool_]) -> NDArray[np.float64]:

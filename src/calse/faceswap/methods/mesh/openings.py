@@ -49,7 +49,7 @@ def _grown(polygon: Numbers, axis: Numbers) -> Numbers:
 
 
 def bare_skin(skin: Numbers, neutral: Numbers, topology: Topology) -> Numbers:
-    """Return how far the donor's picture is shown at each point, `468`: less towards hairline, hair and what is no face.
+    """Return how far the donor's picture is shown at each point, `468`: less towards hair and what is no face.
 
     `skin` is how far each point of the donor looks like skin, `neutral` the signer's face at rest.
     """
