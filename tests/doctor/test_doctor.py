@@ -151,7 +151,7 @@ def test_a_store_that_is_locked_damaged_or_away_is_seen(monkeypatch: pytest.Monk
     assert study.store().mend.startswith("name a server, http://HOST:5000, or")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1/runs")
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    assert study.store().mend == "uv pip install 'psycopg[binary]'"
+    assert study.store().mend == 'MLFLOW_TRACKING_URI needs the extra "server": make extras'
 
 
 def test_a_missing_remote_is_a_warning():
