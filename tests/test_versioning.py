@@ -1,10 +1,12 @@
 """Own videos from import to another person's clone: what DVC keeps, sends, brings back and must not send."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from itertools import count
 from pathlib import Path
 
@@ -187,14 +189,21 @@ def test_a_source_imported_anew_is_another_version_and_the_first_can_come_back(s
     assert filmed(study) == second
 
 
-def test_a_clone_without_the_withheld_videos_is_told_how_to_do_without(study, tmp_path):
+def test_a_clone_without_the_withheld_videos_is_told_how_to_do_without(study, s3, tmp_path):
     study.change(lambda tree: tree["corpus"]["sources"]["SACU"].update(share=False))
     study.run("calse", "withhold")
     study.run("dvc", "repro")
     study.run("dvc", "remote", "add", "-d", "disk", str(tmp_path / "disk"))
+    study.run("dvc", "remote", "add", "cloud", "s3://calse/withheld")
+    study.run("dvc", "remote", "modify", "cloud", "endpointurl", s3)
     study.commit()
-    study.run("dvc", "push")
-    study.run("dvc", "push", "--run-cache")
+    for remote in ("disk", "cloud"):
+        study.run("dvc", "push", "-r", remote)
+        study.run("dvc", "push", "-r", remote, "--run-cache")
+    with urllib.request.urlopen(f"{s3}/calse?prefix=withheld/") as listing:
+        sent = {*re.findall(r"<Key>withheld/(.*?)</Key>", listing.read().decode())}
+    kept = {path.relative_to(tmp_path / "disk").as_posix() for path in (tmp_path / "disk").rglob("*") if path.is_file()}
+    assert sent == kept
     pushed = {path.read_bytes() for path in (tmp_path / "disk").rglob("*") if path.is_file()}
     withheld = {name for name, data in filmed(study).items() if data not in pushed}
     assert withheld == {name for name in filmed(study) if "SACU" in name}

@@ -119,6 +119,7 @@ def _write_run(store: Store, pipeline: str, expected: Expected, runs: list[Any],
         run_id, stored = "", {}
     if not run_id:
         run_id = store.start(expected.name, expected.stage, pipeline, {KEY: expected.key})
+        store.log(run_id, {STATUS: "FINISHED"})  # first: what a failure leaves out, the next try or sync completes
     elif KEY not in found[0].data.tags:
         store.client.set_tag(run_id, KEY, expected.key)
     missing = {key: value for key, value in expected.content.items() if stored.get(key) != value}
