@@ -40,7 +40,7 @@ NOT_ASKED = {
 # and the clip record alone.
 ROOMS = (
     "runtime", "config", "video", "data", "corpus", "landmarks", "augment", "faceswap", "recognition", "evaluation",
-    "report", "browse", "tracking", "people", "publish", "doctor", "cli",
+    "report", "browse", "serve", "tracking", "people", "publish", "doctor", "cli",
 )  # fmt: skip
 # A registry imports these files of its folder when it is asked.
 REGISTERED = {

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from calse.cli.commands import AsJson, Seconds, Videos
+from calse.cli.publishing import KeyOption, marking
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.repository import from_root
@@ -92,3 +93,41 @@ def predict(
     if elan:
         annotate([(videos[place], answers[place].glosses, annotated[place]) for place in read], seconds)
     print_answers(answers, as_json)
+
+
+@looking.command()
+def serve(
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(parser=from_root, metavar="CHECKPOINT", help="what was trained, as for `predict`; repeatable"),
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(parser=from_root, metavar="INDEX", help="what `enrol` has made, for look-up")
+    ] = None,
+    donor: Annotated[str, typer.Option(help="for anonymised copies, a source of kind donor")] = "",
+    donor_video: Annotated[
+        list[Path] | None,
+        typer.Option(parser=from_root, metavar="VIDEO", help="or somebody who speaks and turns the head; repeatable"),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="of this machine alone; 0: any free one")] = 8000,
+    key: KeyOption = None,
+) -> None:
+    """Open a page of this machine alone: drop or record a clip, get its glosses and an anonymised copy."""
+    from calse.config.params import read_params
+    from calse.data.consent import require
+    from calse.faceswap.anonymise import Swapper
+    from calse.faceswap.donor import Wish, donor_of, print_warnings
+    from calse.runtime.loopback import listen
+    from calse.serve.answers import load_answers
+    from calse.serve.server import serve
+
+    listener = listen(port, "serve")
+    swapper = None
+    if donor or donor_video:
+        params = read_params()
+        if donor:
+            require(params, Layout(), [donor], "swap")
+        face = donor_of(params, Layout(), Wish("mesh", donor, tuple(donor_video or ())))
+        print_warnings(face.warnings)
+        swapper = Swapper(params, Layout(), face, marking(key), label=False, unswapped="blur")
+    serve(load_answers(model or [], index, swapper, Layout()), listener)

@@ -44,6 +44,46 @@ class Found:
     refused: str = ""
     doubts: tuple[str, ...] = ()
 
+    def plain(self) -> dict[str, Any]:
+        """Return what JSON says of it."""
+        signs = [sign._asdict() | {"distance": round(sign.distance, 4)} for sign in self.signs]
+        extra = {"refused": self.refused, "doubts": list(self.doubts)}
+        return {"video": self.video, "signs": signs} | {name: value for name, value in extra.items() if value}
+
+
+@dataclass(frozen=True)
+class KnownSigns:
+    """An index, loaded, and the encoder that it was made with."""
+
+    index: Index
+    encoder: Path | None
+
+    def wanted(self, video: Path) -> Wanted:
+        """Return what is to be read of a video."""
+        return _wanted(video, self.index.info, LandmarksSettings(**self.index.info["params"]))
+
+    def answers(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Found]:
+        """Return the known signs nearest to each video, of which that was read."""
+        results = []
+        for video, one in zip(videos, found, strict=True):
+            name = str(video).encode(errors="replace").decode()
+            if isinstance(one, Refused):
+                results.append(Found(name, [], one.reason))
+            else:
+                signs = self.index.nearest(embedded(one.input.signing, self.encoder))[:BEST]
+                results.append(Found(name, signs, doubts=one.doubts))
+        return results
+
+    def warm_up(self) -> None:
+        """Look up one of its own clips: what the first call loads and compiles is there for the next."""
+        self.index.nearest(embedded(self.index.signings.take(0), self.encoder))
+
+
+def load_signs(path: Path, layout: Layout) -> KnownSigns:
+    """Load an index. Raises CalseError when it is missing or damaged, or its encoder is another one now."""
+    index = read_index(path)
+    return KnownSigns(index, encoder_of(index, path, layout))
+
 
 def enrol(
     params: Params, layout: Layout, offers: Sequence[Offered], path: Path, seconds: float
@@ -66,7 +106,8 @@ def enrol(
     }
     if known is not None and any(known.info.get(name) != value for name, value in info.items()):
         raise CalseError(f"{path} was made with other settings or another encoder; name another file, or remove it")
-    found = _read([offer.path for offer in offers], info, settings, seconds)
+    wanted = [_wanted(offer.path, info, settings) for offer in offers]
+    found = map_sandboxed(viewed, wanted, "landmarks", seconds)
     pairs = list(zip(offers, found, strict=True))
     refused = [(offer.name, one.reason) for offer, one in pairs if isinstance(one, Refused)]
     taken = [(offer, one) for offer, one in pairs if isinstance(one, Viewed)]
@@ -82,27 +123,13 @@ def enrol(
 
 def lookup(layout: Layout, path: Path, videos: Sequence[Path], seconds: float) -> list[Found]:
     """Return the known signs nearest to each video. Raises CalseError when the index itself is wrong."""
-    index = read_index(path)
-    settings = LandmarksSettings(**index.info["params"])
-    encoder = encoder_of(index, path, layout)
-    results = []
-    for video, one in zip(videos, _read(videos, index.info, settings, seconds), strict=True):
-        name = str(video).encode(errors="replace").decode()
-        if isinstance(one, Refused):
-            results.append(Found(name, [], one.reason))
-        else:
-            signs = index.nearest(embedded(one.input.signing, encoder))[:BEST]
-            results.append(Found(name, signs, doubts=one.doubts))
-    return results
+    known = load_signs(path, layout)
+    return known.answers(videos, map_sandboxed(viewed, [known.wanted(video) for video in videos], "landmarks", seconds))
 
 
-def _read(
-    videos: Sequence[Path], info: dict[str, Any], settings: LandmarksSettings, seconds: float
-) -> list[Viewed | Refused]:
-    """Find body and hands in videos, in processes that may die."""
-    clip = info["clip"]
-    wanted = [Wanted(video, clip["fps"], clip["short_side"], LANDMARKS, settings) for video in videos]
-    return map_sandboxed(viewed, wanted, "landmarks", seconds)
+def _wanted(video: Path, info: dict[str, Any], settings: LandmarksSettings) -> Wanted:
+    """Body and hands are found at the rate and size that an index names."""
+    return Wanted(video, info["clip"]["fps"], info["clip"]["short_side"], LANDMARKS, settings)
 
 
 def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None:
@@ -118,7 +145,7 @@ def print_found(found: list[Found], as_json: bool) -> None:
     Raises CalseError when a video was refused.
     """
     if as_json:
-        print(json.dumps([_as_dict(one) for one in found], indent=2, ensure_ascii=False))
+        print(json.dumps([one.plain() for one in found], indent=2, ensure_ascii=False))
     for one in found:
         if not as_json and not one.refused:
             Console().print(_table(one))
@@ -132,12 +159,6 @@ def print_found(found: list[Found], as_json: bool) -> None:
 
 def _complain(word: str, video: str, why: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"{word:8} {video}: {why}", markup=False, highlight=False)
-
-
-def _as_dict(found: Found) -> dict[str, Any]:
-    signs = [sign._asdict() | {"distance": round(sign.distance, 4)} for sign in found.signs]
-    extra = {"refused": found.refused, "doubts": list(found.doubts)}
-    return {"video": found.video, "signs": signs} | {name: value for name, value in extra.items() if value}
 
 
 def _table(found: Found) -> Table:

@@ -1,9 +1,10 @@
 """The command `predict`: the ten best glosses for any video, prepared as evaluation prepares its clips."""
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +15,9 @@ from calse.recognition.inference import BEST, best_first
 from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
+
+if TYPE_CHECKING:
+    from calse.recognition.registry import Scores
 
 
 @dataclass(frozen=True)
@@ -47,27 +51,53 @@ class Answer:
     glosses: list[tuple[str, float]]
     doubts: tuple[str, ...] = ()
 
+    def plain(self) -> dict[str, Any]:
+        """Return what JSON says of it; what is empty is left out."""
+        glosses = [{"gloss": gloss, "probability": chance} for gloss, chance in self.glosses]
+        return {name: value for name, value in (asdict(self) | {"glosses": glosses}).items() if value}
 
-def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
-    """Answer for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
+
+@dataclass(frozen=True)
+class Predictor:
+    """A checkpoint, loaded: what its JSON says, its settings, and what scores inputs."""
+
+    info: dict[str, Any]
+    settings: Any
+    score: "Callable[[Iterable[Any]], list[Scores]]"
+
+    def wanted(self, video: Path) -> Wanted:
+        """Return what is to be read of a video."""
+        clip = self.info["clip"]
+        return Wanted(video, clip["fps"], clip["short_side"], self.info["recogniser"], self.settings)
+
+    def answers(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Answer]:
+        """Return the best glosses of each video, of which that was read."""
+        scores = iter(self.score([one.input for one in found if not isinstance(one, Refused)]))
+        names = [str(video).encode(errors="replace").decode() for video in videos]
+        return [
+            Answer(name, one.reason, [])
+            if isinstance(one, Refused)
+            else Answer(name, "", best_glosses(*next(scores), self.info["classes"]), one.doubts)
+            for name, one in zip(names, found, strict=True)
+        ]
+
+
+def load_predictor(checkpoint: Path) -> Predictor:
+    """Load a checkpoint, or an index. Raises CalseError naming one that is missing or damaged."""
     from calse.recognition.checkpoint import read_info, settings_of
 
     info = read_info(checkpoint)
-    recogniser = find_recogniser(info["recogniser"])
-    score = recogniser.scorer(checkpoint)
+    score = find_recogniser(info["recogniser"]).scorer(checkpoint)
     if "clip" not in info:
         raise CalseError(f"{checkpoint.with_suffix('.json')} does not tell what its clips were brought to; train again")
-    clip, settings = info["clip"], settings_of(info)
-    wanted = [Wanted(video, clip["fps"], clip["short_side"], recogniser.name, settings) for video in videos]
-    found = map_sandboxed(viewed, wanted, "read", seconds)
-    scores = iter(score([one.input for one in found if not isinstance(one, Refused)]))
-    names = [str(video).encode(errors="replace").decode() for video in videos]
-    return [
-        Answer(name, one.reason, [])
-        if isinstance(one, Refused)
-        else Answer(name, "", best_glosses(*next(scores), info["classes"]), one.doubts)
-        for name, one in zip(names, found, strict=True)
-    ]
+    return Predictor(info, settings_of(info), score)
+
+
+def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
+    """Answer for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
+    predictor = load_predictor(checkpoint)
+    found = map_sandboxed(viewed, [predictor.wanted(video) for video in videos], "read", seconds)
+    return predictor.answers(videos, found)
 
 
 def best_glosses(scores: np.ndarray, chances: np.ndarray, classes: list[str]) -> list[tuple[str, float]]:
@@ -91,7 +121,7 @@ def print_answers(answers: list[Answer], as_json: bool) -> None:
     Raises CalseError at any bad one.
     """
     if as_json:
-        print(json.dumps([_as_dict(answer) for answer in answers], indent=2, ensure_ascii=False))
+        print(json.dumps([answer.plain() for answer in answers], indent=2, ensure_ascii=False))
     else:
         for answer in answers:
             if not answer.refused:
@@ -104,11 +134,6 @@ def print_answers(answers: list[Answer], as_json: bool) -> None:
     refused = [answer for answer in answers if answer.refused]
     if refused:
         raise CalseError(f"{len(refused)} of {len(answers)} videos could not be read; the reasons are above")
-
-
-def _as_dict(answer: Answer) -> dict[str, Any]:
-    glosses = [{"gloss": gloss, "probability": chance} for gloss, chance in answer.glosses]
-    return {name: value for name, value in (asdict(answer) | {"glosses": glosses}).items() if value}
 
 
 def _table(answer: Answer) -> Table:
