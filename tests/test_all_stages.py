@@ -275,7 +275,7 @@ def test_every_generated_clip_says_in_its_container_what_it_is(repository):
 
 
 def test_an_imported_source_that_is_not_to_be_shared_stays_here(repository, tmp_path):
-    """Its videos, and the clips, faces and sets of all; what shows nobody is pushed to a real remote."""
+    """Its videos, and all that is made of anybody's, weights too; what nobody went into is pushed to a real remote."""
     repository.change({"corpus": {"name": "mine"}})
     listed = ("data/raw/synthetic/SACU/clips.csv", "--corpus", "mine", "--source", "SACU")
     code, output = repository.run(*CALSE, "import", *listed)
@@ -296,7 +296,10 @@ def test_an_imported_source_that_is_not_to_be_shared_stays_here(repository, tmp_
     assert not [path for path in people if path.read_bytes() in pushed]
     weights = list((repository.root / "models/i3d").rglob("*.safetensors"))
     assert weights
-    assert all(path.read_bytes() in pushed for path in weights)
+    assert not [path for path in weights if path.read_bytes() in pushed]
+    published = list((repository.root / "models/published").rglob("*.tflite"))
+    assert published
+    assert all(path.read_bytes() in pushed for path in published)
     page = (repository.root / "data/report/index.html").read_text(encoding="utf-8")
     assert "licence: CC BY-NC 4.0" in page
     assert "data:image" in page, "of STS"
