@@ -2,13 +2,16 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.repository import from_root
+
+if TYPE_CHECKING:
+    from calse.config.params import Params, Source
 
 importing = typer.Typer()
 
@@ -66,12 +69,7 @@ def import_videos(
         raise CalseError("name a FOLDER (or --elan FILE), its --corpus and its --source; or --corrections FILE")
     if bool(elan) != bool(tier) or (elan and pattern):
         raise CalseError("--elan and --tier go together, and without --pattern: the tier has the glosses")
-    params = read_params()
-    if corpus.casefold() in map(str.casefold, params.synthesise):
-        raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
-    declared = params.corpus.sources if corpus == params.corpus.name else {}
-    if donor and source in declared and declared[source].kind != "donor":
-        raise CalseError(f"--donor: params.yaml says that source {source} is of kind {declared[source].kind}")
+    declared = _declared(read_params(), corpus, source, donor)
     options = (pattern, glossary, add_glosses, replace, takes, declared, donor)
     with ExitStack() as cut:
         if elan:
@@ -81,6 +79,16 @@ def import_videos(
         report = import_folder(folder, Layout(), corpus, source, *options)
     print_report(report)
     _print_terms(corpus, source)
+
+
+def _declared(params: "Params", corpus: str, source: str, donor: bool) -> "dict[str, Source]":
+    """Return what params.yaml says of a corpus's sources. Raises CalseError when it is against the import."""
+    if corpus.casefold() in map(str.casefold, params.synthesise):
+        raise CalseError(f"--corpus {corpus}: the stage synthesise makes that corpus; choose another name")
+    declared = params.corpus.sources if corpus == params.corpus.name else {}
+    if donor and source in declared and declared[source].kind != "donor":
+        raise CalseError(f"--donor: params.yaml says that source {source} is of kind {declared[source].kind}")
+    return declared
 
 
 def _correct(table: Path, add_glosses: bool) -> None:

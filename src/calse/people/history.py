@@ -53,6 +53,7 @@ def states(root: Path) -> Iterator[State]:
 
 def _working_tree(root: Path) -> State:
     def read(path: str) -> bytes | None:
+        """Return a file as it lies there, or nothing."""
         file = root / path
         return file.read_bytes() if file.is_file() else None
 

@@ -97,6 +97,7 @@ def reader(places: list[Place]) -> Callable[[str], bytes | None]:
     """Return a function that reads an object from the first place that has it; places out of reach have none."""
 
     def read(digest: str) -> bytes | None:
+        """Return an object, or nothing."""
         for place in places if digest else []:
             try:
                 data = place.read(digest)

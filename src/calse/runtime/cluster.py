@@ -78,6 +78,7 @@ def remote(ray: Any, **options: Any) -> Callable[..., Any]:
 
     # Defined here, for Ray then sends its code along: a node that cannot import this package is able to say so.
     def work(folder: str, shared: str, call: bytes, *handles: Any) -> tuple[bool, Any, set[Path]]:
+        """Return whether this node has the folder, the call's result or the reason, and the folders it wrote in."""
         import os
         import pickle
         import socket

@@ -74,6 +74,7 @@ def application(answers: Answers, folder: Path) -> ASGIApp:
         """Return an endpoint that answers a posted clip."""
 
         async def endpoint(request: Request) -> Response:
+            """Take the clip in, wait for its turn, answer."""
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
                 clip = Path(own) / "clip"
                 await _receive(request, clip)
@@ -147,7 +148,10 @@ def _guarded(app: ASGIApp) -> ASGIApp:
     """Keep other sites out: whatever pages the user has open can send requests here, and rename themselves to us."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a foreign request with 403, any other as the application does."""
+
         async def send_with_headers(message: Message) -> None:
+            """Add what tells a browser to trust nothing but this page."""
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
