@@ -7,8 +7,7 @@ export GX_ANALYTICS_ENABLED := false
 READY := $(VENV)/.ready
 EXTRAS := $(VENV)/.extras
 # One more than two cores: some tests wait. Files in the order of collection, for the longest come first there.
-PYTEST = pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-JOBS ?= 3
+PYTEST = pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 LOCK = $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 ROUNDS ?= 21
 
@@ -37,9 +36,9 @@ setup: $(READY)  ## create .venv with the locked packages
 
 extras: $(EXTRAS)  ## add the packages of every optional extra: annotations, cluster, publish, s3, server
 
-repro: setup  ## rebuild the study: every stage, then the results table
+repro: setup  ## rebuild the study: every stage, then the results table; stages at once: make repro JOBS=2
 	@calse unlock
-	dvc repro
+	@calse repro $(if $(JOBS),--jobs $(JOBS))
 	@calse track sync
 	@calse show
 

@@ -91,8 +91,8 @@ class Repository:
         done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    def repro(self):
-        code, output = self.run("dvc", "repro")
+    def repro(self, *command):
+        code, output = self.run(*(command or ("dvc", "repro")))
         assert code == 0, output
         return re.findall(r"Running stage '(.+?)'", output)
 
@@ -134,7 +134,7 @@ def repository(tmp_path_factory):
 
 def test_one_command_rebuilds_the_study_and_a_second_finds_nothing_to_do(repository):
     repository.environment["OPENED"] = str(repository.opened)
-    stages = repository.repro()
+    stages = repository.repro(*CALSE, "repro", "--jobs", "2")
     del repository.environment["OPENED"]
     assert len(stages) == len(set(stages))
     with open(repository.root / "metrics/report/table.csv") as file:

@@ -131,6 +131,25 @@ def unlock() -> None:
 
 
 @tools.command()
+def repro(
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="how many stages at once  [default: 2, with a GPU 1]")
+    ] = None,
+) -> None:
+    """Bring every stage up to date as `dvc repro` does, which has the last word; but several at once."""
+    import subprocess
+    import sys
+
+    from calse.runtime.executor import has_accelerator
+    from calse.runtime.side_by_side import run_stages
+
+    jobs = jobs or (1 if has_accelerator() else 2)
+    if jobs > 1:
+        run_stages(jobs)
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False).returncode)
+
+
+@tools.command()
 def preset(
     name: str,
     corpus: Annotated[

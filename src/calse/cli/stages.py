@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 STAGES = "Stages of the pipeline"
 RENAMED = {"affine": "augment", "faces": "landmarks", "face-models": "landmark-models"}
+INTERRUPTED = 130  # how typer ends a command in which Ctrl-C was pressed
 ANYWHERE = ("doctor", "predict", "verify")  # what needs no study around it
 
 
@@ -226,9 +227,11 @@ def main() -> None:
         if sys.argv[1:2] and sys.argv[1] in RENAMED:
             raise CalseError(f"calse {sys.argv[1]} is called calse {RENAMED[sys.argv[1]]} now")
         app()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != INTERRUPTED:
+            raise
         print("stopped; the next run goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         line = _in_one_line(error)
         if not line:

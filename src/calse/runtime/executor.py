@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from calse.runtime.errors import CalseError
@@ -25,6 +26,11 @@ def worker_count() -> int:
     if not text.isdigit() or int(text) < 1:
         raise CalseError(f"CALSE_WORKERS={text!r} is not a number of processes; unset it or give 1 or more")
     return int(text)
+
+
+def has_accelerator() -> bool:
+    """Say whether there is one that trains, without importing torch."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
 
 
 def on_cluster() -> bool:

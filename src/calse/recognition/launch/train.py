@@ -12,7 +12,7 @@ from calse.recognition.launch.display import Display
 from calse.recognition.launch.observer import Observer, Run
 from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.jobs import jobs_of
-from calse.runtime.executor import worker_count
+from calse.runtime.executor import has_accelerator, worker_count
 from calse.runtime.files import folder_written_aside, locked
 from calse.runtime.repository import scratch
 
@@ -60,7 +60,7 @@ def slots(settings: Any) -> int:
     The threads of a small network's training wait for each other a sixth of the time, and the last of three runs
     would have one core for itself while the other rests.
     """
-    if any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg")):
+    if has_accelerator():
         return 1
     workers = worker_count()
     return workers // getattr(settings, "threads", 1) + 1 if workers > 1 else 1

@@ -1,0 +1,216 @@
+"""Several stages of the pipeline at once on one machine: `dvc repro` runs one at a time, and many fill one core alone.
+
+Each lane is a process in which DVC itself runs one stage after the other, under DVC's own locks. Only what has changed
+is given to a lane, and only when all that it depends on is done; `dvc repro` has the last word on the whole.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from calse.runtime.errors import CalseError
+from calse.runtime.executor import progress_bar
+from calse.runtime.lifeline import end_with_parent
+
+Graph = dict[str, set[str]]
+
+
+def run_stages(jobs: int) -> None:
+    """Run every stage that has changed or depends on one that has, `jobs` at a time, like `dvc repro` and to its bytes.
+
+    Raises CalseError when a stage fails, after those beside it have stopped in order.
+    """
+    with _repository() as repo:
+        plan, needed = _plan(repo)
+        if not plan:
+            return
+        try:
+            with TemporaryDirectory() as folder, Display(len(plan)) as display:
+                lanes = [Lane(Path(folder) / str(number)) for number in range(min(jobs, len(plan)))]
+                try:
+                    _run(plan, needed, lanes, display)
+                finally:
+                    for lane in lanes:
+                        lane.stop()
+        finally:
+            _order_lock(repo)
+
+
+def ready(plan: list[str], needed: Graph, started: set[str], done: set[str]) -> list[str]:
+    """Return the stages that may start now, first those on which most others wait; of equal ones, the plan decides."""
+    waiting = {name: sum(name in deps for deps in needed.values()) for name in plan}
+    free = [name for name in plan if name not in started and needed[name] <= done]
+    return sorted(free, key=lambda name: -waiting[name])
+
+
+def _run(plan: list[str], needed: Graph, lanes: "list[Lane]", display: "Display") -> None:
+    started: set[str] = set()
+    done: set[str] = set()
+    for lane in lanes:
+        lane.await_start()
+    while len(done) < len(plan):
+        free = [lane for lane in lanes if not lane.stage]
+        for lane, name in zip(free, ready(plan, needed, started, done), strict=False):
+            started.add(name)
+            lane.start(name)
+            display.started(name)
+        busy = {lane.connection: lane for lane in lanes if lane.stage}
+        for connection in wait(list(busy)):
+            lane = busy[cast(Connection, connection)]
+            name, failure = lane.stage, lane.result()
+            display.ended(name, lane.log.read_text(encoding="utf-8", errors="replace"))
+            if failure:
+                raise CalseError(failure)
+            done.add(name)
+
+
+class Lane:
+    """A process that runs one stage at a time; what the stage prints is in the file `log`."""
+
+    def __init__(self, log: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.log, self.stage = log, ""
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_lane, args=(theirs, log), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def await_start(self) -> None:
+        """Wait until the process leads a group of its own: from then on `stop` reaches whatever it runs."""
+        with suppress(EOFError):  # it died; so will its first stage
+            self.connection.recv()
+
+    def start(self, name: str) -> None:
+        """Begin a stage."""
+        self.stage = name
+        with suppress(BrokenPipeError):  # `result` says so
+            self.connection.send(name)
+
+    def result(self) -> str:
+        """Wait for the stage; return why it failed, nothing when it did not."""
+        name, self.stage = self.stage, ""
+        try:
+            return str(self.connection.recv())
+        except (EOFError, ConnectionError):
+            return f"{name}: the process that ran it died; out of memory? Run one stage at a time: dvc repro"
+
+    def stop(self) -> None:
+        """End the lane; a stage that it runs stops in order, as on Ctrl-C."""
+        if self.stage and self.process.is_alive():
+            with suppress(ProcessLookupError):
+                os.killpg(cast(int, self.process.pid), signal.SIGINT)
+        self.connection.close()
+        self.process.join()
+
+
+def _lane(connection: Connection, log: Path) -> None:
+    """Run stages by name until the other end is closed."""
+    os.setpgrp()  # so that Ctrl-C comes once, from the process that knows what else is running
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # stages would inherit that it is ignored
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt), _repository() as repo:
+        connection.send("")
+        repo.scm_context.quiet = True  # no advice to `git add` after each stage
+        while name := connection.recv():
+            with open(log, "wb") as file:
+                for stream in (sys.stdout, sys.stderr):
+                    os.dup2(file.fileno(), stream.fileno())
+            connection.send(_in_one_line(lambda name=name: repo.reproduce([name], single_item=True)))
+
+
+def _in_one_line(run: Callable[[], Any]) -> str:
+    """Return why a stage failed; nothing when it did not."""
+    try:
+        run()
+    except Exception as error:
+        return " ".join(f"{error}: {error.__cause__}".split())[:300]
+    return ""
+
+
+@contextmanager
+def _repository() -> Iterator[Any]:
+    """Open the repository as DVC sees it, patient with the locks of its neighbours. Raises CalseError in one line."""
+    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+    from dvc.repo import Repo  # type: ignore[import-untyped]
+
+    try:
+        with Repo(_wait_for_lock=True) as repo:
+            yield repo
+    except DvcException as error:
+        raise CalseError(" ".join(f"{error} {error.__cause__ or ''}".split())[:300]) from None
+
+
+def _all_stages(repo: Any) -> tuple[list[str], Graph]:
+    """Return all stages in the order in which `dvc repro` runs them, and those that each waits for."""
+    from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro  # type: ignore[import-untyped]
+
+    graph = get_active_graph(repo.index.graph)
+    plan = plan_repro(graph, collect_stages(repo, ["dvc.yaml"]))
+    return [stage.addressing for stage in plan], {
+        stage.addressing: {dep.addressing for dep in graph.successors(stage)} for stage in plan
+    }
+
+
+def _plan(repo: Any) -> tuple[list[str], Graph]:
+    """Return the stages that may have to run, in order, and all of these that each waits for, near and far."""
+    changed = set(repo.status())
+    plan, direct = _all_stages(repo)
+    needed: Graph = {}
+    for name in plan:
+        before = {dep for dep in direct[name] if dep in needed}
+        if name in changed or before:
+            needed[name] = before.union(*(needed[dep] for dep in before))
+    return list(needed), needed
+
+
+def _order_lock(repo: Any) -> None:
+    """Bring dvc.lock into the order in which `dvc repro` writes it; stages end in another."""
+    from dvc.utils.serialize import ParseError, load_yaml, modify_yaml  # type: ignore[import-untyped]
+
+    path = Path(repo.root_dir) / "dvc.lock"
+    with repo.lock, suppress(ParseError):  # half of it, after an interruption: `calse unlock` mends it
+        if not path.is_file():
+            return
+        found = list(load_yaml(path)["stages"])
+        place = {name: number for number, name in enumerate(_all_stages(repo)[0])}
+        wanted = sorted(found, key=lambda name: place.get(name, len(place)))
+        if found != wanted:
+            with modify_yaml(path) as lock:
+                stages = lock["stages"]
+                lock["stages"] = {name: stages[name] for name in wanted}
+
+
+class Display:
+    """What runs, on stderr; what a stage has printed comes in one piece at its end."""
+
+    def __init__(self, total: int) -> None:
+        self.bars = progress_bar()
+        self.all = self.bars.add_task("stages", total=total)
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "Display":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for task in self.tasks.values():
+            self.bars.remove_task(task)
+        self.bars.stop()
+
+    def started(self, name: str) -> None:
+        """Draw a line for a stage."""
+        self.tasks[name] = self.bars.add_task(name, total=None)
+
+    def ended(self, name: str, printed: str) -> None:
+        """Print what a stage has said, and take its line away."""
+        self.bars.remove_task(self.tasks.pop(name))
+        self.bars.advance(self.all)
+        self.bars.console.print(f"{printed.strip()}\n", markup=False, highlight=False, soft_wrap=True)
