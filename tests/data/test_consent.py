@@ -103,7 +103,8 @@ def test_a_wrong_row_is_refused_by_its_signer(layout, rows, says):
 def test_a_missing_column_is_refused(layout):
     lay(layout, "SACU,Ana\n", "source,signer\n")
     with pytest.raises(
-        CalseError, match=r"mine\.csv needs a first line that names its columns, among them source,.*un"
+        CalseError,
+        match=r"mine\.csv needs a first line that names its columns, among them source, .*; it lacks train, swap",
     ):
         read_consent(study(), layout)
 
@@ -114,6 +115,9 @@ def test_a_grant_that_has_ended_stops_everything_and_says_whose(layout):
         check_dates(study(STS=ended), layout)
     lay(layout, "SACU,Ana,,,,,2020-01-01,,\nSACU,,,,,,2999-01-01,,\n")
     with pytest.raises(CalseError, match=r"^source SACU, signer Ana: .* 2020-01-01.*mine\.csv, or: calse forget 'Ana'"):
+        check_dates(study(), layout)
+    lay(layout, "SACU,,,,,,2020-01-01,,\n")  # everybody's row, which params.yaml knows nothing of
+    with pytest.raises(CalseError, match=r"^source SACU: .* renew it in .*mine\.csv, or: calse forget --source SACU"):
         check_dates(study(), layout)
 
 

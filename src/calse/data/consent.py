@@ -157,7 +157,7 @@ def check_dates(params: Params, layout: Layout) -> None:
     over = [grant for grant in (*consent.sources.values(), *consent.signers) if grant.is_over(today)]
     if over:
         what = f"calse forget {over[0].signer!r}" if over[0].signer else f"calse forget --source {over[0].source}"
-        where = consent.file if over[0].signer else f"corpus.sources.{over[0].source}.until"
+        where = consent.file if over[0] in consent.signers else f"corpus.sources.{over[0].source}.until"
         more = f" (and {len(over) - 1} more)" if over[1:] else ""
         raise CalseError(f"{over[0].whose}: consent ended on {over[0].until}{more}; renew it in {where}, or: {what}")
 

@@ -26,12 +26,15 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
     delimiters = excel[1] if excel else DELIMITERS
     text = text[excel.end() :] if excel else text
     text = re.sub(r'((?:^|[,;\t|\n]) *"(?:[^"]|"")*") *(?=[,;\t|\r\n]|$)', r"\1", text)  # strict reading wants no blank
+    lacking = columns
     for delimiter in delimiters:
         names = _header(text, delimiter)
-        if set(columns) <= set(names):
+        lacking = min(lacking, [name for name in columns if name not in names], key=len)
+        if not lacking:
             return list(_rows(path, text, delimiter, names, skipped=1 if excel else 0))
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    found = f"it reads {first[:80]!r}" if first else "it is empty"
+    some = f"lacks {', '.join(lacking)}: it " if len(lacking) < len(columns) else ""
+    found = f"it {some}reads {first[:80]!r}" if first else "it is empty"
     parted = f", and the line {excel[0].strip()} above it says that {excel[1]!r} parts them" if excel and first else ""
     raise CalseError(
         f"{path} needs a first line that names its columns, among them {', '.join(columns)}; {found}{parted}"
