@@ -20,12 +20,13 @@ from calse.data.manifests import write_manifest
 from calse.doctor.study import donors
 from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
 from calse.faceswap.donor import Wish, donor_of, unsuitable
+from calse.faceswap.exposure import exposures, frames_at
 from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 from calse.faceswap.methods.mesh.model.library import usable
 from calse.faceswap.quality.compare import follow
-from calse.faceswap.quality.exposure import exposures, frames_at, identity
 from calse.faceswap.quality.likeness import embed_frames
+from calse.faceswap.recognised import identity, risky
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
@@ -170,7 +171,7 @@ def test_a_video_that_still_shows_its_signer_is_an_error(world, tmp_path):
     nose_alone = params(erode=0.35)
     results = anonymise(nose_alone, layout, [videos / "odd.gif"], TRAINED, tmp_path)
     assert results[0].moved == 0
-    assert "4 OF 4 SAMPLED FRAMES STILL LOOK LIKE THE SIGNER (0.00-0.30 s)" in line_of(results[0])
+    assert "4 OF 4 MEASURED FRAMES STILL LOOK LIKE THE SIGNER (0.00-0.30 s)" in line_of(results[0])
     with pytest.raises(CalseError, match="1 of 1 videos may still show who signs"):
         print_results(results)
 
@@ -218,7 +219,7 @@ def exposed(world, swapped, after=None, original=None):
     networks, original = load_networks(world[0]), world[2] if original is None else original
     track, times = landmarks_of_frames(original, networks, FACES), np.arange(len(original) + 1) / 12.5
     after = follow(swapped, networks, FACES) if after is None else after
-    who = identity(world[0], original, swapped, track, after, times[-1])
+    who = identity(world[0], original, swapped, track, after, times)
     return exposures(swapped, track, {}, after, who, times, networks, FACES)
 
 
@@ -232,12 +233,38 @@ def test_a_perfect_swap_exposes_nobody(world, perfect):
     assert exposed(world, perfect) == ()
 
 
-def test_the_frames_that_changed_least_are_looked_at(world, perfect):
-    """Two frames of many that the swap missed are hardly ever in a small sample."""
+def test_every_frame_that_the_swap_missed_is_named(world, perfect):
+    """Two single frames and a stretch, of many; a sample of one a second would hardly ever hit them all."""
     original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
-    swapped[[15, 30]] = original[[15, 30]]
+    missed = [2, 15, *range(20, 24)]
+    swapped[missed] = original[missed]
     [danger] = exposed(world, swapped, original=original)
-    assert "SAMPLED FRAMES STILL LOOK LIKE THE SIGNER (1.20 s, 2.40 s)" in danger
+    assert danger.startswith("6 OF ")
+    assert danger.endswith(" MEASURED FRAMES STILL LOOK LIKE THE SIGNER (0.16 s, 1.20 s, 1.60-1.84 s)")
+
+
+def test_a_sample_is_not_made_worse_by_the_frames_that_were_sought(world, perfect):
+    """What was sought out because it looked like a risk says nothing of how often a swap failed."""
+    original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
+    missed = [1, 10]
+    swapped[missed] = original[missed]
+    networks, times = load_networks(world[0]), np.arange(len(original) + 1) / 12.5
+    track = landmarks_of_frames(original, networks, FACES)
+    who = identity(world[0], original, swapped, track, track.face, times)
+    assert set(who.signer) == set(missed)
+    assert set(missed) <= set(who.measured)
+    assert who.moved == 1 - len(set(missed) & set(who.sampled)) / len(who.sampled)
+
+
+def test_frames_in_which_a_swap_fails_first_are_looked_at(world, perfect):
+    track = landmarks_of_frames(world[2], load_networks(world[0]), FACES)
+    track.hands[:] = np.nan
+    assert not risky(world[2], perfect, track).any()
+    track.face[3] = np.nan
+    track.hands[6, 0] = flat_hand(*track.face[6, 1, :2])
+    weak = perfect.copy()
+    weak[5] = world[2][5] // 2 + perfect[5] // 2
+    assert np.flatnonzero(risky(world[2], weak, track)).tolist() == [2, 4, 5, 6]  # 3 has no face to look at
 
 
 def test_faces_that_are_found_no_more_are_not_taken_for_moved(world, perfect):

@@ -16,9 +16,10 @@ from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, swap_frames
 from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings
+from calse.faceswap.exposure import exposures, lost_faces, near_donor, turned_faces
 from calse.faceswap.mask import face_width
 from calse.faceswap.quality.compare import compare
-from calse.faceswap.quality.exposure import exposures, identity, lost_faces, near_donor, turned_faces
+from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS
 from calse.runtime.errors import CalseError
@@ -132,7 +133,7 @@ class Swapper:
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
         swapped, report = swap_frames(original, track, self._donor.model, self._donor.settings)
         figures = compare(original, swapped, track, self._networks, self._landmarks)
-        who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds[-1])
+        who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds)
         lost = lost_faces(track, times.seconds) if self._unswapped == "blur" else {}
         widest = max(face_width(face) for face in track.face[track.has_face])
         for number, landmarks in lost.items():

@@ -2,64 +2,27 @@
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from calse.config.params import LandmarkSettings
-from calse.data.paths import Layout
-from calse.faceswap.mask import OVAL, face_width, fill
+from calse.faceswap.mask import OVAL, face_width
 from calse.faceswap.quality.expression import FEATURES, Series
-from calse.faceswap.quality.identity import SAME_PERSON
-from calse.faceswap.quality.likeness import distances, embed_frames, sample
+from calse.faceswap.quality.likeness import distances
 from calse.faceswap.quality.pictures import Pictures
+from calse.faceswap.recognised import LEAST, Identity
+from calse.landmarks.detector import Detection
 from calse.landmarks.following import Networks
 from calse.landmarks.mesh import square_of_detection
 from calse.landmarks.record import Floats, Landmarks
 
-SAMPLED, SEED = 8, 1974  # frames in which it is checked whose face it is: so many, in long videos one a second
-SUSPECTS = 4  # and besides those in which the face changed least
 GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
 TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
+WIDE = 1280  # pixels: a longer frame is halved before it is looked through
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
 SHOWN = 3  # stretches of time that are named
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which frames were measured, which of them are still taken for the signer, and the signer's embeddings there."""
-
-    measured: list[int]
-    signer: list[int]
-    before: Floats = field(default_factory=lambda: np.empty((0, 128), np.float32))
-
-    @property
-    def moved(self) -> float | None:
-        """Share of the measured frames that are no longer taken for the signer; None when none was measured."""
-        return 1 - len(self.signer) / len(self.measured) if self.measured else None
-
-
-def identity(
-    layout: Layout, original: Pictures, swapped: Pictures, track: Landmarks, after: Floats, seconds: float
-) -> Identity:
-    """Compare the face of sampled frames before and after the swap; `after` are the landmarks found in the swapped."""
-    both = track.has_face & ~np.isnan(after[:, 0, 0])
-    changes = [_change(original[k], swapped[k], track.face[k]) if both[k] else np.inf for k in range(len(both))]
-    suspects = np.argsort(changes, kind="stable")[: min(SUSPECTS, int(both.sum()))].tolist()
-    numbers = sorted({*sample(both, max(SAMPLED, round(seconds)), "", SEED), *suspects})
-    if not numbers:
-        return Identity([], [])
-    before = embed_frames(layout, original, track.face, numbers)
-    apart = distances(embed_frames(layout, swapped, after, numbers), before)
-    return Identity(numbers, [k for k, far in zip(numbers, apart, strict=True) if far <= SAME_PERSON], before)
-
-
-def _change(one: Pictures, other: Pictures, landmarks: Floats) -> float:
-    """Return by how many grey levels a face changed, in the mean."""
-    face = fill([landmarks[list(OVAL)]], *one.shape[:2])
-    return float(np.mean(cv2.mean(cv2.absdiff(one, other), face)[:3]))
 
 
 def lost_faces(track: Landmarks, times: Sequence[float]) -> dict[int, Floats | None]:
@@ -104,7 +67,7 @@ def exposures(
     others, small = _left_faces(swapped, treated, networks, settings)
     cut = _cut_faces(track, *swapped.shape[1:3])
     dangers = [
-        (who.signer, f"{len(who.signer)} OF {measured} SAMPLED FRAMES STILL LOOK LIKE THE SIGNER"),
+        (who.signer, f"{len(who.signer)} OF {measured} MEASURED FRAMES STILL LOOK LIKE THE SIGNER"),
         (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} SWAPPED FRAMES, NOT MEASURED"),
         (bare, f"NO FACE FOUND IN {len(bare)} OF {count} FRAMES, LEFT AS THEY WERE"),
         (around, f"FACE LOST IN {len(around)} OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN"),
@@ -114,7 +77,7 @@ def exposures(
         (small, f"FACES UNDER {settings.min_width:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} FRAMES"),
     ]
     named = [f"{danger} ({frames_at(numbers, times)})" for numbers, danger in dangers if numbers]
-    if measured < min(SAMPLED, count):
+    if measured < min(LEAST, count):
         named.append(f"WHOSE FACE IT IS WAS MEASURED IN {measured} FRAMES ONLY")
     return tuple(named)
 
@@ -148,17 +111,36 @@ def _left_faces(
     others, small = [], []
     for number, frame in enumerate(swapped):
         widths = []
-        for left, top, part in _parts(frame, TILES if number % TILED_EVERY == 0 else 1):
-            for face in networks.faces(part):
-                if _is_at(face.centre + np.array([left, top], np.float32), treated[number]):
-                    continue
-                if networks.mesh(part, square_of_detection(face))[1] >= settings.min_presence:
-                    widths.append(float(face.box[2] - face.box[0]) / frame.shape[1])
+        for face in _faces_in(frame, TILES if number % TILED_EVERY == 0 else 1, networks):
+            if _is_at(face.centre, treated[number]):
+                continue
+            if networks.mesh(frame, square_of_detection(face))[1] >= settings.min_presence:
+                widths.append(float(face.box[2] - face.box[0]) / frame.shape[1])
         if any(width >= settings.min_width for width in widths):
             others.append(number)
         if any(width < settings.min_width for width in widths):
             small.append(number)
     return others, small
+
+
+def _faces_in(frame: Pictures, tiles: int, networks: Networks) -> Iterator[Detection]:
+    """Yield what the detector takes for faces in a frame and, of more than one tile a side, in its overlapping parts.
+
+    A wide frame is halved before, exactly, which takes a quarter of the time of any other scale: the detector's own
+    picture is smaller still.
+    """
+    coarse, scale = frame, 1
+    while max(coarse.shape[:2]) > WIDE:
+        half = [length // 2 for length in coarse.shape[1::-1]]
+        coarse, scale = (
+            np.asarray(cv2.resize(coarse[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA)),
+            2 * scale,
+        )
+    for left, top, part in _parts(coarse, tiles):
+        for face in networks.faces(part):
+            corner = np.array([left, top], np.float32)
+            box = (face.box.reshape(2, 2) + corner).ravel() * scale
+            yield Detection(face.score, box, (face.points + corner) * scale)
 
 
 def _parts(frame: Pictures, tiles: int) -> Iterator[tuple[int, int, Pictures]]:
