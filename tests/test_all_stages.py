@@ -194,6 +194,7 @@ def test_every_stage_is_a_finished_run_in_the_one_store(repository):
     ingested = {f"ingest@{source}" for source in ("SACU", "STS", "INTERPRETER", "DONOR-1")}
     found = {f"landmarks@{source}" for source in ("SACU", "STS", "INTERPRETER", "DONOR-1")}
     made = {"augment@AF2", "omit@SACU", "swap-train@DF-1", "swap-train@DF-2", "swap@DF-1", "swap@DF-2"}
+    made |= {"reidentify@DF-1", "reidentify@DF-2"}
     others = {run.info.run_name for run in runs} - {run.info.run_name for run in trainings}
     assert others == ingested | found | made | {"workspace"}
     assert sorted(run.info.run_name for run in trainings) == sorted(
@@ -218,7 +219,7 @@ def test_a_parameter_of_a_set_reruns_the_trainings_that_use_it_and_no_other(repo
     stages = repository.repro()
     rerun = {name for name in stages if not name.startswith(("split", "report"))}
     used = {f"{stage}@{recogniser}-DF1-AF2" for stage in ("train", "evaluate") for recogniser in ("i3d", "landmarks")}
-    assert rerun == {"augment@AF2", "swap@DF-1"} | used
+    assert rerun == {"augment@AF2", "swap@DF-1", "reidentify@DF-1"} | used
     assert stages[-1] == "report"
 
 

@@ -61,7 +61,14 @@ def study(tmp_path_factory):
     for name in ("src", "models/encoder", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(name, root / name) if Path(name).is_dir() else shutil.copy(name, root / name)
-    for folder in ("metrics/swap", "metrics/omit", "data/landmarks", "data/manifests/omitted", "data/consent"):
+    for folder in (
+        "metrics/reidentify",
+        "metrics/swap",
+        "metrics/omit",
+        "data/landmarks",
+        "data/manifests/omitted",
+        "data/consent",
+    ):
         (root / folder).mkdir(parents=True)
         (root / folder / ".gitkeep").touch()
     (root / "presets").mkdir()

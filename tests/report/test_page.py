@@ -77,6 +77,7 @@ def layout(tmp_path):
     noise = np.random.default_rng(1).integers(0, 255, (40, 96, 3), dtype=np.uint8)
     cv2.imwrite(str(layout.augmented("DF-1") / "contact-sheet.png"), noise)
     write_json(layout.metrics("swap") / "DF-1.json", SWAPPED)
+    write_json(layout.metrics("reidentify") / "DF-1.json", {"people": 1, "signers": 1})
     write_json(layout.metrics("omit") / "SACU.json", BLURRED)
     for name in ("glossary", "SACU"):
         verdict = {"name": name, "summary": "3 clips", "passed": True, "outcomes": [CHECK, WARNING]}
@@ -165,6 +166,7 @@ def test_it_tells_quality_gate_parameters_and_hashes(layout):
     assert "<code>&#34;kinetics.pt&#34;</code>" in text, "and not whose folder it lies in"
     assert 'DF-1: <span class="bad">fails</span>' in text
     assert "expression kept 0.3." in text
+    assert "Re-identification: whether the signer can still be named was not measured" in text
     assert "passes with warnings" in text
     assert "&lt;b&gt;NO&lt;/b&gt;" in text
     assert "<b>NO</b>" not in text
@@ -304,6 +306,7 @@ def test_a_fusion_stands_in_every_table_of_recognisers(layout):
     evaluated(layout, params)
     for name in params.swap:
         write_json(layout.metrics("swap") / f"{name}.json", SWAPPED)
+        write_json(layout.metrics("reidentify") / f"{name}.json", {"people": 1, "signers": 1})
     report(params, layout)
     text, folder = " ".join(layout.page().read_text(encoding="utf-8").split()), layout.metrics("report")
     row = '<tr><th scope="row">landmarks + i3d</th><td>SACU</td><td>66.7</td><td>66.7</td>'

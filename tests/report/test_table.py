@@ -213,7 +213,19 @@ def repository(tmp_path):
     good |= {"detail": {"median": 0.6}}
     for name in PARAMS.swap:
         write_json(layout.metrics("swap") / f"{name}.json", good)
+        write_json(layout.metrics("reidentify") / f"{name}.json", asked())
     return layout
+
+
+def asked(face=(0.0, [0.0, 0.2316]), motion=(0.5714, [0.2886, 0.8234]), people=4):
+    """What the stage `reidentify` writes: rank-1 after the swap, with its interval, of fourteen clips."""
+    after = {"face": face, "motion": motion, "movement": (0.2857, [0.0839, 0.581])}
+    before = {"n": 14, "rank1": 1.0, "interval": [0.7684, 1.0]}
+    figures = {
+        name: {"before": before, "after": {"n": 14, "rank1": rate, "interval": interval}, "gallery": before}
+        for name, (rate, interval) in after.items()
+    }
+    return {"people": people, "signers": 1, "chance": 1 / people} | figures
 
 
 def test_the_report_stands_beside_the_published_figures_and_is_the_same_twice(repository, capsys):
@@ -272,6 +284,23 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
     assert "| DF-2 | DONOR-2 | 0.0% |  |  |  | FAILED: no clip of the set has a face |" in text
     (repository.metrics("swap") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro swap@DF-3"):
+        report(PARAMS, repository)
+
+
+def test_the_report_says_in_a_sentence_whether_the_signer_is_still_named(repository):
+    write_json(repository.metrics("reidentify") / "DF-2.json", asked(face=(0.5, [0.2304, 0.7696])))
+    write_json(repository.metrics("reidentify") / "DF-3.json", {"people": 1, "signers": 1})
+    report(PARAMS, repository)
+    lines = (repository.metrics("report") / "table.md").read_text().splitlines()
+    assert (
+        "- DF-1: the face no longer names the signer: 0% [0, 23] of 14 clips, before the swap 100%; the motion still "
+        "names the signer: 57% [29, 82] of 14 clips, before the swap 100%, without posture 29% [8, 58]; chance is 25%, "
+        "4 people" in lines
+    )
+    assert any(line.startswith("- DF-2: the face may still name the signer: 50% [23, 77] of") for line in lines)
+    assert any(line.startswith("- DF-3: whether the signer can still be named was not measured") for line in lines)
+    (repository.metrics("reidentify") / "DF-3.json").unlink()
+    with pytest.raises(CalseError, match="dvc repro reidentify@DF-3"):
         report(PARAMS, repository)
 
 

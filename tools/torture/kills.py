@@ -19,8 +19,8 @@ from torture.toy import digests, make_toy, processes_in
 
 DVC = "dvc itself"
 STAGES = (
-    "synthesise", "ingest", "validate", "augment", "landmarks", "swap-train", "swap", "omit", "pretrain", "split",
-    "inputs", "train",
+    "synthesise", "ingest", "validate", "augment", "landmarks", "swap-train", "swap", "reidentify", "omit", "pretrain",
+    "split", "inputs", "train",
 )  # fmt: skip
 PLACES = (*STAGES, "evaluate", "report", DVC)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

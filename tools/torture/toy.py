@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 KEPT = tuple(
-    f"{folder}/.gitkeep" for folder in ("metrics/swap", "data/manifests/omitted", "data/landmarks", "data/consent")
+    f"{folder}/.gitkeep"
+    for folder in ("metrics/reidentify", "metrics/swap", "data/manifests/omitted", "data/landmarks", "data/consent")
 )
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
 COMPARED = (

@@ -138,6 +138,17 @@ def _check_swappable(params: "Params", set_name: str) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
+def reidentify(set_name: Annotated[str, typer.Argument(metavar="SET")]) -> None:
+    """Ask of a face-swapped set whether face or motion still names the signer."""
+    from calse.config.params import read_params
+    from calse.faceswap.reidentify.stage import reidentify
+
+    params = read_params()
+    _check_swappable(params, set_name)
+    reidentify(params, Layout(), set_name)
+
+
+@app.command(rich_help_panel=STAGES)
 def omit(source: str) -> None:
     """Blur the face in a source's test clips: what does recognition owe to it?"""
     from calse.config.params import read_params

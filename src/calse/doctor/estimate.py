@@ -12,7 +12,8 @@ MACHINE = "two cores of an AMD EPYC with AVX2, no GPU"
 # of about 40 frames and 256 pixels, an I3D of width 0.25 on 16 frames of 48 pixels, a swap network of 64 pixels.
 START = 4.0  # a stage's item, whatever it works on
 SYNTHESISED, INGESTED, LANDMARKED = 0.5, 0.05, 0.65  # a clip
-COPIED, SWAPPED, BLURRED = 0.05, 0.6, 0.25  # a clip
+COPIED, SWAPPED, BLURRED, ASKED = 0.05, 0.6, 0.25, 0.3  # a clip
+KNOWN, PROBES = 12, 50  # clips of each signer, at most so many of a set, by which re-identification is measured
 SWAP_STEP, TRAINED, SCORED = 0.065, 0.009, 0.04  # an iteration; a clip in an epoch; a test clip
 SIZE, CHANNELS, FRAMES, SIDE, WIDTH = 64, 16, 16, 48, 0.25
 # Bytes: a clip of 256 pixels, which DVC's cache may hold once more; a frame's pixel; a checkpoint of width 1.
@@ -46,6 +47,7 @@ def seconds_of(params: Params) -> dict[str, float]:
     swapped = sum(sum(_copies(params, name).values()) for name in params.swap)
     blurred = sum(_clips(params, source) for source in params.omit)
     clips = filmed + donors
+    probes = min(params.corpus.glosses, PROBES)
     tested = (sum(_clips(params, source) for source in params.test_sources) + blurred) / len(params.test_sources)
     found = clips if params.landmarks.sources else 0
     return {
@@ -55,6 +57,7 @@ def seconds_of(params: Params) -> dict[str, float]:
         "augment": START * len(params.augment) + COPIED * copied,
         "swap-train": _swap_training(params),
         "swap": START * len(params.swap) + SWAPPED * swapped,
+        "reidentify": len(params.swap) * (START + ASKED * KNOWN * len(params.filmed) + probes * (ASKED + LANDMARKED)),
         "omit": START * len(params.omit) + BLURRED * blurred,
         "train": sum(_training(params, name, settings) for name, settings in params.train.items()),
         "evaluate": sum(START * len(params.recipes) + SCORED * tested * _runs(params, name) for name in params.train),

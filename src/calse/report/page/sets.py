@@ -7,6 +7,7 @@ from calse.config.params import AugmentationSet, Params, SwapSet, as_dict
 from calse.data.clips import Clip, seed_of
 from calse.data.paths import Layout
 from calse.report.page.pictures import Pictures
+from calse.report.swaps import named_by
 
 EXAMPLES = 4
 FEATURES = {
@@ -61,11 +62,16 @@ def _examples(
 def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures, people: set[str]) -> dict[str, Any]:
     """Return a swapped set's quality against its thresholds and its contact sheet, which shows people."""
     sheet = pictures.sheet(layout.augmented(name) / "contact-sheet.png", people)
-    shown = {"pictures": [{"name": "original, swapped and donor, each with its face enlarged", "image": sheet}]}
+    shown: dict[str, Any] = {
+        "pictures": [{"name": "original, swapped and donor, each with its face enlarged", "image": sheet}]
+    }
     path = layout.metrics("swap") / f"{name}.json"
     if not path.is_file():
         return shown
     figures = json.loads(path.read_text(encoding="utf-8"))
+    attack = layout.metrics("reidentify") / f"{name}.json"
+    if attack.is_file():
+        shown["attack"] = named_by(json.loads(attack.read_text(encoding="utf-8")))
     return shown | {"passed": figures["passed"], "failed": figures["failed"], "quality": _quality(figures, settings)}
 
 

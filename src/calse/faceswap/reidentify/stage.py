@@ -1,0 +1,115 @@
+"""The stage `reidentify`: does a swapped face still name the signer, and does the way of signing?"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+
+from calse.config.params import LandmarkSettings, Params
+from calse.data.clips import Clip, choose, seed_of
+from calse.data.donors import person
+from calse.data.manifests import read_manifest, verify
+from calse.data.paths import Layout
+from calse.faceswap.quality.likeness import embed_frames, sample
+from calse.faceswap.reidentify.motion import motion_of, without_posture
+from calse.faceswap.reidentify.rank import Known, rank1, spread_of
+from calse.landmarks.following import landmarks_of_frames, load_networks
+from calse.landmarks.record import read_landmarks
+from calse.runtime.executor import map_parallel
+from calse.runtime.files import write_json
+from calse.video.ours.read import read_frames
+
+GALLERY = 12  # clips of each person, each of another gloss
+PROBES = 50  # clips of a set, each of another gloss: as many trials that share neither recording nor sign
+FRAMES = 2  # of a clip, whose mean is its face: an embedding takes 0.1 s
+SEED = 1974
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip to look at; of a generated one the landmarks are found anew, as an attacker has to."""
+
+    clip: Clip
+    layout: Layout
+    settings: LandmarkSettings
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found of the person in a clip, as a face and as motion with and without posture."""
+
+    face: Known
+    motion: Known
+    movement: Known
+
+
+def reidentify(params: Params, layout: Layout, set_name: str) -> None:
+    """Write metrics/reidentify/<SET>.json: rank-1 of the signers in a swapped set before and after the swap.
+
+    The attacker has up to GALLERY clips of everybody who signs in the corpus; donors are no suspects, which makes it
+    easier. A probe is compared with clips of other glosses alone, so never with its own recording. Raises CalseError
+    when a clip, its landmarks or a model are missing or changed.
+    """
+    filmed = [name for name in params.landmarks.sources if name in params.filmed]
+    clips = [clip for source in filmed for clip in read_manifest(layout.source_manifest(source))]
+    swapped = _drawn(read_manifest(layout.set_manifest(set_name)), PROBES)
+    people = _people(clips)
+    gallery = [clip for name in people for clip in _drawn(people[name], GALLERY)]
+    parents = {clip.clip: clip for clip in clips}
+    before = [parents[clip.parent] for clip in swapped if clip.parent in parents]
+    every = list({clip.clip: clip for clip in [*gallery, *before, *swapped]}.values())
+    jobs = [Job(clip, layout, params.landmarks) for clip in every] if len(people) > 1 and before else []
+    looked = map_parallel(look, jobs, f"reidentify {set_name}") if jobs else []
+    found = {job.clip.clip: one for job, one in zip(jobs, looked, strict=True)}
+    figures: dict[str, Any] = {"people": len(people), "signers": len({person(clip.signer) for clip in before})}
+    if found:
+        groups = [[found[clip.clip] for clip in group] for group in (before, swapped, gallery)]
+        figures |= {"chance": round(1 / len(people), 4)} | attacks(*groups)
+    write_json(layout.metrics("reidentify") / f"{set_name}.json", figures)
+
+
+def _people(clips: list[Clip]) -> dict[str, list[Clip]]:
+    people: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        people[person(clip.signer)].append(clip)
+    return people
+
+
+def _drawn(clips: list[Clip], count: int) -> list[Clip]:
+    """Return up to so many clips, each of another gloss, by a draw that depends on each clip's name alone."""
+    return sorted(choose(clips, 1, SEED), key=lambda clip: seed_of(SEED, "reidentify", clip.clip))[:count]
+
+
+def look(job: Job) -> Looked:
+    """Return face and motion of a clip's signer, each as far as it is found."""
+    cv2.setNumThreads(1)
+    clip = job.clip
+    frames = read_frames(verify(clip, job.layout.root))
+    if clip.parent:
+        landmarks = landmarks_of_frames(frames, load_networks(job.layout), job.settings)
+    else:
+        landmarks = read_landmarks(job.layout.landmarks(clip.source) / f"{clip.clip}.npz")
+    numbers = sample(landmarks.has_face, FRAMES, clip.parent or clip.clip, SEED)
+    face = embed_frames(job.layout, frames, landmarks.face, numbers).mean(axis=0) if numbers else None
+    motion = motion_of(landmarks, clip.fps)
+    who = person(clip.signer), clip.gloss
+    return Looked(
+        Known(*who, face), Known(*who, motion), Known(*who, None if motion is None else without_posture(motion))
+    )
+
+
+def attacks(before: list[Looked], after: list[Looked], gallery: list[Looked]) -> dict[str, Any]:
+    """Return rank-1 by face and by motion of a set's clips before and after, and of the gallery's own clips.
+
+    The last says how well the attack works on everybody.
+    """
+    figures: dict[str, Any] = {}
+    for name in ("face", "motion", "movement"):
+        known = [getattr(one, name) for one in gallery]
+        scale = 1.0 if name == "face" else spread_of(known)  # embeddings are compared as they are
+        groups = {"before": before, "after": after, "gallery": gallery}
+        figures[name] = {
+            group: rank1([getattr(one, name) for one in clips], known, scale) for group, clips in groups.items()
+        }
+    return figures
