@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import distance_transform_edt
 
 from calse.faceswap.align import MEAN_FACE, MOUTH, MOUTH_CORNERS, alignment, invert, move, warp
-from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, detail_weights, face_mask, face_width, hand_mask
+from calse.faceswap.mask import EYES_WITH_BROWS, LIPS, detail_weights, face_mask, face_width, hand_mask, hand_share
 from cartoons import NO_HANDS, SIDE, WIDTH, cartoon, flat_hand
 
 
@@ -98,6 +98,20 @@ def test_a_hand_is_cut_out_of_the_mask_and_covers_its_landmarks():
     soft = face_mask(points, hands, SIDE, SIDE, 0.02, 0.1)
     assert (soft[covered > 0] == 0).all()
     assert soft.sum() < 0.8 * face_mask(points, NO_HANDS, SIDE, SIDE, 0.02, 0.1).sum()
+
+
+def test_a_mask_depends_on_no_size_of_the_picture_and_lies_empty_beyond_its_edge():
+    points = cartoon((0, 0, 0), [0.0])[1].face[0]
+    hands = np.stack([flat_hand(31, 60), NO_HANDS[0]])
+    place = np.array([200, 100, 0], np.float32)
+    large = face_mask(points + place, hands + place, 400, 600, 0.02, 0.1)
+    assert np.array_equal(large[100 : 100 + SIDE, 200 : 200 + SIDE], face_mask(points, hands, SIDE, SIDE, 0.02, 0.1))
+    assert large.sum() == large[100 : 100 + SIDE, 200 : 200 + SIDE].sum()
+    share = hand_share(points, hands, SIDE, SIDE)
+    assert 0.1 < share == hand_share(points + place, hands + place, 400, 600) < 0.6
+    assert hand_share(points, NO_HANDS, SIDE, SIDE) == 0
+    for away in ([-500, 0, 0], [900, 0, 0], [0, 900, 0]):
+        assert not face_mask(points + np.array(away, np.float32), NO_HANDS, SIDE, SIDE, 0.02, 0.1).any()
 
 
 def test_eyes_and_mouth_weigh_what_they_are_told():

@@ -16,9 +16,10 @@ from calse.faceswap.quality.compare import FeatureKept, compare, mean_kept
 from calse.faceswap.quality.expression import FEATURES, correlation
 from calse.faceswap.quality.likeness import distances, identity_moved, quotas, sample
 from calse.faceswap.quality.oracle import shot_of
-from calse.faceswap.quality.pictures import detail, flicker, grey_faces, outside_difference, psnr, ssim
+from calse.faceswap.quality.pictures import degraded, detail, flicker, grey_faces, outside_difference, psnr, ssim
 from calse.faceswap.quality.quality import assess_set, failures
 from calse.faceswap.quality.sheet import SIDE, write_sheet
+from calse.landmarks.crops import Square, cut
 from calse.landmarks.following import load_networks
 from calse.landmarks.record import FACE_POINTS, read_landmarks
 from faces import SWAP, drawn_track, filmed, track_of, with_models, write_clip
@@ -49,6 +50,16 @@ def test_a_blurred_face_has_lost_detail_and_a_slope_has_none():
     sharp = grey_faces(NOISE[None], drawn_track(1))
     soft = grey_faces(cv2.GaussianBlur(NOISE, (0, 0), 2)[None], drawn_track(1))
     assert detail(soft) < detail(sharp) / 3
+
+
+@pytest.mark.parametrize(("x", "y"), [(130, 90), (3, 170)])
+def test_a_poor_copy_is_the_same_where_a_landmarker_looks_and_costs_nothing_elsewhere(x, y):
+    frame = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (180, 240, 3), dtype=np.uint8), (0, 0), 2)
+    square = Square(x, y, 48, 0.5)
+    poor = degraded(frame, square)
+    assert np.array_equal(cut(poor, square, 64), cut(degraded(frame), square, 64))
+    assert not np.array_equal(cut(poor, square, 64), cut(frame, square, 64))
+    assert np.array_equal(poor[:40], frame[:40])
 
 
 def test_flicker_looks_at_the_face_only():
@@ -198,7 +209,7 @@ def test_what_is_measured_in_a_face_follows_what_the_signer_truly_does(world):
     """Of synthetic signers it is known how far the jaw is open and the brows are raised; of people it is not."""
     layout, clip, frames, swapped, truth = world
     track = read_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz")
-    found = compare(frames, swapped, track, load_networks(layout), params().landmarks)
+    _, found = compare(frames, swapped, track, load_networks(layout), params().landmarks)
     jaw = truth["mouth"][:, list(truth["mouth_names"]).index("jawOpen")]
     raised, lowered = (
         truth["brows"][:, list(truth["brow_names"]).index(name)] for name in ("browInnerUp", "browDownLeft")

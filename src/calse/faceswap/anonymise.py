@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,11 +15,11 @@ from calse.config.params import Params
 from calse.data.clips import provenance
 from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
-from calse.faceswap.convert import FACE, swap_frames
+from calse.faceswap.convert import FACE, Pictures, swap_frames
 from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings
 from calse.faceswap.exposure import exposures, lost_faces, near_donor, turned_faces
 from calse.faceswap.mask import face_width
-from calse.faceswap.quality.compare import compare
+from calse.faceswap.quality.compare import find_again, mean_kept
 from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS
@@ -29,7 +30,7 @@ from calse.runtime.repository import scratch
 from calse.video.marks.label import labelled
 from calse.video.marks.mark import Mark, Origin, unmarked
 from calse.video.ours.encode import write_video
-from calse.video.ours.read import read_frames
+from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
 from calse.video.untrusted.sandbox import Refused
 
@@ -84,8 +85,8 @@ def anonymise(
         foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
         copied = copy_videos(foreign, params.ingest.seconds_per_clip)
         with progress_bar() as progress:
-            work = list(zip(foreign, targets, copied, strict=True))
-            return [swapper.result(*job) for job in progress.track(work, description="anonymise")]
+            work = progress.track(zip(foreign, targets, copied, strict=True), len(videos), description="anonymise")
+            return [swapper.result(*job) for job in work]
 
 
 def _targets(videos: list[Path], folder: Path) -> list[Path]:
@@ -126,14 +127,13 @@ class Swapper:
 
     def _swap(self, job: Foreign, target: Path, times: Times) -> Result:
         """Put the donor's face on one video, measure what came out and write it."""
-        original = read_frames(job.copy)
+        original = np.stack(list(iterate_frames(job.copy)))
         job.copy.unlink()
         track = landmarks_of_frames(original, self._networks, self._landmarks)
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
         swapped, report = swap_frames(original, track, self._donor.model, self._donor.settings)
-        figures = compare(original, swapped, track, self._networks, self._landmarks)
-        who = identity(self._layout, original, swapped, track, figures.landmarks, times.seconds)
+        found = find_again(original, swapped, track, self._networks, self._landmarks)
         lost = lost_faces(track, times.seconds) if self._unswapped == "blur" else {}
         widest = max(face_width(face) for face in track.face[track.has_face])
         for number, landmarks in lost.items():
@@ -143,19 +143,27 @@ class Swapper:
                 swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
         left = track.has_face if self._unswapped == "drop" else np.full(len(swapped), True)
         swapped[~left] = 0
-        rest = (self._networks, self._landmarks, np.flatnonzero(~left).tolist())
-        exposed = exposures(swapped, track, lost, figures.landmarks, who, times.seconds, *rest)
-        exposed += turned_faces(figures.original, times.seconds) + near_donor(who, self._donor.faces)
         origin = Origin(self._made, parent_sha256=sha256_of(job.video))  # unnamed: it may be a person's name
-        seconds = None if times.constant and left.all() else _starts(times.seconds, left)
-        swapped = swapped[left]
-        if self._label:
-            swapped = np.stack([labelled(frame, origin.label) for frame in swapped])
-        write_video(job.copy, swapped, times.fps, provenance("", self._made), times=seconds)
+        with ThreadPoolExecutor(1) as beside:  # the encoder needs a core of its own, and no interpreter
+            written = beside.submit(self._write, job.copy, swapped, times, left, origin)
+            who = identity(self._layout, original, swapped, track, found.landmarks, times.seconds)
+            rest = (self._networks, self._landmarks, np.flatnonzero(~left).tolist())
+            exposed = exposures(swapped, track, lost, found.landmarks, who, times.seconds, *rest)
+            exposed += turned_faces(found.original, times.seconds) + near_donor(who, self._donor.faces)
+            written.result()
         self._mark(job.copy, target, origin)
         job.copy.unlink(missing_ok=True)
         counts = (len(original), report.swapped, int((~left).sum()))
-        return Result(job.video, target, "", *counts, moved=who.moved, kept=figures.kept, exposed=exposed)
+        return Result(
+            job.video, target, "", *counts, moved=who.moved, kept=mean_kept(found.expression), exposed=exposed
+        )
+
+    def _write(self, path: Path, frames: Pictures, times: Times, left: NDArray[np.bool_], origin: Origin) -> None:
+        """Encode the frames that are left, at their times, with the label when it is asked for."""
+        seconds = None if times.constant and left.all() else _starts(times.seconds, left)
+        shown = (frames[number] for number in np.flatnonzero(left).tolist())
+        pictures = (labelled(frame, origin.label) for frame in shown) if self._label else shown
+        write_video(path, pictures, times.fps, provenance("", self._made), times=seconds)
 
 
 def _starts(seconds: Sequence[float], left: NDArray[np.bool_]) -> list[float]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from calse.config.params import Params
 from calse.data.paths import Layout
@@ -14,7 +15,7 @@ from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
 from calse.video.ours.encode import write_video
 from calse.video.ours.planes import resized
-from calse.video.ours.read import read_frames
+from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, copy_videos
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
@@ -86,7 +87,7 @@ def copy_picture(job: Foreign) -> None:
 
 def _faces_of(params: Params, layout: Layout, file: Foreign, most: int) -> Cut | str:
     """Return the faces of one file that can be used, or why there are none."""
-    frames = read_frames(file.copy)
+    frames = np.stack(list(iterate_frames(file.copy)))
     found = landmarks_of_frames(frames, load_networks(layout), params.landmarks)
     numbers = usable(found, *frames.shape[1:3])
     if len(numbers):

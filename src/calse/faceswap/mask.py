@@ -30,16 +30,31 @@ def face_mask(
     `feather` are shares of the face's width; both go inwards, so that what is outside the face or on a hand is
     exactly 0.
     """
-    inside = np.where(hand_mask(hands, height, width), np.uint8(0), fill([landmarks[list(OVAL)]], height, width))
-    if erode == 0 and feather == 0:
-        return inside.astype(np.float32)
-    left, top, across, down = cv2.boundingRect(inside)
-    window = np.s_[max(0, top - 1) : top + down + 1, max(0, left - 1) : left + across + 1]  # with the nearest outside
-    depth = distance(inside[window]) - erode * face_width(landmarks)
-    share = np.clip(depth / max(feather * face_width(landmarks), 1e-6), 0, 1)
     mask = np.zeros((height, width), np.float32)
-    mask[window] = share * share * (3 - 2 * share)
+    window = face_window(landmarks, height, width)
+    inside = _without_hands(landmarks, hands, height, width)
+    if erode == 0 and feather == 0:
+        mask[window] = inside
+    elif inside.any():
+        depth = distance(inside) - erode * face_width(landmarks)
+        share = np.clip(depth / max(feather * face_width(landmarks), 1e-6), 0, 1)
+        mask[window] = share * share * (3 - 2 * share)
     return mask
+
+
+def face_window(landmarks: Points, height: int, width: int) -> tuple[slice, slice]:
+    """Return rows and columns of the face and of the pixels next to it: in a large picture all else costs time."""
+    oval = landmarks[list(OVAL), :2]
+    low = np.clip(np.floor(oval.min(axis=0)).astype(int) - 2, 0, [width, height]).tolist()
+    high = np.clip(np.ceil(oval.max(axis=0)).astype(int) + 3, 0, [width, height]).tolist()
+    return slice(low[1], high[1]), slice(low[0], high[0])
+
+
+def _without_hands(landmarks: Points, hands: Points, height: int, width: int) -> NDArray[np.uint8]:
+    """Return 1 on the face where no hand is, in the face's window."""
+    window = face_window(landmarks, height, width)
+    oval = fill([landmarks[list(OVAL)]], height, width)[window]
+    return np.where(hand_mask(hands, height, width)[window], np.uint8(0), oval)
 
 
 def distance(inside: NDArray[np.uint8]) -> Floats:
@@ -71,8 +86,9 @@ def palm_width(hand: Points) -> float:
 
 def hand_share(landmarks: Points, hands: Points, height: int, width: int) -> float:
     """Return the share of the face that hands hide."""
-    oval = fill([landmarks[list(OVAL)]], height, width)
-    return float((oval & hand_mask(hands, height, width)).sum() / max(1, oval.sum()))
+    oval = fill([landmarks[list(OVAL)]], height, width)[face_window(landmarks, height, width)]
+    hidden = oval & hand_mask(hands, height, width)[face_window(landmarks, height, width)]
+    return float(hidden.sum() / max(1, oval.sum()))
 
 
 def detail_weights(landmarks: Points, height: int, width: int, eyes: float, mouth: float) -> Floats:

@@ -1,7 +1,7 @@
 """One swapped clip beside its original: expression kept, flicker, what else changed."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ from calse.faceswap.quality.pictures import (
     psnr,
     ssim,
 )
-from calse.landmarks.following import FaceFollower, Networks
+from calse.landmarks.crops import Square
+from calse.landmarks.following import FaceFollower, Networks, as_it_is
 from calse.landmarks.record import FACE_POINTS, Floats, Landmarks
 
 READABLE = 0.7  # correlation that a poor copy must keep for a feature to be read at a clip's size
@@ -58,45 +59,59 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Comparison(Figures):
-    """Figures and what they are read from: the swapped clip's landmarks, both clips' FEATURES; megabytes a clip."""
+class FoundAgain:
+    """The face of a swapped clip, found again: landmarks `T x 468 x 3`, NaN without a face, and what they say.
+
+    `original` and `swapped` are both clips' FEATURES, `T x 10`; `expression` is what was kept of those that move.
+    """
 
     landmarks: Floats
     original: Series
     swapped: Series
+    expression: dict[str, FeatureKept]
 
-    def figures(self) -> Figures:
-        """Return the figures alone: what a worker sends back of its clip."""
-        return Figures(**{field.name: getattr(self, field.name) for field in fields(Figures)})
+
+def find_again(
+    original: Pictures, swapped: Pictures, track: Landmarks, networks: Networks, settings: LandmarkSettings
+) -> FoundAgain:
+    """Find the faces of a swapped clip again, and read what is left of the original's expression.
+
+    Both are `T x H x W x 3`, `track` is the original's, with a face.
+    """
+    landmarks = follow(swapped, networks, settings)
+    before, after = features(track.face), features(landmarks)
+    copy = features(follow(original, networks, settings, degraded))
+    return FoundAgain(landmarks, before, after, expression_kept(before, after, copy))
 
 
 def compare(
     original: Pictures, swapped: Pictures, track: Landmarks, networks: Networks, settings: LandmarkSettings
-) -> Comparison:
-    """Measure a swapped clip against its original, both `T x H x W x 3`; `track` is the original's, with a face."""
-    landmarks = follow(swapped, networks, settings)
-    before, after = features(track.face), features(landmarks)
-    copy = features(follow(map(degraded, original), networks, settings))
+) -> tuple[Figures, FoundAgain]:
+    """Measure a swapped clip against its original, as `find_again` and by their pixels."""
+    found = find_again(original, swapped, track, networks, settings)
     faces, others = grey_faces(original, track), grey_faces(swapped, track)
     seen = ~np.isnan(faces).all(axis=(1, 2))
     pairs = list(zip(faces[seen], others[seen], strict=True))
-    return Comparison(
-        landmarks=landmarks,
-        original=before,
-        swapped=after,
-        expression=expression_kept(before, after, copy),
+    figures = Figures(
+        expression=found.expression,
         flicker=flicker(others) / max(flicker(faces), 1e-6),
         detail=detail(others) / max(detail(faces), 1e-6),
         outside=outside_difference(original, swapped, track),
         psnr=float(np.mean([psnr(*pair) for pair in pairs])) if pairs else 100.0,
         ssim=float(np.mean([ssim(*pair) for pair in pairs])) if pairs else 1.0,
-        again=float((~np.isnan(after[:, 0]))[track.has_face].mean()),
+        again=float((~np.isnan(found.swapped[:, 0]))[track.has_face].mean()),
     )
+    return figures, found
 
 
-def follow(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings) -> Floats:
+def follow(
+    frames: Iterable[Pictures],
+    networks: Networks,
+    settings: LandmarkSettings,
+    seen: Callable[[Pictures, Square | None], Pictures] = as_it_is,
+) -> Floats:
     """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
-    follower = FaceFollower(networks, settings)
+    follower = FaceFollower(networks, settings, seen)
     nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)
     found = [follower(frame) for frame in frames]
     return np.stack([nothing if one is None else one[0] for one in found])

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from calse.faceswap.align import alignment, warp
 from calse.faceswap.mask import OVAL, face_mask, fill
+from calse.landmarks.crops import Square
 from calse.landmarks.record import Landmarks
 
 Pictures = NDArray[np.uint8]
@@ -15,13 +16,26 @@ CROP = 96  # pixels of an aligned face
 _STEADY = 2.0  # frames, half-life of the alignment: its own trembling is none of the face's
 _BLUR, _CONTRAST, _JPEG = 1.0, 0.85, 50
 _TINT = np.array([12, 0, -12], np.float32)
+_BLOCK, _MARGIN = 16, 8  # pixels: of a JPEG, whose place decides what it loses; how far blurs reach
 _DULL = np.clip(_CONTRAST * (np.arange(256, dtype=np.float32)[:, None] - 128) + 128 + _TINT, 0, 255).astype(np.uint8)
 
 
-def degraded(frame: Pictures) -> Pictures:
-    """Return a frame `H x W x 3` as a poor copy shows it: blurred, of other colours, out of a JPEG."""
-    dull = cv2.LUT(cv2.GaussianBlur(frame, (0, 0), _BLUR), _DULL[None])
-    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", dull, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1], 1), np.uint8)
+def degraded(frame: Pictures, square: Square | None = None) -> Pictures:
+    """Return a frame `H x W x 3` as a poor copy shows it: blurred, of other colours, out of a JPEG.
+
+    With a square only as far as it reaches, to the same values: the rest of a large picture takes most of the time.
+    """
+    if square is None:
+        dull = cv2.LUT(cv2.GaussianBlur(frame, (0, 0), _BLUR), _DULL[None])
+        return np.asarray(cv2.imdecode(cv2.imencode(".jpg", dull, [cv2.IMWRITE_JPEG_QUALITY, _JPEG])[1], 1), np.uint8)
+    middle, reach = np.array([square.x, square.y]), square.side * np.sqrt(0.5) + _MARGIN
+    low, high = (np.floor(end / _BLOCK).astype(int) * _BLOCK for end in (middle - reach, middle + reach))
+    left, top = np.maximum(0, low).tolist()
+    right, bottom = np.maximum(0, high + _BLOCK).tolist()
+    copy = frame.copy()
+    if copy[top:bottom, left:right].size:
+        copy[top:bottom, left:right] = degraded(copy[top:bottom, left:right])
+    return copy
 
 
 def grey_faces(frames: Pictures, track: Landmarks) -> Greys:

@@ -113,7 +113,7 @@ def assess_clip(job: Job) -> Assessed | None:
     if not track.has_face.any():
         return None
     networks = load_networks(job.layout)
-    found = compare(original, swapped, track, networks, job.settings)
+    figures, found = compare(original, swapped, track, networks, job.settings)
     both = track.has_face & ~np.isnan(found.swapped[:, 0])
     if not both.any():
         return None
@@ -121,7 +121,7 @@ def assess_clip(job: Job) -> Assessed | None:
     return Assessed(
         clip=job.clip.clip,
         signer=job.parent.signer,
-        figures=found.figures(),
+        figures=figures,
         before=embed_frames(job.layout, original, track.face, numbers),
         after=embed_frames(job.layout, swapped, found.landmarks, numbers),
         oracle=beside_oracle(

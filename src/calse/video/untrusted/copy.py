@@ -1,26 +1,25 @@
-"""A safe copy of a foreign video: our codec, square pixels, even sides; every frame stays, and so does its time."""
+"""A safe copy of a foreign video: raw, square pixels, even sides; every frame stays, and so does its time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from calse.runtime.errors import CalseError, StarvedError
-from calse.video.ours.encode import write_video
+from calse.video.ours.encode import write_raw
 from calse.video.ours.planes import resized
 from calse.video.untrusted.decode import Frame, iterate_frames, probe
 from calse.video.untrusted.normalise import fitted_size
 from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
-LOSSLESS = 0  # the result is encoded once more, and only that may lose
 MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
 STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """A foreign video and where a safe copy of it goes."""
+    """A foreign video and where a safe copy of it goes, which `iterate_frames` of ours reads."""
 
     video: Path
     copy: Path
@@ -38,12 +37,14 @@ class Times:
     constant: bool
 
 
-def copy_videos(videos: list[Foreign], seconds: float) -> list[Times | Refused]:
-    """Copy videos in processes that may die, each within so many seconds; return their times, or why they are refused.
+def copy_videos(videos: Iterable[Foreign], seconds: float) -> Iterator[Times | Refused]:
+    """Copy videos in a process that may die, within so many seconds; yield their times, or why they are refused.
 
-    Only the pixels of a copy count: its own rate is any.
+    Each is copied when it is asked for: a copy takes as much disk as its frames take memory, so remove it when it is
+    read. Only its pixels count: its own rate is any.
     """
-    return map_sandboxed(safe_copy, videos, "read", seconds)
+    for video in videos:
+        yield from map_sandboxed(safe_copy, [video], "read", seconds)
 
 
 def safe_copy(job: Foreign) -> Times:
@@ -51,7 +52,7 @@ def safe_copy(job: Foreign) -> Times:
     seconds: list[float] = []
     try:
         fps = probe(job.video).fps
-        write_video(job.copy, _square_pixels(job.video, seconds), fps, qp=LOSSLESS)
+        write_raw(job.copy, _square_pixels(job.video, seconds))
     except StarvedError:
         raise
     except CalseError as error:

@@ -42,15 +42,21 @@ def _statistics(pixels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64
     return lab.mean(axis=0), lab.std(axis=0)
 
 
-def relit(drawn: Floats, frame: Floats, mask: Floats, face_width: float) -> Floats:
-    """Return a drawn face in the light of the frame, both `H x W x 3` in 0..1, as the pixels of `mask` tell it."""
+def light(drawn: Floats, frame: Floats, mask: Floats, face_width: float) -> Floats:
+    """Return what puts a drawn face in the light of the frame, factors as large as both, `H x W x 3` in 0..1.
+
+    The pixels of `mask` tell it.
+    """
     scale = min(1.0, COARSE / (REACH * face_width))
-    height, width = (max(2, round(side * scale)) for side in mask.shape)
-    stacked = np.concatenate([frame * mask[..., None], drawn * mask[..., None], mask[..., None]], axis=2)
-    # OpenCV's blurs take four channels at most
-    small = [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in np.split(stacked, [3, 6], 2)]
-    blurred = [cv2.GaussianBlur(part, (0, 0), COARSE, borderType=cv2.BORDER_CONSTANT) for part in small]
-    sure = np.clip(blurred[2] / 0.02, 0, 1)[..., None]
-    ratio = np.clip((blurred[0] + 1e-4) / (blurred[1] + 1e-4), *LIGHT)
-    gain = cv2.resize((1 + sure * (ratio - 1)).astype(np.float32), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(drawn * gain, 0, 1))
+    size = max(2, round(mask.shape[1] * scale)), max(2, round(mask.shape[0] * scale))
+
+    def blurred(part: Floats) -> Floats:
+        """Draw a part small and blur it."""
+        small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.GaussianBlur(small, (0, 0), COARSE, borderType=cv2.BORDER_CONSTANT), np.float32)
+
+    wanted, there, known = (blurred(part) for part in (frame * mask[..., None], drawn * mask[..., None], mask))
+    sure = np.clip(known / 0.02, 0, 1)[..., None]
+    ratio = np.clip((wanted + 1e-4) / (there + 1e-4), *LIGHT)
+    factors = (1 + sure * (ratio - 1)).astype(np.float32)
+    return np.asarray(cv2.resize(factors, mask.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

@@ -10,6 +10,7 @@ from calse.faceswap.align import smooth
 from calse.faceswap.mask import face_mask, face_width
 from calse.faceswap.methods.mesh import colours
 from calse.faceswap.methods.mesh.choice import choose
+from calse.faceswap.methods.mesh.laying import add, lay, share_out
 from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.library import Library, spread
 from calse.faceswap.methods.mesh.model.pose import Posed, fit, posed
@@ -22,8 +23,8 @@ Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 STEADY = 1.0  # frames, half-life of the pose that carries the donor's shape
 SHRUNK = 1.25  # a donor's picture this many times larger is averaged down first
-FAINT, BARE = 0.02, 0.6  # least weight of a donor's point; from here on a pixel surely shows skin
-MATCHED = 12  # frames whose colours are compared
+BARE = 0.6  # from here on a pixel surely shows skin
+MATCHED, LOOKED = 12, 8192  # frames whose colours are compared, and about how many pixels of each
 HIDDEN = np.array([0.1, 0.4], np.float32)  # of how far the signer's point faces the camera: paint fades in, is whole
 
 
@@ -77,22 +78,22 @@ class Painter:
         sample = spread(len(self.numbers), SAMPLED).tolist()
         self._strange = Strangeness(signer.neutral, topology)
         self._strange.learn([frames[self.numbers[k]] for k in sample], [self._faces[k] for k in sample])
-        layers = [layer for k in spread(len(self.numbers), MATCHED).tolist() if (layer := self._layer(k)) is not None]
-        pairs = [(one.donor[one.skin > BARE], one.signer[one.skin > BARE]) for one in layers]
+        drawn = {k: self._layer(k) for k in spread(len(self.numbers), MATCHED).tolist()}
+        self._ready = {k: layer for k, layer in drawn.items() if layer is not None}
+        pairs = [(layer.donor[some], layer.signer[some]) for layer in self._ready.values() for some in [_bare(layer)]]
         self._match = colours.match(*map(list, zip(*pairs, strict=True))) if pairs else colours.match([], [])
 
     def paint(self, index: int, canvas: Pictures) -> None:
         """Draw the donor's face of that index (in `numbers`) into a copy of its frame, `H x W x 3`."""
         frame: Pictures = self._frames[self.numbers[index]]
-        layer = self._layer(index)
+        layer = self._ready.pop(index, None) or self._layer(index)
         if layer is None:
             return
         window = layer.surface.window
-        donor = colours.relit(self._match(layer.donor), layer.signer, layer.skin, self._width(index))
+        donor = self._match(layer.donor)
+        light = colours.light(donor, layer.signer, layer.skin, self._width(index))
         strange = self._strange(frame, self._faces[index], layer.surface)
-        face = layer.signer + (layer.shown * (1 - strange))[..., None] * (donor - layer.signer)
-        place = layer.place[..., None]
-        canvas[window] = np.rint(frame[window] * (1 - place) + 255 * place * face)
+        lay(donor, light, layer.signer, layer.shown, strange, layer.place, canvas[window])
 
     def _width(self, index: int) -> float:
         return face_width(self._faces[index])
@@ -108,11 +109,10 @@ class Painter:
         seen: Floats = surface.mixed(
             np.column_stack([self._bare[index], self._skin[index], self._facing[index], *self._library.visible[shown]])
         )
-        weights = share[shown].astype(np.float32) * np.maximum(seen[..., 3:], np.float32(FAINT))
-        weights /= np.maximum(weights.sum(axis=2, keepdims=True), np.float32(1e-6)) * np.float32(255)
-        donor: Floats = np.zeros((*surface.shape, 3), np.float32)
+        weights, donor = np.empty((*surface.shape, len(shown)), np.float32), np.zeros((*surface.shape, 3), np.float32)
+        share_out(seen[..., 3:], share[shown].astype(np.float32), weights)
         for number, k in enumerate(shown):
-            donor += weights[..., number, None] * surface.taken(*self._picture(k), cv2.INTER_CUBIC)
+            add(surface.taken(*self._picture(k), cv2.INTER_CUBIC), weights[..., number], donor)
         signer = np.asarray(surface.taken(frame, self._faces[index], cv2.INTER_CUBIC) / np.float32(255), np.float32)
         corner = np.array([surface.left, surface.top, 0], np.float32)
         hands = self._landmarks.hands[self.numbers[index], ..., :2] - corner[:2]
@@ -138,6 +138,12 @@ class Painter:
                 points = (points + np.float32(0.5)) * by - np.float32(0.5)
             self._shrunk[number] = crop, points
         return self._shrunk[number]
+
+
+def _bare(layer: Layer) -> tuple[NDArray[np.intp], ...]:
+    """Return which pixels surely show skin: rows and columns of all, or of large faces of some."""
+    places = np.nonzero(layer.skin > BARE)
+    return tuple(along[:: max(1, len(along) // LOOKED)] for along in places)
 
 
 def smoothed_faces(faces: Floats, half_life: float) -> Numbers:

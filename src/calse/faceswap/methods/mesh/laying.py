@@ -1,0 +1,61 @@
+"""The arithmetic of drawing a face, one pass over its pixels each; rounded as numpy rounds it."""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from signers.kernels import ONE, ZERO, Kernel
+
+FAINT = np.float32(0.02)  # least weight of a donor's point
+_LEAST, _WHITE = np.float32(1e-6), np.float32(255)
+
+
+def exactly(function: Kernel) -> Kernel:
+    """Compile a function of arrays, no products and sums contracted: the same bits as without."""
+    kernel: Kernel = numba.njit(cache=True, error_model="numpy")(function)
+    return kernel
+
+
+@exactly
+def share_out(seen: Any, shares: Any, weights: Any) -> None:
+    """Write into `weights`, `H x W x K`, how much of each of K pictures in 0..255 a pixel in 0..1 shows.
+
+    `seen`, of the same shape, is how far the pictures show the place, `shares` `K` what each has of the frame.
+    """
+    for row in range(weights.shape[0]):
+        for column in range(weights.shape[1]):
+            total = ZERO
+            for k in range(weights.shape[2]):
+                weights[row, column, k] = shares[k] * max(seen[row, column, k], FAINT)
+                total += weights[row, column, k]
+            for k in range(weights.shape[2]):
+                weights[row, column, k] /= max(total, _LEAST) * _WHITE
+
+
+@exactly
+def add(picture: Any, weights: Any, out: Any) -> None:
+    """Add a picture `H x W x 3`, weighted by `H x W`, to `out`."""
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            for channel in range(3):
+                out[row, column, channel] += weights[row, column] * np.float32(picture[row, column, channel])
+
+
+@exactly
+def lay(donor: Any, light: Any, signer: Any, shown: Any, strange: Any, place: Any, canvas: Any) -> None:
+    """Draw a lit donor over the signer in 0..1, as far as it is `shown` and not `strange`, into the face's `place`.
+
+    Pictures are `H x W x 3`, shares `H x W`; `canvas` is in 0..255 and holds the frame.
+    """
+    for row in range(canvas.shape[0]):
+        for column in range(canvas.shape[1]):
+            inside = place[row, column]
+            if inside == ZERO:
+                continue
+            share = shown[row, column] * (ONE - strange[row, column])
+            for channel in range(3):
+                lit = min(max(donor[row, column, channel] * light[row, column, channel], ZERO), ONE)
+                own = signer[row, column, channel]
+                face = _WHITE * inside * (own + share * (lit - own))
+                canvas[row, column, channel] = np.rint(np.float32(canvas[row, column, channel]) * (ONE - inside) + face)
