@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import cv2
 import numpy as np
 
 from calse.config.params import LandmarkSettings
@@ -12,14 +11,12 @@ from calse.faceswap.quality.expression import FEATURES, Series
 from calse.faceswap.quality.likeness import distances
 from calse.faceswap.quality.pictures import Pictures
 from calse.faceswap.recognised import LEAST, Identity
-from calse.landmarks.detector import Detection
 from calse.landmarks.following import Networks
 from calse.landmarks.mesh import square_of_detection
 from calse.landmarks.record import Floats, Landmarks
 
 GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
 TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
-WIDE = 1280  # pixels: a longer frame is halved before it is looked through
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
 SHOWN = 3  # stretches of time that are named
@@ -111,36 +108,17 @@ def _left_faces(
     others, small = [], []
     for number, frame in enumerate(swapped):
         widths = []
-        for face in _faces_in(frame, TILES if number % TILED_EVERY == 0 else 1, networks):
-            if _is_at(face.centre, treated[number]):
-                continue
-            if networks.mesh(frame, square_of_detection(face))[1] >= settings.min_presence:
-                widths.append(float(face.box[2] - face.box[0]) / frame.shape[1])
+        for left, top, part in _parts(frame, TILES if number % TILED_EVERY == 0 else 1):
+            for face in networks.faces(part):
+                if _is_at(face.centre + np.array([left, top], np.float32), treated[number]):
+                    continue
+                if networks.mesh(part, square_of_detection(face))[1] >= settings.min_presence:
+                    widths.append(float(face.box[2] - face.box[0]) / frame.shape[1])
         if any(width >= settings.min_width for width in widths):
             others.append(number)
         if any(width < settings.min_width for width in widths):
             small.append(number)
     return others, small
-
-
-def _faces_in(frame: Pictures, tiles: int, networks: Networks) -> Iterator[Detection]:
-    """Yield what the detector takes for faces in a frame and, of more than one tile a side, in its overlapping parts.
-
-    A wide frame is halved before, exactly, which takes a quarter of the time of any other scale: the detector's own
-    picture is smaller still.
-    """
-    coarse, scale = frame, 1
-    while max(coarse.shape[:2]) > WIDE:
-        half = [length // 2 for length in coarse.shape[1::-1]]
-        coarse, scale = (
-            np.asarray(cv2.resize(coarse[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA)),
-            2 * scale,
-        )
-    for left, top, part in _parts(coarse, tiles):
-        for face in networks.faces(part):
-            corner = np.array([left, top], np.float32)
-            box = (face.box.reshape(2, 2) + corner).ravel() * scale
-            yield Detection(face.score, box, (face.points + corner) * scale)
 
 
 def _parts(frame: Pictures, tiles: int) -> Iterator[tuple[int, int, Pictures]]:
