@@ -14,8 +14,10 @@ from calse.data.paths import Layout
 from calse.faceswap.quality.likeness import embed_frames, sample
 from calse.faceswap.reidentify.motion import motion_of, without_posture
 from calse.faceswap.reidentify.rank import Known, rank1, spread_of
-from calse.landmarks.following import landmarks_of_frames, load_networks
-from calse.landmarks.record import read_landmarks
+from calse.landmarks.body import BodyFollower
+from calse.landmarks.crops import Pictures
+from calse.landmarks.following import FaceFollower, Networks, load_networks
+from calse.landmarks.record import Landmarks, no_landmarks, read_landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import write_json
 from calse.video.ours.read import read_frames
@@ -87,7 +89,7 @@ def look(job: Job) -> Looked:
     clip = job.clip
     frames = read_frames(verify(clip, job.layout.root))
     if clip.parent:
-        landmarks = landmarks_of_frames(frames, load_networks(job.layout), job.settings)
+        landmarks = _found_anew(frames, load_networks(job.layout), job.settings)
     else:
         landmarks = read_landmarks(job.layout.landmarks(clip.source) / f"{clip.clip}.npz")
     numbers = sample(landmarks.has_face, FRAMES, clip.parent or clip.clip, SEED)
@@ -97,6 +99,20 @@ def look(job: Job) -> Looked:
     return Looked(
         Known(*who, face), Known(*who, motion), Known(*who, None if motion is None else without_posture(motion))
     )
+
+
+def _found_anew(frames: Pictures, networks: Networks, settings: LandmarkSettings) -> Landmarks:
+    """Find face and body as the stage `landmarks` does; hands, which take most of its time, name nobody here."""
+    face_of, body_of = FaceFollower(networks, settings), BodyFollower(networks.bodies, networks.body)
+    landmarks = no_landmarks(len(frames))
+    for number, frame in enumerate(frames):
+        face = face_of(frame)
+        body = body_of(frame, None if face is None else face[0])
+        if face is not None:
+            landmarks.face[number], landmarks.face_presence[number] = face
+        if body is not None:
+            landmarks.body[number], landmarks.body_presence[number] = body
+    return landmarks
 
 
 def attacks(before: list[Looked], after: list[Looked], gallery: list[Looked]) -> dict[str, Any]:
