@@ -143,7 +143,7 @@ def test_a_call_that_kills_every_process_ends_in_one_line(here, address):
 
 def test_hostile_files_cost_one_clip_each_as_on_one_machine(here, address):
     words = ["ok", "loop", "crash", "huge", "refuse", "ok"]
-    sandbox = "calse.video.untrusted.sandbox.map_sandboxed"
+    sandbox = "calse.runtime.sandbox.map_sandboxed"
     there = call(here, "hostile", words, address, sandbox, ", 1")
     assert there[0] == call(here, "hostile", words, None, sandbox, ", 1")[0]
     assert there[0].count("Refused") == 4

@@ -10,13 +10,13 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from calse.runtime.errors import CalseError
+from calse.runtime.sandbox import Refused
 from calse.video.ours.planes import rgb_of
 from calse.video.ours.read import iterate_frames as iterate_copy
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
 from calse.video.untrusted.decode import Picture, iterate_frames, iterate_pictures
 from calse.video.untrusted.display import Orientation
 from calse.video.untrusted.normalise import fitted
-from calse.video.untrusted.sandbox import Refused
 from film import (
     CORNERS,
     coded,

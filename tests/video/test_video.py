@@ -1,21 +1,18 @@
-import ctypes
 import gc
-import signal
 import struct
-import time
 
 import av
 import cv2
 import numpy as np
 import pytest
 
-from calse.runtime.errors import CalseError, StarvedError
+from calse.runtime.errors import CalseError
+from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.ours.encode import write_video
 from calse.video.ours.planes import Planes, frame_of, planes_of, planes_of_rgb, resized
 from calse.video.ours.read import iterate_planes, read_frames
 from calse.video.untrusted.decode import Frame, iterate_frames, iterate_pictures, probe
 from calse.video.untrusted.normalise import at_rate, fitted, fitted_size
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 from videos import moving, patched, remux, write_bad_files, write_clip
 
 
@@ -325,79 +322,6 @@ def test_planes_go_into_a_clip_and_come_out_as_rgb_does(tmp_path):
     assert np.abs(read_frames(tmp_path / "planes.mp4").astype(int) - read_frames(tmp_path / "rgb.mp4")).mean() < 3
     with pytest.raises(CalseError, match="even"):
         write_video(tmp_path / "odd.mp4", [Planes(*(plane[:-1] for plane in again[0]))], 25)
-
-
-def misbehave(how):
-    if how == "crash":
-        ctypes.string_at(0)
-    if how == "sleep":
-        time.sleep(60)
-    if how == "wait":
-        time.sleep(1)
-    while how == "spin":
-        pass
-    if how in ("SIGKILL", "SIGTERM"):
-        signal.raise_signal(signal.Signals[how])
-    if how == "eat":
-        bytearray(3 * 1024**3)
-    if how == "refuse":
-        raise CalseError("is wrong")
-    return how
-
-
-def test_a_hostile_item_costs_itself_only():
-    results = map_sandboxed(misbehave, ["a", "crash", "sleep", "spin", "eat", "refuse", "wait", "b"], "try", 0.5)
-    answers = [result.reason if isinstance(result, Refused) else result for result in results]
-    assert answers == [
-        "a",
-        "brought its decoder down (SIGSEGV)",
-        "did not end within 5 seconds",
-        "took over 0.5 seconds of CPU time",
-        "takes over 2 GiB of memory",
-        "is wrong",
-        "wait",
-        "b",
-    ], "a file that waits for its turn of the machine is not refused"
-
-
-kept = []
-
-
-def keep_gigabytes(count):
-    """Take memory and never give it back, as a decoder does that leaks, and say how many others were served here."""
-    before = len(kept)
-    kept.append(np.zeros(int(count * 1024**3), np.uint8))  # address space only: nobody touches it
-    return before
-
-
-def resize_hugely(side):
-    return cv2.resize(np.zeros((8, 8, 3), np.uint8), (side, side)).shape
-
-
-def test_an_item_is_not_blamed_for_the_memory_that_others_left_in_its_process(monkeypatch):
-    monkeypatch.setenv("CALSE_WORKERS", "1")
-    served, *others, giant, last = map_sandboxed(keep_gigabytes, [1.2, 1.2, 1.2, 3, 1.2], "try", 20)
-    assert (served, others, last) == (0, [0, 0], 0), "two do not fit into one process: each needs a new one"
-    assert giant == Refused("takes over 2 GiB of memory"), "what no process can serve is refused"
-
-
-def test_opencvs_word_for_too_little_memory_refuses_the_item():
-    assert map_sandboxed(resize_hugely, [32000, 8], "try", 20) == [Refused("takes over 2 GiB of memory"), (8, 8, 3)]
-
-
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
-def test_an_item_whose_process_somebody_else_killed_is_not_blamed(how):
-    with pytest.raises(StarvedError, match="was killed; out of memory"):
-        map_sandboxed(misbehave, [how], "try", 20)
-
-
-def bug(item):
-    return {}[item]
-
-
-def test_a_bug_of_ours_is_not_blamed_on_the_file():
-    with pytest.raises(RuntimeError, match="KeyError"):
-        map_sandboxed(bug, [1], "try", 20)
 
 
 def test_a_header_of_giant_size_does_not_eat_the_memory(tmp_path):

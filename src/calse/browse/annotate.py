@@ -5,8 +5,8 @@ from pathlib import Path
 
 from calse.data.elan import Annotation, write_tiers
 from calse.runtime.errors import CalseError
+from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.untrusted.decode import iterate_pictures
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 BEST, TEN = "calse", "calse: ten best"
 

@@ -17,10 +17,10 @@ from calse.landmarks.record import Floats, Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
+from calse.runtime.sandbox import Refused
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, copy_videos
-from calse.video.untrusted.sandbox import Refused
 
 FACE, BODY, HANDS = (255, 255, 255), (255, 220, 0), ((0, 220, 255), (255, 80, 200))  # the hands: left, right
 SUBPIXEL = 4  # bits

@@ -14,11 +14,11 @@ from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
+from calse.runtime.sandbox import Refused
 from calse.video.marks.label import labelled
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
-from calse.video.untrusted.sandbox import Refused
 
 ROWS = 10  # of a list of glosses
 PAPER, INK, BAR = (29, 32, 36), (232, 232, 230), (52, 84, 120)

@@ -21,8 +21,8 @@ from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_written_aside
+from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.untrusted.opening import first_frames
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 # What `calse.video.untrusted.decode.FORMATS` reads, by the names that such files have.
 SUFFIXES = (

@@ -17,11 +17,11 @@ from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, StarvedError
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
 from calse.runtime.memo import resumable
+from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.ours.encode import encoder_version, write_video
 from calse.video.ours.planes import coded_values
 from calse.video.untrusted.decode import Picture, iterate_pictures, probe
 from calse.video.untrusted.normalise import at_rate, fitted
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 from calse.data.elan import Annotation, Tier, read_tier
 from calse.data.manifests import write_rows
 from calse.runtime.errors import CalseError
+from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.ours.encode import write_video
 from calse.video.untrusted.copy import MEMORY, square
 from calse.video.untrusted.decode import iterate_frames, probe
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 QP = 10  # of the cut videos: nothing to see is lost, and ingest encodes once more
 SECONDS = 6 * 3600  # of CPU time that decoding one recording may take

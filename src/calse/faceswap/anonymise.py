@@ -27,12 +27,12 @@ from calse.runtime.errors import CalseError
 from calse.runtime.executor import progress_bar
 from calse.runtime.files import folder_for_now, sha256_of
 from calse.runtime.repository import scratch
+from calse.runtime.sandbox import Refused
 from calse.video.marks.label import labelled
 from calse.video.marks.mark import Mark, Origin, unmarked
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
-from calse.video.untrusted.sandbox import Refused
 
 Unswapped = Literal["blur", "keep", "drop"]
 NO_HANDS = np.empty((0, HAND_POINTS, 3), np.float32)

@@ -13,11 +13,11 @@ from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
+from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.ours.encode import write_video
 from calse.video.ours.planes import resized
 from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, copy_videos
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 PICTURES = 400  # kept of a donor at most
 LARGE = 1080  # pixels of the shorter side: a photograph of 12 megapixels has four times as many as any signer's face

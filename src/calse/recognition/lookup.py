@@ -20,7 +20,7 @@ from calse.recognition.inference import BEST
 from calse.recognition.predict import Viewed, Wanted, viewed
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
+from calse.runtime.sandbox import Refused, map_sandboxed
 
 LANDMARKS = "landmarks"
 Refusal = tuple[str, str]  # a video's name, and why it is not taken

@@ -14,7 +14,7 @@ from rich.text import Text
 from calse.recognition.inference import BEST, best_first
 from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
+from calse.runtime.sandbox import Refused, map_sandboxed
 
 if TYPE_CHECKING:
     from calse.recognition.registry import Scores

@@ -8,12 +8,12 @@ from typing import Any
 from calse.data.paths import Layout
 from calse.faceswap.anonymise import Swapper, line_of
 from calse.recognition.lookup import LANDMARKS, KnownSigns, load_signs
-from calse.recognition.predict import Predictor, load_predictor, viewed
+from calse.recognition.predict import Predictor, load_predictor
 from calse.runtime.errors import CalseError
+from calse.runtime.sandbox import Refused
+from calse.serve.reader import SECONDS, Reader
 from calse.video.untrusted.copy import Foreign, copy_videos
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
-SECONDS = 60  # of CPU time that reading one clip may take
 LONGEST = 60  # seconds of a clip that is anonymised: it is worked on in memory while the next one waits
 
 
@@ -22,17 +22,18 @@ class Answers:
     """Checkpoints and an index by the names that the page gives them, and what puts a donor's face on."""
 
     loaded: list[tuple[str, Predictor | KnownSigns]]
+    reader: Reader | None
     swapper: Swapper | None
 
     def predictions(self, clip: Path) -> list[dict[str, Any]]:
         """Return a clip's best glosses by each checkpoint, and its nearest signs by the index.
 
-        Each is what `predict --json` or `lookup --json` says, with `by`. A new process reads every clip: nothing of
-        the last one is in it. Raises CalseError when none could be made, with the reason.
+        Each is what `predict --json` or `lookup --json` says, with `by`. Raises CalseError when none could be made,
+        with the reason.
         """
-        if not self.loaded:
+        if self.reader is None:
             raise CalseError("no model is named: calse serve --model CHECKPOINT, or --index INDEX")
-        found = map_sandboxed(viewed, [one.wanted(clip) for _, one in self.loaded], "read", SECONDS)
+        found = self.reader.read(clip)
         reasons = [one.reason for one in found if isinstance(one, Refused)]
         if len(reasons) == len(found):
             raise CalseError("; ".join(dict.fromkeys(reasons)))
@@ -76,4 +77,4 @@ def load_answers(checkpoints: Sequence[Path], index: Path | None, swapper: Swapp
         signs = load_signs(index, layout)
         signs.warm_up()
         loaded.append((str(index), signs))
-    return Answers(loaded, swapper)
+    return Answers(loaded, Reader([one for _, one in loaded]) if loaded else None, swapper)

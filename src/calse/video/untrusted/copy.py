@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from calse.runtime.errors import CalseError, StarvedError
+from calse.runtime.sandbox import Refused, Sandbox
 from calse.video.ours.encode import write_raw
 from calse.video.ours.planes import resized
 from calse.video.untrusted.decode import Frame, iterate_frames, probe
 from calse.video.untrusted.normalise import fitted_size
-from calse.video.untrusted.sandbox import Refused, map_sandboxed
 
 MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
 STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
@@ -38,13 +38,17 @@ class Times:
 
 
 def copy_videos(videos: Iterable[Foreign], seconds: float) -> Iterator[Times | Refused]:
-    """Copy videos in a process that may die, within so many seconds; yield their times, or why they are refused.
+    """Copy videos in a process that may die, each within so many seconds; yield their times, or why they are refused.
 
     Each is copied when it is asked for: a copy takes as much disk as its frames take memory, so remove it when it is
     read. Only its pixels count: its own rate is any.
     """
-    for video in videos:
-        yield from map_sandboxed(safe_copy, [video], "read", seconds)
+    sandbox = Sandbox(safe_copy, seconds, 1)
+    try:
+        for video in videos:
+            yield from sandbox.map([video], "read")
+    finally:
+        sandbox.stop()
 
 
 def safe_copy(job: Foreign) -> Times:

@@ -26,6 +26,10 @@ HANGS = 10  # how many times its CPU time a file may take by the clock: others u
 FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # no decoder dies of these by itself
 
 
+def _nothing() -> None:
+    """Prepare nothing."""
+
+
 @dataclass(frozen=True)
 class Refused:
     """An item whose work failed, and why."""
@@ -59,32 +63,62 @@ def map_sandboxed(
     """
     if on_cluster():
         return map_parallel(partial(_run_in_cell, function, seconds), items, description)
-    cells = [_Cell(function, seconds) for _ in range(max(1, min(worker_count(), len(items))))]
-    free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
-    for cell in cells:
-        free.put(cell)
+    sandbox = Sandbox(function, seconds, min(worker_count(), len(items)))
+    try:
+        return sandbox.map(items, description)
+    finally:
+        sandbox.stop()
 
-    def run(item: Item) -> Result | Refused:
-        """Apply the function in a free process."""
-        cell = free.get()
-        try:
-            return cell.run(item)
-        finally:
+
+class Sandbox(Generic[Item, Result]):
+    """Killable processes that apply a function to items, each within so many seconds of CPU time; see map_sandboxed.
+
+    `prepare` is called in every new process before the first item comes. Whoever wants nothing of one item to be there
+    when the next one comes gives them to different sandboxes.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        seconds: float,
+        processes: int,
+        prepare: Callable[[], object] = _nothing,
+    ) -> None:
+        self._cells = [_Cell(function, seconds, prepare) for _ in range(max(1, processes))]
+
+    def start(self) -> None:
+        """Start the processes now, which else start when they are needed; return at once."""
+        for cell in self._cells:
+            cell.start()
+
+    def stop(self) -> None:
+        """End the processes."""
+        for cell in self._cells:
+            cell.stop()
+
+    def map(self, items: Sequence[Item], description: str) -> list[Result | Refused]:
+        """Return the function's results in the items' order, with progress."""
+        free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
+        for cell in self._cells:
             free.put(cell)
 
-    try:
-        with progress_bar() as progress, ThreadPoolExecutor(len(cells)) as threads:
+        def run(item: Item) -> Result | Refused:
+            """Apply the function in a free process."""
+            cell = free.get()
+            try:
+                return cell.run(item)
+            finally:
+                free.put(cell)
+
+        with progress_bar() as progress, ThreadPoolExecutor(len(self._cells)) as threads:
             try:
                 answers = [threads.submit(run, item) for item in items]
                 return [answer.result() for answer in progress.track(answers, description=description)]
             except BaseException:  # let the threads go: they wait for these processes
                 threads.shutdown(wait=False, cancel_futures=True)
-                for cell in cells:
+                for cell in self._cells:
                     cell.kill()
                 raise
-    finally:
-        for cell in cells:
-            cell.stop()
 
 
 def _run_in_cell(function: Callable[[Item], Result], seconds: float, item: Item) -> Result | Refused:
@@ -95,14 +129,14 @@ def _run_in_cell(function: Callable[[Item], Result], seconds: float, item: Item)
 
 @cache
 def _own_cell(function: Callable[[Item], Result], seconds: float) -> "_Cell[Item, Result]":
-    return _Cell(function, seconds)
+    return _Cell(function, seconds, _nothing)
 
 
 class _Cell(Generic[Item, Result]):
     """One process and the pipe to it, started when first needed."""
 
-    def __init__(self, function: Callable[[Item], Result], seconds: float) -> None:
-        self._function, self._seconds = function, seconds
+    def __init__(self, function: Callable[[Item], Result], seconds: float, prepare: Callable[[], object]) -> None:
+        self._function, self._seconds, self._prepare = function, seconds, prepare
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def run(self, item: Item) -> Result | Refused:
@@ -121,7 +155,7 @@ class _Cell(Generic[Item, Result]):
     def _ask(self, item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
         """Send an item to the process, started when none is alive, and return its result or why it died."""
         if self._process is None or not self._process.is_alive():
-            self._start()
+            self.start()
         try:
             self._pipe.send(item)
             return self._pipe.recv()  # type: ignore[no-any-return]
@@ -142,11 +176,13 @@ class _Cell(Generic[Item, Result]):
             self._pipe.close()
             self._process = None
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start a process, in the place of one that is there."""
         self.stop()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._function, self._seconds), daemon=True)
+        args = theirs, self._function, self._seconds, self._prepare
+        self._process = context.Process(target=_serve, args=args, daemon=True)
         self._process.start()
         theirs.close()
 
@@ -165,10 +201,11 @@ class _Cell(Generic[Item, Result]):
         return _Failed(f"brought its decoder down ({how})")
 
 
-def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float) -> None:
+def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float, prepare: Callable[[], object]) -> None:
     """Work on items until the pipe closes. The timers' default is to kill, in native code too."""
     end_with_parent()
     _limit_memory()
+    prepare()
     with suppress(EOFError):
         while True:
             item = pipe.recv()
