@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from calse.config.params import Recipe, check_params, read_params
+from calse.config.without import left_out
 from calse.runtime.errors import CalseError
 
 DONOR = {"kind": "donor", "clips_per_gloss": None}
@@ -74,8 +75,8 @@ def test_the_study_preset_holds_the_published_settings():
         ("affine", {"AF1": AFFINE}, "affine: this is called augment (with `kind: affine` in each set) now"),
         ("faces", {"sources": []}, "faces: this is called landmarks now"),
         ("face-models", ["published"], "face-models: delete it; the models are fetched when landmarks.sources names"),
-        ("landmarks", False, "landmarks: DVC needs a list; `sources: []` in this section does without them"),
-        ("landmarks", "off", "landmarks: DVC needs a list; `sources: []` in this section does without them"),
+        ("landmarks", False, "landmarks: DVC needs a list here; to do without: calse preset NAME --without landmarks"),
+        ("landmarks", "off", "landmarks: DVC needs a list here; to do without: calse preset NAME --without landmarks"),
         (
             "landmarks.sources",
             [],
@@ -150,6 +151,26 @@ def test_what_is_not_a_parameter_file_is_refused_in_one_line(tmp_path, text):
         read_params(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "sets", "recipes"),
+    [
+        ("landmarks", ["AF1", "AF2"], ["Baseline", "AF1", "AF2", "Permuted"]),
+        ("swap", ["AF1", "AF2"], ["Baseline", "AF1", "AF2", "Permuted"]),
+        ("augment", ["DF-1", "DF-2", "DF-3"], ["Baseline", "DF1", "DF2", "Permuted"]),
+    ],
+)
+def test_one_word_leaves_a_part_out_with_all_that_needs_it_and_keeps_the_rest_and_its_comments(
+    tmp_path, part, sets, recipes
+):
+    preset, path = Path("presets/synthetic.yaml"), tmp_path / "params.yaml"
+    path.write_text(left_out(part, preset.read_text(encoding="utf-8")), encoding="utf-8")
+    before, after = read_params(preset), read_params(path)
+    assert (list(after.sets), list(after.recipes)) == (sets, recipes)
+    assert ("landmarks" in after.train) == bool(after.landmarks.sources) == bool(after.omit) == (part != "landmarks")
+    assert (after.corpus, after.train["i3d"], after.evaluate) == (before.corpus, before.train["i3d"], before.evaluate)
+    assert path.read_text(encoding="utf-8").count("#") > 20
 
 
 def test_words_that_yaml_1_1_takes_for_booleans_stay_names(tmp_path, tree):

@@ -155,9 +155,14 @@ def preset(
     corpus: Annotated[
         str | None, typer.Option(help="whose imported sources fill in a preset for anybody's videos")
     ] = None,
+    without: Annotated[
+        Literal["landmarks", "swap", "augment"] | None,
+        typer.Option(help="leave this out, and the recipes and recognisers that need it"),
+    ] = None,
 ) -> None:
     """Put one of presets/*.yaml in the place of params.yaml, after saying what it takes of time and disk."""
     from calse.config.params import read_params
+    from calse.config.without import left_out
     from calse.corpus.own import filled
     from calse.doctor.estimate import check_space
     from calse.runtime.files import written_aside
@@ -168,9 +173,11 @@ def preset(
         raise CalseError(f"there is no {path}; the presets are: {known}")
     read_params(path)
     with written_aside(Path("params.yaml")) as aside:
-        aside.write_text(filled(path, Layout(), corpus), encoding="utf-8")
+        text = filled(path, Layout(), corpus)
+        aside.write_text(left_out(without, text) if without else text, encoding="utf-8")
         check_space(read_params(aside), name, Path())
-    print(f"params.yaml is now {path}; see what it changes: git diff params.yaml")
+    left = f" without {without}" if without else ""
+    print(f"params.yaml is now {path}{left}; see what it changes: git diff params.yaml")
 
 
 @tools.command()

@@ -104,7 +104,7 @@ def check_without_landmarks(params: "Params", path: Path) -> None:
     if missing and not params.landmarks.sources:
         raise CalseError(
             f"{path}: landmarks.sources: without landmarks no face is blurred or swapped; either name sources here, "
-            f"or write {', '.join(missing)}"
+            f"or write {', '.join(missing)} (as does: calse preset NAME --without landmarks)"
         )
 
 

@@ -108,7 +108,9 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
 def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
     """Turn a parsed tree into Params. Raises CalseError naming the parameter and what is wrong with it."""
     if isinstance(tree, dict) and tree.get("landmarks") in (False, "off"):
-        raise CalseError(f"{path}: landmarks: DVC needs a list; `sources: []` in this section does without them")
+        raise CalseError(
+            f"{path}: landmarks: DVC needs a list here; to do without: calse preset NAME --without landmarks"
+        )
     check_renamed(tree, path)
     try:
         params = _adapter().validate_json(json.dumps(tree))
