@@ -30,7 +30,7 @@ def work(number):
     print(os.getpid(), flush=True)
     time.sleep(60)
 if __name__ == "__main__":
-    map_parallel(work, [1], "work", 1)
+    map_parallel(work, [1, 2], "work", 2)
 """
 
 
@@ -126,7 +126,7 @@ class Pool(parallel.ProcessPoolExecutor):
         return future
 parallel.ProcessPoolExecutor = Pool
 if __name__ == "__main__":
-    parallel.map_parallel(work, range(100), "work", 1)
+    parallel.map_parallel(work, range(100), "work", 2)
 """
 
 
@@ -140,7 +140,7 @@ def test_a_stop_while_work_is_handed_out_does_not_wait_for_what_was_handed_out(t
 
 def test_a_worker_that_is_killed_is_told_in_one_line():
     with pytest.raises(CalseError, match="decode: a process was killed; out of memory?"):
-        map_parallel(signal.raise_signal, [signal.SIGKILL], "decode")
+        map_parallel(signal.raise_signal, [signal.SIGKILL] * 2, "decode", 2)
 
 
 HOLDER = """

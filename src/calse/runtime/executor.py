@@ -64,11 +64,14 @@ def map_parallel(
 ) -> list[Result]:
     """Apply a picklable function to every item in worker processes and return the results in the items' order.
 
-    They are `workers` processes of this machine, or on a cluster one for each core. The first error stops the rest and
-    is raised here; a process that was killed is a CalseError. Processes are spawned, not forked: video decoders and
-    thread pools do not survive a fork.
+    They are `workers` processes of this machine, or on a cluster one for each core; instead of a single one, this
+    process does the work itself. The first error stops the rest and is raised here; a process that was killed is a
+    CalseError. Processes are spawned, not forked: video decoders and thread pools do not survive a fork.
     """
     workers = min(workers or worker_count(), max(1, len(items)))
+    if workers == 1 and not on_cluster():
+        with progress_bar() as progress:
+            return [function(item) for item in progress.track(items, description=description)]
     with progress_bar() as progress, _pool(workers, description) as pool:
         task = progress.add_task(description, total=len(items))
         try:
