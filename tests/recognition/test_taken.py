@@ -96,44 +96,45 @@ class Study:
         return {(run.data.params["test_source"], run.data.params["seed"]): run.info.run_id for run in found}
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    return Study(tmp_path)
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The study that the tests of this file change, one after the other."""
+    return Study(tmp_path_factory.mktemp("study"))
 
 
 @on_cpu
-def test_seeds_and_test_sources_train_what_is_new_and_give_the_bytes_of_a_fresh_study(study: Study):
-    assert study.run(*DVC) == ([("SACU", "1")], [])
+def test_seeds_and_test_sources_train_what_is_new(study: Study):
+    assert study.run(*DVC) == (BOTH[:1], [])
     first = study.tracked()
     study.set(["SACU", "STS"], seeds=[1, 2])
     assert study.run(*DVC) == (BOTH[1:], BOTH[:1])
-    grown = study.results()
-    assert len(grown) == 12
+    assert len(study.results()) == 12
     assert study.tracked().items() > first.items(), "the run of the training itself stays"
-    shutil.rmtree(study.root / ".scratch/training")
-    assert study.run(*DVC, "-f") == (BOTH, [])
-    assert study.results() == grown
 
 
-def test_other_parameters_and_other_code_train_again(study: Study):
+@on_cpu
+def test_other_parameters_and_other_code_train_again_and_words_do_not(study: Study):
+    grown = study.results()
+    study.set(["SACU"], seeds=[1], lr=0.001)
     assert study.run(*TRAIN) == (BOTH[:1], [])
-    study.set(["SACU"], lr=0.001)
-    assert study.run(*TRAIN) == (BOTH[:1], [])
-    study.set(["SACU"], lr=0.003)
-    with open(study.root / "src/calse/report/report.py", "a") as file:
-        file.write("# shapes no training\n")
-    assert study.run(*TRAIN) == ([], BOTH[:1])
-    with open(study.root / "src/calse/recognition/training/losses.py", "a") as file:
-        file.write("# says nothing new\n")
+    study.set(["SACU", "STS"], seeds=[1, 2], lr=0.003)
+    for name, line in (
+        ("report/report", "# shapes no training"),
+        ("recognition/training/losses", "# says nothing new"),
+    ):
+        with open(study.root / f"src/calse/{name}.py", "a") as file:
+            file.write(f"{line}\n")
     reword(study.root / "src/calse/recognition/training", MESSAGES)
-    assert study.run(*TRAIN) == ([], BOTH[:1])
+    assert study.run(*TRAIN) == ([], BOTH)
     with open(study.root / "src/calse/recognition/training/losses.py", "a") as file:
         file.write("SMOOTHED = True\n")
-    assert study.run(*TRAIN) == (BOTH[:1], [])
+    assert study.run(*TRAIN) == (BOTH, [])
+    assert study.results() == grown, "those taken from a smaller study are those of a whole one"
 
 
+@on_cpu
 def test_another_recogniser_retrains_nothing_and_its_own_network_does(study: Study):
-    assert study.run(*DVC) == (BOTH[:1], [])
+    study.started("dvc", "commit", "-f", "train@i3d-Baseline")
     folder = study.root / "src/calse/recognition/architectures"
     (folder / "other").mkdir()
     declared = (folder / "s3d/recogniser.py").read_text().replace('"s3d"', '"other"')
@@ -142,7 +143,7 @@ def test_another_recogniser_retrains_nothing_and_its_own_network_does(study: Stu
         file.write("CHANGED = True\n")
     study.tree["train"]["other"] = study.tree["train"]["i3d"] | {"model": {"pretrained": None, "dropout": 0.5}}
     study.tree["train"]["other"]["input"] = study.tree["train"]["i3d"]["input"] | {"frames": 13}
-    study.set(["SACU"])
+    study.set(["SACU", "STS"])
     assert study.status("train@i3d-Baseline") == {}
     assert list(study.status("train@other-Baseline")) == ["train@other-Baseline"]
     with open(folder / "i3d/network.py", "a") as file:

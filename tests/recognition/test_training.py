@@ -444,14 +444,14 @@ from calse.data.splits import read_split
 from toys import make_repository, toy_params
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
     layout = Layout()
     make_repository(layout.root, takes=1)
     split = read_split(layout.split("Baseline"))
-    clips = [replace(split.clips[n % 9], clip=f"{split.clips[n % 9].clip}-{n}", take=n + 1) for n in range(1800)]
+    clips = [replace(split.clips[n % 9], clip=f"{split.clips[n % 9].clip}-{n}", take=n + 1) for n in range(450)]
     rows = [asdict(clip) | {"SACU": "test" if clip.source == "SACU" else "train"} for clip in clips]
     write_rows(layout.split("Baseline"), [*COLUMNS, "SACU"], rows)
-    params = replace(toy_params(epochs=1, frames=9, batch=600, micro_batch=300), test_sources=("SACU",), omit=())
+    params = replace(toy_params(epochs=1, frames=9, batch=200, micro_batch=150), test_sources=("SACU",), omit=())
     train(params, layout, "i3d", "Baseline")
     evaluate(params, layout, "i3d", "Baseline")
 """
@@ -464,4 +464,4 @@ def test_more_clips_and_larger_batches_than_a_process_may_have_files_open(tmp_pa
     done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with open(tmp_path / "metrics/evaluate/i3d/Baseline/predictions.csv", newline="", encoding="utf-8") as file:
-        assert sum(1 for _ in csv.DictReader(file)) == 600
+        assert sum(1 for _ in csv.DictReader(file)) == 150
