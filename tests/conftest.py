@@ -13,6 +13,8 @@ import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands have them; spinning threads take half of the CPU
 os.environ.setdefault("CALSE_WORKERS", "1")  # each more is a process to start, and other tests have the other cores
+# These take longest: begun last, one of them would run on while the other cores rest.
+LONGEST = ("test_all_stages", "test_cluster", "test_extend", "test_taken", "test_tracking_server", "test_versioning")
 SLOW = {"ai_edge_litert", "dlib", "dvc", "great_expectations", "mlflow", "numba", "torch"}
 
 
@@ -28,8 +30,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The files of the whole project, which take longest, come before those of its parts."""
-    items.sort(key=lambda item: len(item.path.parts))
+    """The longest files come first, then those of the whole project, then those of its parts."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (place.get(item.path.stem, len(LONGEST)), len(item.path.parts)))
 
 
 def skip_what_is_slow(event, arguments):

@@ -114,11 +114,11 @@ def test_flip_turns_the_whole_clip_and_brightness_scales_each_channel():
 @pytest.mark.parametrize("sampling", ["uniform", "consecutive"])
 @pytest.mark.parametrize("available", [5, 9, 12])
 def test_a_batch_holds_the_clips_own_pixels_and_leaves_the_clips_alone(sampling: str, available: int, tmp_path: Path):
-    """Against plain indexing, to the bit, on a map that cannot be written, in room that held another batch."""
+    """Against plain indexing, to the bit, on a map that cannot be written, in a buffer that held another batch."""
     np.save(tmp_path / "clip.npy", ramp()[:available])
     clip, train = open_frames(tmp_path / "clip.npy"), toy_input(sampling=sampling, flip=0.5)
-    room = np.full((10, 9, 32, 32, 3), 77, np.uint8)
-    batch = batch_of([clip] * 8, train, [np.random.default_rng(seed) for seed in range(8)], room)
+    buffer = np.full((10, 9, 32, 32, 3), 77, np.uint8)
+    batch = batch_of([clip] * 8, train, [np.random.default_rng(seed) for seed in range(8)], buffer)
     turned = set()
     for seed, frames in enumerate(batch.frames):
         rng = np.random.default_rng(seed)
@@ -129,8 +129,8 @@ def test_a_batch_holds_the_clips_own_pixels_and_leaves_the_clips_alone(sampling:
         np.testing.assert_array_equal(frames, expected[:, :, ::-1] if flipped else expected)
     assert turned == {True, False}
     assert isinstance(batch.frames, np.ndarray)
-    assert np.shares_memory(batch.frames, room), "no further copy"
-    assert (room[8:] == 77).all()
+    assert np.shares_memory(batch.frames, buffer), "no further copy"
+    assert (buffer[8:] == 77).all()
 
 
 def test_the_short_side_leaves_room_for_crops():

@@ -327,8 +327,8 @@ def is_running(process: int) -> bool:
     return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_room_of_the_one_before():
-    training, alone = (Training(jobs("rooms", batch=2)[0]) for _ in range(2))
+def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_buffer_of_the_one_before():
+    training, alone = (Training(jobs("buffers", batch=2)[0]) for _ in range(2))
     parts, made = [[0, 1], [2, 3], [4, 5], [6]], Queue[None]()
 
     def prepare(part: list[int]) -> Batch:

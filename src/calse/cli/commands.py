@@ -42,11 +42,12 @@ def anonymise(
     ] = None,
     method: Annotated[str, typer.Option(help="mesh, or autoencoder with a trained donor")] = "mesh",
     eyes: Annotated[
-        str | None,
+        Literal["signer", "donor"] | None,
         typer.Option(help="signer: gaze and blinks stay; donor: they are lost, and less of the signer shows"),
     ] = None,
     mouth: Annotated[
-        str | None, typer.Option(help="signer: teeth and tongue stay; donor: they are the donor's")
+        Literal["signer", "donor"] | None,
+        typer.Option(help="signer: teeth and tongue stay; donor: they are the donor's"),
     ] = None,
     unswapped: Annotated[
         Literal["blur", "keep", "drop"],
@@ -68,9 +69,6 @@ def anonymise(
     from calse.faceswap.anonymise import anonymise, print_results
     from calse.faceswap.donor import Wish
 
-    for name, value in (("--eyes", eyes), ("--mouth", mouth)):
-        if value not in (None, "signer", "donor"):
-            raise CalseError(f"{name} {value}: this is signer or donor")
     if preview and unswapped == "drop":
         raise CalseError("--preview shows frames in pairs; it does not go with --unswapped drop")
     wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)

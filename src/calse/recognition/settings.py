@@ -31,8 +31,8 @@ class Input:
     """What is shown of a clip: `frames` frames of `size` pixels, and how they are changed in training.
 
     `modality` is `rgb`, or `motion`: the clip's temporal mean removed, standardised. `sampling` spreads the frames over
-    the clip or takes consecutive ones. A crop lies anywhere in the central share `crop` of the picture's room; `flip`
-    is a probability, `brightness` the limit of a uniform draw.
+    the clip or takes consecutive ones. A crop lies anywhere in the central share `crop` of the places that it can have;
+    `flip` is a probability, `brightness` the limit of a uniform draw.
     """
 
     modality: Literal["rgb", "motion"]

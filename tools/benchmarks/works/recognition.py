@@ -119,7 +119,7 @@ def loader(setting: Setting) -> Race:
     """
     shown, video, kept = clips_to_load(setting)
     rng, clips = np.random.default_rng(0), Resident(torch.device("cpu"))
-    room = np.ones((CLIPS, shown.frames, shown.size, shown.size, 3), np.uint8)
+    buffer = np.ones((CLIPS, shown.frames, shown.size, shown.size, 3), np.uint8)
     size = f"{shown.frames} x {shown.size}"
 
     def per_clip(times: Times) -> float:
@@ -127,10 +127,10 @@ def loader(setting: Setting) -> Race:
 
     return Race(
         sides={
-            "ours": lambda: batch_of([clips.open(path) for path in kept], shown, [rng] * CLIPS, room),
+            "ours": lambda: batch_of([clips.open(path) for path in kept], shown, [rng] * CLIPS, buffer),
             "floats": lambda: loaded(kept[0], shown),
             "published": lambda: published_clip(video, rng, shown.frames, shown.size),
-            "copy": Copy(room.nbytes),
+            "copy": Copy(buffer.nbytes),
         },
         figures=[
             Figure(f"clip to uint8 batch, {size}: CPU, published loader (to floats) / ours", "x", per_clip, 100),

@@ -62,13 +62,13 @@ def crop_corner(
     height: int, width: int, size: int, rng: np.random.Generator | None, share: float = 1
 ) -> tuple[int, int]:
     """Return the upper left corner of a square crop: central in evaluation; random in training, within the central
-    `share` of the room that there is.
+    `share` of the places that it can have.
     """
     spare = height - size, width - size
     if rng is None:
         return spare[0] // 2, spare[1] // 2
-    rooms = [round(share * room) for room in spare]
-    top, left = ((room - used) // 2 + int(rng.integers(used + 1)) for room, used in zip(spare, rooms, strict=True))
+    drawn = [round(share * pixels) for pixels in spare]
+    top, left = ((pixels - most) // 2 + int(rng.integers(most + 1)) for pixels, most in zip(spare, drawn, strict=True))
     return top, left
 
 
@@ -87,26 +87,26 @@ def batch_of(
     clips: Iterable[Frames],
     settings: Input,
     rngs: Sequence[np.random.Generator | None] = (),
-    room: np.ndarray | None = None,
+    buffer: np.ndarray | None = None,
 ) -> Batch:
-    """Return what is seen of clips T x H x W x 3 uint8 RGB, each drawn with its own `rng`; without, as evaluation does.
+    """Return the views of clips T x H x W x 3 uint8 RGB, each drawn with its own `rng`; without, as evaluation does.
 
     Clips are taken one at a time: of maps that are opened as they are asked for, no more than two are open. In memory
-    one copy is made, into `room` (at least N x T x S x S x 3 uint8) when there is some to use again.
+    one copy is made, into `buffer` (at least N x T x S x S x 3 uint8) when there is one to use again.
     """
     frames: list[Frames] = []
     gains = []
     for number, clip in enumerate(clips):
         view = draw_view(clip.shape, settings, rngs[number] if rngs else None)
-        place = np.empty((settings.frames, settings.size, settings.size, 3), np.uint8) if room is None else room[number]
-        frames.append(seen(clip, view, place))
+        shape = (settings.frames, settings.size, settings.size, 3)
+        frames.append(cut_out(clip, view, np.empty(shape, np.uint8) if buffer is None else buffer[number]))
         gains.append(view.gains)
     if not all(isinstance(one, np.ndarray) for one in frames):
         return Batch(frames, np.stack(gains))
-    return Batch(np.stack(frames) if room is None else room[: len(frames)], np.stack(gains))
+    return Batch(np.stack(frames) if buffer is None else buffer[: len(frames)], np.stack(gains))
 
 
-def seen(clip: Frames, view: View, place: np.ndarray) -> Frames:
+def cut_out(clip: Frames, view: View, place: np.ndarray) -> Frames:
     """Return a view's frames: of an array as a copy in `place`, of a tensor where that lies."""
     if not isinstance(clip, np.ndarray):
         frames = clip[view.frames, *view.square]

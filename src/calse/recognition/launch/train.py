@@ -32,11 +32,11 @@ def train(params: Params, layout: Layout, recogniser: str, recipe: str, observer
     with folder_written_aside(models_folder) as models, folder_written_aside(curves_folder) as curves:
         jobs = jobs_of(params, layout, split, recogniser, recipe, models, curves)
         with Display({job.run: job.epochs for job in jobs}) as display:
-            audience = Audience([display] + ([observer] if observer else []))
+            observers = Observers([display] + ([observer] if observer else []))
             try:
-                run_side_by_side(jobs, slots(params.train[recogniser]), audience.tell)
+                run_side_by_side(jobs, slots(params.train[recogniser]), observers.tell)
             except BaseException as error:
-                audience.stop(str(error) or type(error).__name__)
+                observers.stop(str(error) or type(error).__name__)
                 raise
     forget_oldest(scratch() / "training", KEPT)
 
@@ -66,7 +66,7 @@ def slots(settings: Any) -> int:
     return workers // getattr(settings, "threads", 1) + 1 if workers > 1 else 1
 
 
-class Audience:
+class Observers:
     """Passes what the workers tell to every observer, and knows which runs are under way."""
 
     def __init__(self, observers: list[Observer]) -> None:

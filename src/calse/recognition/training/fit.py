@@ -80,7 +80,7 @@ class Training:
         self.precision = choose_precision(self.optim.precision, self.model, frames, size, self.device)
         self.clips = Resident(self.device)
         shape = (2, self.optim.batch, frames, size, size, 3)  # one batch is trained on, one is filled
-        self._rooms = itertools.cycle(np.empty(shape, np.uint8))
+        self._buffers = itertools.cycle(np.empty(shape, np.uint8))
         self.history: list[dict[str, float]] = []
         self.info: dict[str, Any] = job.info | {
             "device": self.device.type,
@@ -123,7 +123,7 @@ class Training:
     def _batch(self, epoch: int, part: list[int]) -> Batch:
         clips = (self.clips.open(self.job.inputs[clip]) for clip in part)
         rngs = [np.random.default_rng([stream_seed(self.train_seed, epoch), clip]) for clip in part]
-        return batch_of(clips, self.input, rngs, next(self._rooms))
+        return batch_of(clips, self.input, rngs, next(self._buffers))
 
     def _step(self, batch: Batch, labels: Tensor, rate: float) -> Tensor:
         """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""

@@ -47,8 +47,8 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     _run(training, folder / "state.pt", scratch() / "previews" / set_name, donor)
     save_model(layout.swap_model(set_name), training.network, info)
     rows = [
-        {"iteration": number, "signer": f"{signer:.6f}", "donor": f"{lent:.6f}"}
-        for number, (signer, lent) in enumerate(training.history, start=1)
+        {"iteration": number, "signer": f"{of_signer:.6f}", "donor": f"{of_donor:.6f}"}
+        for number, (of_signer, of_donor) in enumerate(training.history, start=1)
     ]
     write_rows(layout.metrics("swap-train") / f"{set_name}.csv", ["iteration", "signer", "donor"], rows)
     shutil.rmtree(folder)
@@ -62,9 +62,9 @@ def _run(training: SwapTraining, state: Path, previews: Path, donor: str) -> Non
         progress.console.print(f"training in {training.precision} on {training.device.type}: {training.reason}")
         task = progress.add_task(donor, total=settings.iterations, completed=training.done)
         while training.done < settings.iterations:
-            signer, lent = training.step()
+            of_signer, of_donor = training.step()
             rate = progress.tasks[task].speed or 0
-            text = f"{donor} loss {signer:.3f} {lent:.3f}, {rate:.1f} it/s"
+            text = f"{donor} loss {of_signer:.3f} {of_donor:.3f}, {rate:.1f} it/s"
             progress.update(task, completed=training.done, description=text)
             if training.done % settings.preview_every == 0 or training.done == settings.iterations:
                 training.save(state)
