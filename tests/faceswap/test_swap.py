@@ -142,13 +142,15 @@ def outputs(layout):
     ]
 
 
-def test_a_training_that_was_stopped_ends_with_the_same_bytes(repository, monkeypatch):
+def test_a_training_that_was_stopped_ends_with_the_same_bytes(repository, monkeypatch, capsys):
     params = toy_params()
     swap_train(params, repository, "DF-1")
+    line, folder = capsys.readouterr().out.rstrip().rsplit(": ", 1)
+    assert line == "look at what the network makes of faces, every 2 iterations"
     first = outputs(repository)
     assert first[-1].count("\n") == 5
     assert not any((repository.root / ".scratch/swap-train").iterdir())
-    previews = sorted((repository.root / ".scratch/previews/DF-1").iterdir())
+    previews = sorted(Path(folder).iterdir())
     assert [path.name for path in previews] == ["000002.png", "000004.png"]
 
     def stop(path, training):

@@ -14,11 +14,12 @@ from calse.data.manifests import write_manifest
 from calse.data.paths import Layout
 from calse.faceswap.quality.identity import SAME_PERSON, embed
 from calse.landmarks import models
+from calse.landmarks.body import BodyFollower
 from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
 from calse.landmarks.extract import landmarks as find_landmarks
-from calse.landmarks.following import follow, landmarks_of_frames
-from calse.landmarks.hands import hands_in_front
+from calse.landmarks.following import FaceFollower, follow, landmarks_of_frames
+from calse.landmarks.hands import Found, HandFollower, hands_in_front
 from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
 from calse.landmarks.record import FACE_POINTS, no_landmarks, read_landmarks
 from calse.landmarks.tflite import sigmoid
@@ -45,6 +46,33 @@ def signer(hola):
 @pytest.fixture(scope="module")
 def track(signer, networks):
     return landmarks_of_frames(signer[0], networks, FACES)
+
+
+def test_hands_found_beside_face_and_body_are_those_found_one_after_the_other(signer, networks, track):
+    face_of, hands_of = FaceFollower(networks, FACES), HandFollower(networks.palms, networks.hand)
+    body_of = BodyFollower(networks.bodies, networks.body)
+    clip = []
+    for frame in signer[0]:
+        face = face_of(frame)
+        clip.append(Found(face, body_of(frame, face and face[0])))
+        hands_of(frame, clip[-1])
+    for slot in (0, 1):
+        expected = [np.full((21, 3), np.nan) if one.hands[slot] is None else one.hands[slot].points for one in clip]
+        np.testing.assert_array_equal(track.hands[:, slot], expected)
+    assert track.has_hands.any()
+    np.testing.assert_array_equal(track.body, [one.body[0] for one in clip])
+    np.testing.assert_array_equal(track.face, [one.face[0] for one in clip])
+
+
+def test_a_clip_that_breaks_off_is_said_and_the_next_one_is_followed(signer, networks, track):
+    def damaged():
+        yield from signer[0][:6]
+        raise CalseError("is damaged")
+
+    with pytest.raises(CalseError, match="is damaged"):
+        landmarks_of_frames(damaged(), networks, FACES)
+    again = landmarks_of_frames(signer[0][:6], networks, FACES)
+    np.testing.assert_array_equal(again.body, track.body[:6])
 
 
 def box_of(landmarks):

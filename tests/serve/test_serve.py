@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -19,9 +20,11 @@ from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
 from calse.recognition.lookup import Offered, enrol, lookup
-from calse.recognition.predict import predict_videos
+from calse.recognition.predict import Viewed, load_predictor, predict_videos
 from calse.recognition.training.fit import fit
 from calse.recognition.training.jobs import jobs_of
+from calse.runtime.sandbox import Refused
+from calse.serve.reader import Reader
 from calse.serve.server import LARGEST
 from calse.video.ours.encode import write_video
 from calse.video.untrusted.decode import probe
@@ -116,6 +119,20 @@ def test_a_clip_gets_what_predict_and_lookup_say(root, address, monkeypatch):
     assert by_signs == {"by": str(INDEX), "signs": found.plain()["signs"]}
     assert by_signs["signs"][0]["gloss"] == "BEBER"
     assert not left(root)
+
+
+def test_a_clip_is_read_by_a_process_that_waited_for_it_and_met_no_other(root, monkeypatch):
+    monkeypatch.chdir(root)
+    others = set(multiprocessing.active_children())
+    reader = Reader([load_predictor(CHECKPOINT)])
+    for clip, kind in (("params.yaml", Refused), ("asked.mp4", Viewed)):
+        (waiting,) = set(multiprocessing.active_children()) - others
+        (found,) = reader.read(Path(clip))
+        assert isinstance(found, kind)
+        assert waiting not in multiprocessing.active_children()
+    (waiting,) = set(multiprocessing.active_children()) - others
+    waiting.kill()
+    waiting.join()
 
 
 def test_what_one_model_refuses_the_other_answers(root, address):
