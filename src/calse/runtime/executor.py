@@ -20,12 +20,23 @@ Result = TypeVar("Result")
 
 def worker_count() -> int:
     """Return how many processes to use: CALSE_WORKERS, or one a core. Never changes a result."""
-    text = os.environ.get("CALSE_WORKERS")
-    if text is None:
+    given = _processes("CALSE_WORKERS")
+    if given is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if not text.isdigit() or int(text) < 1:
-        raise CalseError(f"CALSE_WORKERS={text!r} is not a number of processes; unset it or give 1 or more")
-    return int(text)
+    return given
+
+
+def rank_count() -> int:
+    """Return how many processes share one training: CALSE_RANKS, or one. Never changes a result."""
+    return _processes("CALSE_RANKS") or 1
+
+
+def _processes(name: str) -> int | None:
+    """Return the number of processes that a variable of the environment gives, if it is set."""
+    text = os.environ.get(name)
+    if text is not None and (not text.isdigit() or int(text) < 1):
+        raise CalseError(f"{name}={text!r} is not a number of processes; unset it or give 1 or more")
+    return None if text is None else int(text)
 
 
 def has_accelerator() -> bool:

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from calse.recognition.launch.observer import Run
-from calse.recognition.registry import find_recogniser
+from calse.recognition.launch.ranks import failure, ranks_of, train_run
 from calse.recognition.training.jobs import Job
-from calse.runtime.cluster import cancel, connect, in_our_words, remote, result_of
+from calse.runtime.cluster import Watch, cancel, connect, in_our_words, remote, result_of
 from calse.runtime.errors import CalseError
 from calse.runtime.files import locked, remove_left
 
 POLL = 0.5  # seconds between two looks at what trainings tell
 
 
-def train_on_cluster(jobs: Sequence[Job], tell: Callable[..., None], failure: Callable[[Exception], str]) -> None:
+def train_on_cluster(jobs: Sequence[Job], tell: Callable[..., None]) -> None:
     """Train all jobs wherever the cluster has room, and pass on what they tell: `tell(kind, run, *details)`.
 
     One whose node dies goes on elsewhere from its last epoch. The first failure stops the others and is raised as
-    CalseError, in the words of `failure`.
+    CalseError.
     """
     from ray.util.queue import Queue
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -28,12 +28,13 @@ def train_on_cluster(jobs: Sequence[Job], tell: Callable[..., None], failure: Ca
     letters = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # it must not die with another node
     running: dict[Any, Run] = {}
     folders: set[Path] = set()
-    once = Once(tell)
+    once, watch = Once(tell), Watch(ray)
     try:
         for job in jobs:
             start = remote(ray, max_calls=1, **share_of(ray, job))  # a process of its own for each
-            running[start(_train, job, handles=[letters])] = job.run
+            running[start(_train, job, ranks_of(job.run.recogniser, job.settings), handles=[letters])] = job.run
         while running:
+            watch.look()
             done, _ = ray.wait(list(running), timeout=POLL)
             for message in letters.get_nowait_batch(letters.qsize()):
                 once(*message)
@@ -51,15 +52,16 @@ def train_on_cluster(jobs: Sequence[Job], tell: Callable[..., None], failure: Ca
 
 def share_of(ray: Any, job: Job) -> dict[str, Any]:
     """Return what a training takes of a node. Raises CalseError when no node has as much."""
-    threads = getattr(job.settings, "threads", 1)
+    ranks = ranks_of(job.run.recogniser, job.settings)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    kind, share = "CPU", ranks * getattr(job.settings, "threads", 1)
     if any(node.get("GPU") for node in nodes):
-        return {"num_gpus": 1}
-    most = max((int(node.get("CPU", 0)) for node in nodes), default=0)
-    if most < threads:
-        name = job.run.recogniser
-        raise CalseError(f"train.{name}.threads is {threads}, but no node of the Ray cluster has over {most} cores")
-    return {"num_cpus": threads}
+        kind, share = "GPU", ranks
+    most = max((int(node.get(kind, 0)) for node in nodes), default=0)
+    if most < share:
+        what = f"train.{job.run.recogniser}.threads x CALSE_RANKS" if kind == "CPU" else "CALSE_RANKS"
+        raise CalseError(f"{what} is {share}, but no node of the Ray cluster has over {most} {kind}")
+    return {f"num_{kind.lower()}s": share}
 
 
 class Once:
@@ -84,7 +86,7 @@ class Once:
         self.tell(kind, run, *details)
 
 
-def _train(job: Job, letters: Any) -> None:
+def _train(job: Job, ranks: int, letters: Any) -> None:
     """Train one run in this process, telling over a queue."""
 
     def tell(kind: str, *details: Any) -> None:
@@ -92,4 +94,4 @@ def _train(job: Job, letters: Any) -> None:
         letters.put((kind, job.run, *details))
 
     with locked(job.lock, waiting=lambda: tell("waiting")):
-        find_recogniser(job.run.recogniser).train(job, tell)
+        train_run(job, ranks, tell)

@@ -10,6 +10,7 @@ from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.recognition.launch.display import Display
 from calse.recognition.launch.observer import Observer, Run
+from calse.recognition.launch.ranks import ranks_of
 from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.jobs import jobs_of
 from calse.runtime.executor import has_accelerator, worker_count
@@ -26,6 +27,7 @@ def train(params: Params, layout: Layout, recogniser: str, recipe: str, observer
     as it was: another seed or test source trains nothing but its own runs. Raises CalseError naming the
     clip, file or run that is wrong; nothing is then left in the outputs.
     """
+    ranks = ranks_of(recogniser, params.train.get(recogniser))
     split = read_split(layout.split(recipe))
     curves_folder = layout.metrics("train") / recogniser / recipe
     models_folder = layout.models(recogniser, recipe)
@@ -34,7 +36,7 @@ def train(params: Params, layout: Layout, recogniser: str, recipe: str, observer
         with Display({job.run: job.epochs for job in jobs}) as display:
             observers = Observers([display] + ([observer] if observer else []))
             try:
-                run_side_by_side(jobs, slots(params.train[recogniser]), observers.tell)
+                run_side_by_side(jobs, slots(params.train[recogniser], ranks), observers.tell)
             except BaseException as error:
                 observers.stop(str(error) or type(error).__name__)
                 raise
@@ -54,8 +56,8 @@ def forget_oldest(folder: Path, limit: int) -> None:
                 shutil.rmtree(state.parent, ignore_errors=True)
 
 
-def slots(settings: Any) -> int:
-    """Return how many trainings run at once: one on an accelerator, else what the cores carry and one more.
+def slots(settings: Any, ranks: int = 1) -> int:
+    """Return how many trainings of so many ranks run at once: one on accelerators, else what cores carry and one more.
 
     The threads of a small network's training wait for each other a sixth of the time, and the last of three runs
     would have one core for itself while the other rests.
@@ -63,7 +65,7 @@ def slots(settings: Any) -> int:
     if has_accelerator():
         return 1
     workers = worker_count()
-    return workers // getattr(settings, "threads", 1) + 1 if workers > 1 else 1
+    return workers // (ranks * getattr(settings, "threads", 1)) + 1 if workers > 1 else 1
 
 
 class Observers:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -10,15 +9,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from calse.recognition.launch.observer import Run
+from calse.recognition.launch.ranks import SAVES_MEMORY, failure, ranks_of, train_run
 from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import Job
-from calse.runtime.errors import CalseError, lacks_memory
+from calse.runtime.errors import CalseError
 from calse.runtime.executor import on_cluster
 from calse.runtime.files import locked
 from calse.runtime.lifeline import end_with_parent
 
 Worker = tuple[Run, BaseProcess]
-SAVES_MEMORY = "set its model.recompute or optim.micro_batch, or CALSE_WORKERS=1"
 
 
 def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None]) -> None:
@@ -30,7 +29,7 @@ def run_side_by_side(jobs: Sequence[Job], slots: int, tell: Callable[..., None])
     if on_cluster():
         from calse.recognition.launch.nodes import train_on_cluster
 
-        train_on_cluster(jobs, partial(_pass_on, tell), _failure)
+        train_on_cluster(jobs, partial(_pass_on, tell))
         return
     waiting = list(jobs)
     running: dict[Connection, Worker] = {}
@@ -53,7 +52,8 @@ def _start(job: Job) -> tuple[Connection, Worker]:
     context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     context.set_forkserver_preload([find_recogniser(job.run.recogniser).needs])
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_train, args=(job, theirs), daemon=True)
+    ranks = ranks_of(job.run.recogniser, job.settings)
+    process = context.Process(target=_train, args=(job, ranks, theirs), daemon=ranks == 1)  # a daemon may start none
     try:
         process.start()
     except (EOFError, ConnectionError):  # the server died
@@ -86,22 +86,11 @@ def _pass_on(tell: Callable[..., None], kind: str, run: Run, *details: Any) -> N
         tell(kind, run, *details)
 
 
-def _train(job: Job, connection: Connection) -> None:
+def _train(job: Job, ranks: int, connection: Connection) -> None:
     """Train one run in this process, telling over the connection."""
     end_with_parent()
     try:
         with locked(job.lock, waiting=lambda: connection.send(("waiting",))):
-            find_recogniser(job.run.recogniser).train(job, lambda *message: connection.send(message))
+            train_run(job, ranks, lambda *message: connection.send(message))
     except Exception as error:
-        connection.send(("failed", _failure(error)))
-
-
-def _failure(error: Exception) -> str:
-    """Return what went wrong in a training in one line; where in the code is printed when it is ours to mend."""
-    if isinstance(error, CalseError):
-        return str(error)
-    lacking = lacks_memory(error)
-    if not lacking:
-        traceback.print_exception(error)
-    hint = f"; out of memory: {SAVES_MEMORY}" if lacking else ""
-    return f"{' '.join(repr(error).split())[:300]}{hint}"
+        connection.send(("failed", failure(error)))

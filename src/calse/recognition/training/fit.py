@@ -28,6 +28,7 @@ from calse.recognition.settings import Input, Optim
 from calse.recognition.training.jobs import Job
 from calse.recognition.training.losses import clip_scores, training_loss
 from calse.recognition.training.optimiser import Adam, learning_rate
+from calse.recognition.training.parts import Parts
 from calse.recognition.training.precision import choose_precision
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
@@ -40,6 +41,7 @@ def fit(job: Job, tell: Tell) -> None:
 
     `tell` is called with `started` and what is known of the run, then with `epoch`, its number and its metrics, then
     with `finished`. One that was trained to its end is not trained again: then it is called with `taken` alone.
+    Of several processes that share a training the first one writes.
     Raises CalseError when the loss or a gradient is not finite, or memory does not suffice.
     """
     torch.set_num_threads(job.settings.threads)
@@ -52,8 +54,11 @@ def fit(job: Job, tell: Tell) -> None:
             tell("epoch", epoch, metrics)
     while not training.done:
         training.run_epoch(len(training.history) + 1)
-        training.save()
+        if training.first:
+            training.save()
         tell("epoch", len(training.history), training.history[-1])
+    if not training.first:
+        return
     save_checkpoint(job.checkpoint, training.model, training.info)
     rows = [{"epoch": number} | metrics for number, metrics in enumerate(training.history, start=1)]
     write_rows(job.curve, ["epoch", "loss", "accuracy", "lr"], rows)
@@ -76,6 +81,8 @@ class Training:
         loaded = load_pretrained(model, Path(start), self.network.head) if start else None
         self.model = placed(model, self.device)
         self.optimiser = Adam(self.model.parameters(), self.optim)
+        micro_batch = self.optim.micro_batch
+        self.parts = Parts(self.model, micro_batch, job.settings.model.bn_momentum) if micro_batch else None
         frames, size = self.input.frames, self.input.size
         self.precision = choose_precision(self.optim.precision, self.model, frames, size, self.device)
         self.clips = Resident(self.device)
@@ -96,6 +103,11 @@ class Training:
         return len(self.history) == self.job.epochs
 
     @property
+    def first(self) -> bool:
+        """Whether this is the first of the processes that share the training, or the only one."""
+        return self.parts is None or self.parts.rank == 0
+
+    @property
     def train_seed(self) -> int:
         """The seed of this run."""
         return self.job.run.seed
@@ -103,6 +115,8 @@ class Training:
     def run_epoch(self, epoch: int) -> None:
         """Train on every clip once, up to the last step, and add loss, accuracy and learning rate to the history."""
         torch.manual_seed(stream_seed(self.train_seed, epoch))
+        if self.parts:
+            self.parts.seeds.manual_seed(stream_seed(self.train_seed, epoch))
         self.model.train()
         order = np.random.default_rng(stream_seed(self.train_seed, epoch)).permutation(len(self.job.inputs))
         parts = [order[start : start + self.optim.batch] for start in range(0, len(order), self.optim.batch)]
@@ -121,6 +135,8 @@ class Training:
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _batch(self, epoch: int, part: list[int]) -> Batch:
+        if self.parts:
+            part = self.parts.own(part) or part[:1]  # there may be fewer parts than processes
         clips = (self.clips.open(self.job.inputs[clip]) for clip in part)
         rngs = [np.random.default_rng([stream_seed(self.train_seed, epoch), clip]) for clip in part]
         return batch_of(clips, self.input, rngs, next(self._buffers))
@@ -128,21 +144,27 @@ class Training:
     def _step(self, batch: Batch, labels: Tensor, rate: float) -> Tensor:
         """Take one optimiser step; return the sum of the clips' losses, how many rank first, the gradient's norm."""
         self.optimiser.clear()
-        size = self.optim.micro_batch or len(labels)
-        loss, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for start in range(0, len(labels), size):
-            truth = labels[start : start + size]
-            part_loss, scores = self._forward(batch.part(start, size), truth)
-            part_loss = part_loss * (len(truth) / len(labels))
-            torch.autograd.backward(part_loss)
-            loss += part_loss.detach()
-            hits += (scores.argmax(dim=1) == truth).sum()
+        if self.parts:
+            size = self.parts.size
+            loss, hits = self.parts.add_up(
+                len(labels),
+                lambda start, place: self._backward(batch.part(place, size), labels[start : start + size], len(labels)),
+            )
+        else:
+            loss, hits = self._backward(batch, labels, len(labels))
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if self.optim.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optim.clip_norm, norm)
         self.optimiser.step(rate)
         return torch.stack([loss * len(labels), hits, norm])
+
+    def _backward(self, batch: Batch, labels: Tensor, clips: int) -> Tensor:
+        """Leave the gradients of clips of a batch of so many; return their share of its loss, how many rank first."""
+        loss, scores = self._forward(batch, labels)
+        loss = loss * (len(labels) / clips)
+        torch.autograd.backward(loss)
+        return torch.stack([loss.detach(), (scores.argmax(dim=1) == labels).sum().to(loss.dtype)])
 
     def _forward(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
         clips = network_input(batch, self.input, self.network.statistics, self.device)
