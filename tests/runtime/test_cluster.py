@@ -205,3 +205,29 @@ def test_the_launch_files_are_read_by_what_they_are_for():
     task = yaml.load(LAUNCH / "skypilot.yaml")
     for script in ((LAUNCH / "slurm.sbatch").read_text(), task["setup"], task["run"]):
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+GONE = """
+import work
+from calse.runtime import cluster
+from calse.runtime.executor import map_parallel
+cluster.GONE, cluster.LOOK = 2, 0.2
+try:
+    map_parallel(work.sleep, [60, 60, 60], "clips")
+except work.CalseError as error:
+    print(error)
+"""
+
+
+def test_a_cluster_without_any_node_left_is_not_waited_for_without_end(here, address):
+    """The last test of this file: it leaves no node to the others."""
+    from torture.nodes import kill_node_at_work
+
+    command = [sys.executable, "-c", GONE]
+    with subprocess.Popen(command, env=environment(here, address), stdout=subprocess.PIPE, text=True) as running:
+        for _ in range(2):
+            while len(list(here.glob("*.pid"))) < 2 or not kill_node_at_work(here, random.Random(1)):
+                time.sleep(0.05)
+        said = running.communicate(timeout=60)[0]
+    assert said.startswith("no node of the Ray cluster is left, for 0 minutes now; start nodes and run it again")
+    assert running.returncode == 0

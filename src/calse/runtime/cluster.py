@@ -8,8 +8,10 @@ import pickle
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ PATIENCE = 5  # seconds for a port to answer; Ray itself waits for ten minutes
 RETRIES = 3  # of what a dead process or node was at; without a limit a clip that exhausts memory goes round for ever
 PASSED = ("CALSE_", "DVC_", "MLFLOW_", "OMP_")  # variables that nodes need too: Ray takes none along
 KEEPALIVE = {"time": "10000", "timeout": "20000"}  # Ray notices after 7 minutes only that a host's network has gone
+LOOK = 5.0  # seconds between two looks at the nodes
+GONE = 300.0  # seconds without any node at work before a stage gives up; who replaces a node takes a while
 SAME = "every node needs the same folder, the same packages and the same version of Python"
 
 
@@ -128,6 +132,23 @@ def in_our_words(error: Exception, what: str = "") -> Exception:
     return error
 
 
+class Watch:
+    """Looks whether the cluster has nodes to work on: Ray itself waits for one without end."""
+
+    def __init__(self, ray: Any) -> None:
+        self.ray, self.met = ray, time.monotonic()
+
+    def look(self) -> None:
+        """Raise CalseError when no node had a core for a while."""
+        if self.ray.cluster_resources().get("CPU"):
+            self.met = time.monotonic()
+        elif time.monotonic() - self.met > GONE:
+            raise CalseError(
+                f"no node of the Ray cluster is left, for {GONE / 60:.0f} minutes now; start nodes and run it again: "
+                "it goes on where it stopped"
+            )
+
+
 def cancel(ray: Any, references: list[Any]) -> None:
     """End tasks and wait until they have ended."""
     for reference in references:
@@ -144,26 +165,44 @@ class Cluster(Executor):
         self._description = description
         self._start = remote(self._ray)
         self._references: list[Any] = []
+        self._futures: list[Future[Any]] = []
+        self._ended = threading.Event()
         self._folders: set[Path] = set()
         if not self._ray.cluster_resources().get("CPU"):
             raise CalseError(f"{description}: no node of the Ray cluster has a core to give; ray start --num-cpus=N")
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Give up what waits when no node is left."""
+        watch = Watch(self._ray)
+        while not self._ended.wait(LOOK):
+            try:
+                watch.look()
+            except Exception as error:
+                for future in self._futures:
+                    with suppress(InvalidStateError):  # which one that has its result is in
+                        future.set_exception(error)
+                return
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> "Future[Any]":
         """Send a picklable call to the cluster. Its future raises what the call raises, as on this machine."""
         reference = self._start(partial(function, **named) if named else function, *arguments)
         self._references.append(reference)
         future: Future[Any] = Future()
+        self._futures.append(future)
         reference.future().add_done_callback(partial(self._settle, future))
         return future
 
     def _settle(self, future: "Future[Any]", done: "Future[Any]") -> None:
-        try:
-            future.set_result(result_of(done.result(), self._folders))
-        except Exception as error:
-            future.set_exception(in_our_words(error, f"{self._description}: "))
+        with suppress(InvalidStateError):  # given up before
+            try:
+                future.set_result(result_of(done.result(), self._folders))
+            except Exception as error:
+                future.set_exception(in_our_words(error, f"{self._description}: "))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End what is still at work, and remove what dead processes left half-written."""
+        self._ended.set()
         if cancel_futures:
             cancel(self._ray, self._references)
         self._references.clear()
