@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every work against its peer; `... compare NAME`, `... growth`, `... repro` for parts."""
+"""`python -m benchmarks`: every work against its peer; `... compare NAME`, `... growth`, `... study` for parts."""
 
 import os
 import sys
@@ -55,14 +55,26 @@ def compare(
 
 @app.command()
 def growth(
+    names: Annotated[list[str] | None, typer.Argument(help="stages; all when none is named")] = None,
     base: Annotated[int, typer.Option(min=2, help="clips at 1x of the slow stages, a quarter of the others'")] = 8,
     tiny: Annotated[bool, typer.Option("--tiny", help="few, tiny clips")] = False,
     folder: Folder = HERE,
 ) -> None:
-    """Run stages on 1x, 4x and 16x clips; write growth.csv and growth.png."""
+    """Run stages on 1x, 4x and 16x clips or rows; write growth.csv and growth.png."""
     from benchmarks.growth import grow
 
-    grow(2 if tiny else base, tiny, folder / "growth.csv")
+    grow(names or [], 2 if tiny else base, tiny, folder / "growth.csv")
+
+
+@app.command()
+def study(
+    glosses: Annotated[list[int] | None, typer.Argument(help="three sizes, as 4 20 100")] = None,
+    folder: Folder = HERE,
+) -> None:
+    """Rebuild whole studies of more and more glosses, five tiny clips of each; write study.csv."""
+    from benchmarks.study import grow_study
+
+    grow_study(glosses or [4, 20, 100], folder / "study.csv")
 
 
 @app.command()

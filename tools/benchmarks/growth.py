@@ -25,12 +25,15 @@ from ruamel.yaml import YAML
 from benchmarks.machine import describe_machine
 from benchmarks.material import ROOT, filmed, with_landmark_models, write_clip
 from benchmarks.picture import draw_growth
+from benchmarks.results import add_rows
+from benchmarks.rows import prepare_rows
 from calse.config.params import Params, as_dict, check_params
 from calse.data.clips import Clip
 from calse.data.manifests import write_manifest, write_rows
 from calse.data.paths import Layout
 from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
+from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of, write_json
 
 STEP = 4
@@ -43,24 +46,31 @@ STAGES = {  # command, and the first of the sizes that it is measured at
     "swap": (["swap", "DF-1"], 0),
     "train (4 epochs)": (["train", "i3d", "Baseline"], 1),
     "evaluate": (["evaluate", "i3d", "Baseline"], 1),
+    # Of rows alone, 2,048 to 32,768 of them.
+    "validate": (["validate"], 4),
+    "split": (["split", "AF1"], 4),
+    "report": (["report"], 4),
 }
-COLUMNS = ["stage", "clips", "cpu_seconds", "giga_instructions", "peak_mb", "exponent", "memory_16x_over_1x", "machine"]
+OF_ROWS = {"validate", "split", "report"}
+COLUMNS = ["stage", "clips", "cpu_seconds", "giga_instructions", "peak_mb", "exponent", "memory_ratio", "machine"]
 GLOSSES = 4
 RUNS, SHORT = 3, 30.0  # runs of a stage at most; CPU seconds after which there is no further one
-# Runs a command and says what it took: a process of its own, because a child's peak is never under its parent's. As a
-# subreaper (36) it also counts trainings, which a server forks that outlives the command for a moment.
+# Runs a command and adds what it took to a file: a process of its own, because a child's peak is never under its
+# parent's. As a subreaper (36) it also counts trainings, which a server forks that outlives the command for a moment.
 MEASURE = """
 import ctypes, json, os, resource, subprocess, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(36, 1)
-status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+status = subprocess.run(sys.argv[2:], stdout=subprocess.DEVNULL).returncode
 try:
     while os.wait():
         pass
 except ChildProcessError:
     pass
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+with open(sys.argv[1], "a") as file:
+    print(json.dumps([status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, sys.argv[2:]]), file=file)
+sys.exit(status)
 """
 
 
@@ -72,22 +82,33 @@ class Usage(NamedTuple):
     instructions: float = math.nan
 
 
-def grow(base: int, tiny: bool, path: Path) -> None:
-    """Measure every stage at three sizes; write the table and its picture beside it."""
-    measured: dict[str, dict[int, Usage]] = {stage: {} for stage in STAGES}
-    for power in range(max(first for _, first in STAGES.values()) + SIZES):
-        count = base * STEP**power
-        with tempfile.TemporaryDirectory() as folder:
-            prepare(Path(folder), count, tiny)
-            for stage, (command, first) in STAGES.items():
-                if first <= power < first + SIZES:
-                    measured[stage][count] = least_usage_of(command, Path(folder), 1 if tiny or counter() else RUNS)
-                    print(f"{stage}, {count} clips: {measured[stage][count]}", flush=True)
-    rows = [row_of(stage, list(usages), list(usages.values())) for stage, usages in measured.items()]
-    write_rows(path, COLUMNS, rows)
+def grow(names: list[str], base: int, tiny: bool, path: Path) -> None:
+    """Measure stages, all unless some are named, at three sizes; write the table and its picture beside it.
+
+    Raises CalseError for a stage that is not measured.
+    """
+    if unknown := set(names) - STAGES.keys():
+        raise CalseError(f"there is no stage {min(unknown)!r} here; those are: {', '.join(STAGES)}")
+    measured: dict[str, dict[int, Usage]] = {stage: {} for stage in names or STAGES}
+    for of_rows in (False, True):
+        stages = [stage for stage in measured if (stage in OF_ROWS) == of_rows]
+        for power in sorted({STAGES[stage][1] + more for stage in stages for more in range(SIZES)}):
+            count = base * STEP**power
+            with tempfile.TemporaryDirectory() as folder:
+                prepare_rows(Path(folder), count, parameters(tiny)[0]) if of_rows else prepare(
+                    Path(folder), count, tiny
+                )
+                for stage in stages:
+                    command, first = STAGES[stage]
+                    if first <= power < first + SIZES:
+                        runs = 1 if tiny or counter() else RUNS
+                        measured[stage][count] = least_usage_of(command, Path(folder), runs)
+                        print(f"{stage}, {count} clips: {measured[stage][count]}", flush=True)
+    new = [row_of(stage, list(usages), list(usages.values())) for stage, usages in measured.items()]
+    rows = add_rows(path, list(STAGES), new, "stage", COLUMNS)
     draw_growth(rows, path.with_suffix(".png"))
-    for row in rows:
-        print(f"{row['stage']}: exponent {row['exponent']}, memory x {row['memory_16x_over_1x']}")
+    for row in new:
+        print(f"{row['stage']}: exponent {row['exponent']}, memory x {row['memory_ratio']}")
 
 
 def exponent(small: float, middle: float, large: float, step: float = STEP) -> float:
@@ -107,8 +128,8 @@ def row_of(stage: str, counts: list[int], usages: list[Usage]) -> dict[str, Any]
         "cpu_seconds": "/".join(f"{value:.2f}" for value in seconds),
         "giga_instructions": "/".join(f"{value:.2f}" for value in instructions),
         "peak_mb": "/".join(f"{value:.0f}" for value in memory),
-        "exponent": f"{exponent(*work):.2f}",
-        "memory_16x_over_1x": f"{memory[2] / memory[0]:.2f}",
+        "exponent": f"{exponent(*work, counts[1] / counts[0]):.2f}",
+        "memory_ratio": f"{memory[2] / memory[0]:.2f}",
         "machine": describe_machine(),
     }
 
@@ -124,11 +145,11 @@ def least_usage_of(command: list[str], root: Path, runs: int) -> Usage:
 
 def usage_of(command: list[str], root: Path) -> Usage:
     """Run a stage's command in a repository, with one worker."""
-    python = [sys.executable, "-S", "-c", MEASURE, *counter(), sys.executable, "-m", "calse", *command]
+    python = [sys.executable, "-S", "-c", MEASURE, "/dev/stdout", *counter(), sys.executable, "-m", "calse", *command]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "CALSE_WORKERS": "1"}
     environment |= {"DVC_ROOT": str(root), "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
     done = subprocess.run(python, cwd=root, env=environment, capture_output=True, text=True)
-    status, seconds, kilobytes = json.loads(done.stdout or "[1, 0, 0]")
+    status, seconds, kilobytes, _ = json.loads(done.stdout or "[1, 0, 0, []]")
     if status:
         raise RuntimeError(f"calse {' '.join(command)}: {done.stderr.strip()[-400:]}")
     counted = re.search(r"^(\d+),,instructions", done.stderr, re.MULTILINE)

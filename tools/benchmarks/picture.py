@@ -74,7 +74,7 @@ def draw_growth(rows: list[dict[str, Any]], path: Path) -> None:
     panels[0].yaxis.set_major_formatter("{x:g}")
     for row in rows:
         clips = [int(value) for value in row["clips"].split("/")]
-        labels = (f"{row['stage']}: exponent {row['exponent']}", f"{row['stage']}: x {row['memory_16x_over_1x']}")
+        labels = (f"{row['stage']}: exponent {row['exponent']}", f"{row['stage']}: x {row['memory_ratio']}")
         for axes, column, label in zip(panels, (work, "peak_mb"), labels, strict=True):
             axes.plot(clips, [float(value) for value in row[column].split("/")], "o-", label=label)
     every = sorted({int(value) for row in rows for value in row["clips"].split("/")})

@@ -35,13 +35,18 @@ def target_of(one: Measured) -> str:
     return f"{'<=' if one.figure.at_most else '>='}{one.figure.target:g}"
 
 
-def add_rows(path: Path, order: list[str], rows: list[Row]) -> list[Row]:
-    """Put a work's lines into the CSV in the place of its old ones, works in `order`; return all lines."""
-    kept = read_rows(path, COLUMNS) if path.is_file() else []
-    new = {row["work"] for row in rows}
-    every = [row for row in kept if row["work"] not in new and row["work"] in order] + rows
-    every.sort(key=lambda row: order.index(row["work"]))
-    write_rows(path, COLUMNS, every)
+def add_rows(
+    path: Path, order: list[str], rows: list[Row], key: str = "work", columns: list[str] = COLUMNS
+) -> list[Row]:
+    """Put a work's lines into the CSV in the place of its old ones, works in `order`; return all lines.
+
+    `key` is the column of the work's name.
+    """
+    kept = read_rows(path, columns) if path.is_file() else []
+    new = {row[key] for row in rows}
+    every = [row for row in kept if row[key] not in new and row[key] in order] + rows
+    every.sort(key=lambda row: order.index(row[key]))
+    write_rows(path, columns, every)
     return every
 
 

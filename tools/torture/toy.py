@@ -49,8 +49,11 @@ SMALL = {
 }
 
 
-def make_toy(root: Path) -> Path:
-    """Write a repository into an empty folder; its code is a copy of this one's, its models are fetched or ours."""
+def make_toy(root: Path, changes: dict[str, object] | None = None) -> Path:
+    """Write a repository into an empty folder; its code is a copy of this one's, its models are fetched or ours.
+
+    `changes` are those to its parameters.
+    """
     for name in COPIED:
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +61,7 @@ def make_toy(root: Path) -> Path:
     yaml = YAML(typ="safe", pure=True)
     params = yaml.load(ROOT / "presets/synthetic.yaml")
     shrink(params, SMALL)
+    shrink(params, changes or {})
     yaml.dump(params, root / "params.yaml")
     fetched = ROOT / ".scratch/landmark-models/models/published"
     if fetched.is_dir():
