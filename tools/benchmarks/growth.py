@@ -128,7 +128,7 @@ def row_of(stage: str, counts: list[int], usages: list[Usage]) -> dict[str, Any]
         "cpu_seconds": "/".join(f"{value:.2f}" for value in seconds),
         "giga_instructions": "/".join(f"{value:.2f}" for value in instructions),
         "peak_mb": "/".join(f"{value:.0f}" for value in memory),
-        "exponent": f"{exponent(*work, counts[1] / counts[0]):.2f}",
+        "exponent": f"{exponent(work[0], work[1], work[2], counts[1] / counts[0]):.2f}",
         "memory_ratio": f"{memory[2] / memory[0]:.2f}",
         "machine": describe_machine(),
     }

@@ -42,7 +42,11 @@ def grow_study(glosses: list[int], path: Path) -> None:
             print(f"disk, {number} glosses: {disk[-1]:.1f} MB", flush=True)
     step = glosses[1] / glosses[0]
     rows = [row_of(stage, counts, usages) for stage, usages in found.items()]
-    stored = {"stage": "MB of disk", "clips": rows[0]["clips"], "exponent": f"{exponent(*disk, step):.2f}"}
+    stored = {
+        "stage": "MB of disk",
+        "clips": rows[0]["clips"],
+        "exponent": f"{exponent(disk[0], disk[1], disk[2], step):.2f}",
+    }
     stored["peak_mb"] = "/".join(f"{size:.1f}" for size in disk)
     write_rows(path, COLUMNS, [*rows, dict.fromkeys(COLUMNS, "") | stored])
 
