@@ -59,7 +59,7 @@ def test_a_poor_copy_is_the_same_where_a_landmarker_looks_and_costs_nothing_else
     poor = degraded(frame, square)
     assert np.array_equal(cut(poor, square, 64), cut(degraded(frame), square, 64))
     assert not np.array_equal(cut(poor, square, 64), cut(frame, square, 64))
-    assert np.array_equal(poor[:40], frame[:40])
+    assert not poor[:40].any()
 
 
 def test_flicker_looks_at_the_face_only():

@@ -23,7 +23,8 @@ _DULL = np.clip(_CONTRAST * (np.arange(256, dtype=np.float32)[:, None] - 128) + 
 def degraded(frame: Pictures, square: Square | None = None) -> Pictures:
     """Return a frame `H x W x 3` as a poor copy shows it: blurred, of other colours, out of a JPEG.
 
-    With a square only as far as it reaches, to the same values: the rest of a large picture takes most of the time.
+    With a square only as far as it reaches, to the same values, and black beyond: the rest of a large picture takes
+    most of the time.
     """
     if square is None:
         dull = cv2.LUT(cv2.GaussianBlur(frame, (0, 0), _BLUR), _DULL[None])
@@ -32,9 +33,9 @@ def degraded(frame: Pictures, square: Square | None = None) -> Pictures:
     low, high = (np.floor(end / _BLOCK).astype(int) * _BLOCK for end in (middle - reach, middle + reach))
     left, top = np.maximum(0, low).tolist()
     right, bottom = np.maximum(0, high + _BLOCK).tolist()
-    copy = frame.copy()
+    copy = np.zeros_like(frame)  # memory that is never touched costs nothing
     if copy[top:bottom, left:right].size:
-        copy[top:bottom, left:right] = degraded(copy[top:bottom, left:right])
+        copy[top:bottom, left:right] = degraded(frame[top:bottom, left:right])
     return copy
 
 
