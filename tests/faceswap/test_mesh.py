@@ -10,10 +10,12 @@ from calse.config.params import check_params
 from calse.data.manifests import write_manifest
 from calse.faceswap.align import alignment, warp
 from calse.faceswap.convert import swap_frames
+from calse.faceswap.exposure import worn_glasses
 from calse.faceswap.mask import OVAL, fill, hand_mask
 from calse.faceswap.methods.mesh.choice import cheapest
 from calse.faceswap.methods.mesh.convert import fitted_difference
 from calse.faceswap.methods.mesh.method import Options
+from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import cut, library_of, load_library, save_library, spread, usable
 from calse.faceswap.methods.mesh.model.pose import fit, posed
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
@@ -299,6 +301,37 @@ def test_unsuitable_donors_are_named_with_the_figure(topology, library, donor):
     assert "eyes never open (0.02" in shortcomings(shut, topology, "ANN")[0]
     with pytest.raises(CalseError, match="ANN: shown in profile only, turned by 6. degrees"):
         shortcomings(replace(library, turns=library.turns + np.float32([65, 0])), topology, "ANN")
+
+
+def test_glasses_are_found_on_whoever_wears_them_and_on_nobody_else(topology, donor, signer):
+    for frames, landmarks in (donor, signer):
+        numbers = np.flatnonzero(landmarks.has_face)[::4]
+        faces = landmarks.face[numbers]
+        assert glasses(frames[numbers], faces) < BRIDGE
+        assert glasses([with_glasses(frames[k], landmarks.face[k]) for k in numbers], faces) > BRIDGE
+        turned = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)  # a picture on its side
+        lying = faces @ turned.T + np.array([frames.shape[1] - 1, 0, 0], np.float32)
+        assert glasses([np.rot90(frames[k], -1) for k in numbers], lying) < BRIDGE
+    frames, landmarks = donor
+    worn = np.stack([with_glasses(frame, face) for frame, face in zip(frames, landmarks.face, strict=True)])
+    found = shortcomings(library_from((worn, landmarks), topology, np.arange(0, len(frames), 3)), topology, "ANN")
+    assert any(
+        "ANN: glasses (a line of contrast 0." in line and "across the nose, over 0.15)" in line for line in found
+    )
+    assert worn_glasses(frames, landmarks) == ()
+    assert "GLASSES" in worn_glasses(worn, landmarks)[0]
+
+
+def with_glasses(frame, face):
+    """Draw a dark frame around both eyes and over the nose."""
+    drawn, apart = frame.copy(), float(np.linalg.norm(face[263, :2] - face[33, :2]))
+    left, right = (face[list(corners), :2].mean(axis=0) for corners in ((33, 133), (263, 362)))
+    thick, radius = max(1, round(0.04 * apart)), 0.25 * apart
+    for eye in (left, right):
+        cv2.circle(drawn, np.rint(eye).astype(int).tolist(), round(radius), (30, 25, 25), thick, cv2.LINE_AA)
+    along = (right - left) / np.linalg.norm(right - left) * radius
+    ends = [np.rint(end).astype(int).tolist() for end in (left + along, right - along)]
+    return cv2.line(drawn, *ends, (30, 25, 25), thick, cv2.LINE_AA)
 
 
 def test_pictures_are_kept_of_whole_faces_without_hands(donor):

@@ -17,7 +17,7 @@ from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, Pictures, swap_frames
 from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings
-from calse.faceswap.exposure import exposures, lost_faces, near_donor, turned_faces
+from calse.faceswap.exposure import exposures, lost_faces, near_donor, turned_faces, worn_glasses
 from calse.faceswap.mask import face_width
 from calse.faceswap.quality.compare import find_again, mean_kept
 from calse.faceswap.recognised import identity
@@ -150,6 +150,7 @@ class Swapper:
             rest = (self._networks, self._landmarks, np.flatnonzero(~left).tolist())
             exposed = exposures(swapped, track, lost, found.landmarks, who, times.seconds, *rest)
             exposed += turned_faces(found.original, times.seconds) + near_donor(who, self._donor.faces)
+            exposed += worn_glasses(original, track)
             written.result()
         self._mark(job.copy, target, origin)
         job.copy.unlink(missing_ok=True)

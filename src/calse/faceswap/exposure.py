@@ -7,6 +7,8 @@ import numpy as np
 
 from calse.config.params import LandmarkSettings
 from calse.faceswap.mask import OVAL, face_width
+from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
+from calse.faceswap.methods.mesh.model.library import spread
 from calse.faceswap.quality.expression import FEATURES, Series
 from calse.faceswap.quality.likeness import distances
 from calse.faceswap.quality.pictures import Pictures
@@ -19,6 +21,7 @@ GAP = 1.0  # seconds: over so long a lost face is on the way from where it was t
 TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
+GLASSES = 12  # frames in which glasses are sought
 SHOWN = 3  # stretches of time that are named
 
 
@@ -87,6 +90,14 @@ def turned_faces(features: Series, times: Sequence[float]) -> tuple[str, ...]:
         return ()
     what = f"FACE TURNED BY MORE THAN {PROFILE:g} DEGREES IN {len(turned)} FRAMES"
     return (f"{what} ({frames_at(turned, times)})",)
+
+
+def worn_glasses(original: Pictures, track: Landmarks) -> tuple[str, ...]:
+    """Say when the signer seems to wear glasses: what reaches beyond the face stays, and the rest is smeared."""
+    faces = np.flatnonzero(track.has_face)
+    some = faces[spread(len(faces), GLASSES)].tolist()
+    bridge = glasses(original[some], track.face[some])
+    return (f"THE SIGNER SEEMS TO WEAR GLASSES, SWAPPED BADLY (CONTRAST {bridge:.2f})",) if bridge > BRIDGE else ()
 
 
 def near_donor(who: Identity, donor: Floats) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 import numpy as np
 
-from calse.faceswap.methods.mesh.model.library import Library
+from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
+from calse.faceswap.methods.mesh.model.library import Library, spread
 from calse.faceswap.methods.mesh.model.pose import expression_of
 from calse.faceswap.methods.mesh.model.topology import Topology
 from calse.faceswap.points import EXPRESSION
 from calse.runtime.errors import CalseError
 
 FEW = 8  # pictures
-BARE = 0.5  # skin likeness around the brows: a fringe, a hat or glasses lies below
+BARE = 0.5  # skin likeness around the brows: a fringe or a hat lies below
 OPEN = 0.1  # eye distances by which the lips part further than at rest
 TURNED = 10.0  # degrees from the one side to the other
 PROFILE = 40.0  # degrees from straight ahead beyond which half of the face is hidden
+LOOKED = 12  # pictures in which glasses are sought
 SHUT = 0.06  # eye distances between the lids
 
 
@@ -33,9 +35,12 @@ def shortcomings(library: Library, topology: Topology, donor: str) -> list[str]:
     turned = float(np.ptp(library.turns[:, 0]))
     lids = float(np.maximum(distances["left_eye"], distances["right_eye"]).max())
     brows = skin_at_brows(library, topology)
+    some = spread(len(library), LOOKED).tolist()
+    bridge = glasses([library.crop(k) for k in some], library.points[some])
     found = [
         (len(library) < FEW, f"only {len(library)} pictures"),
-        (brows < BARE, f"hair, a brim or glasses at the brows (skin likeness {brows:.2f}, under {BARE:g})"),
+        (brows < BARE, f"hair or a brim at the brows (skin likeness {brows:.2f}, under {BARE:g})"),
+        (bridge > BRIDGE, f"glasses (a line of contrast {bridge:.2f} across the nose, over {BRIDGE:g})"),
         (parted < OPEN, f"no open mouth (lips part by {parted:.2f} eye distances, less than {OPEN:g})"),
         (turned < TURNED, f"no turn of the head ({turned:.0f} degrees in all, less than {TURNED:g})"),
         (lids < SHUT, f"eyes never open ({lids:.2f} eye distances, less than {SHUT:g})"),
