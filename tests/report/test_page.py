@@ -37,6 +37,7 @@ RECIPES = {"Baseline": [], "AF1": ["AF1"], "DF1": ["DF-1"]}
 FEATURE = {"floor": -0.2, "r": 0.7, "ceiling": 0.9}
 SWAPPED = {"frames": 9, "frames_swapped": 9, "passed": False, "failed": ["expression kept 0.3"], "kept": 0.3}
 SWAPPED |= {"identity": {"moved": 0.9}, "detail": {"median": 0.6}, "expression": {"yaw": FEATURE}}
+SWAPPED |= {"oracle": {"lips": {"swapped": 0.8, "before": 0.93, "clips": 6}}}
 BLURRED = {"clips": 3, "share_blurred": 1.0, "not_recognised": 0.9}
 CHECK = {"text": "every gloss is in the glossary", "severity": "critical", "passed": True, "offenders": []}
 WARNING = {"text": "raw frames: few", "severity": "warning", "passed": False, "offenders": [{"gloss": "<b>NO</b>"}]}
@@ -166,6 +167,7 @@ def test_it_tells_quality_gate_parameters_and_hashes(layout):
     assert "<code>&#34;kinetics.pt&#34;</code>" in text, "and not whose folder it lies in"
     assert 'DF-1: <span class="bad">fails</span>' in text
     assert "expression kept 0.3." in text
+    assert "Lips follow the truth by 0.80, less than 0.85 (6 clips" in text
     assert "Re-identification: whether the signer can still be named was not measured" in text
     assert "passes with warnings" in text
     assert "&lt;b&gt;NO&lt;/b&gt;" in text

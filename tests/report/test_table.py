@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -282,6 +283,17 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
     text = (repository.metrics("report") / "table.md").read_text()
     assert "| DF-1 | DONOR-1 | 75.0% | 0.90 | 0.80 | 0.60 | passed |" in text
     assert "| DF-2 | DONOR-2 | 0.0% |  |  |  | FAILED: no clip of the set has a face |" in text
+    good = json.loads((repository.metrics("swap") / "DF-1.json").read_text())
+    truth = {
+        "lips": {"swapped": 0.8, "before": 0.93, "clips": 6},
+        "brows": {"swapped": 0.7, "before": 0.9, "clips": 4},  # too few clips to say
+    }
+    write_json(repository.metrics("swap") / "DF-1.json", good | {"oracle": truth})
+    report(PARAMS, repository)
+    text = (repository.metrics("report") / "table.md").read_text()
+    short = "lips follow the truth by 0.80, less than 0.85 (6 clips; the signer's own by 0.93)"
+    assert f"| passed; {short} |" in text
+    assert "brows follow" not in text
     (repository.metrics("swap") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro swap@DF-3"):
         report(PARAMS, repository)

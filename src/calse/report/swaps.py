@@ -12,6 +12,7 @@ moved: share of sampled frames whose face is nearer to the donor's than to the s
 eyes and brows with the original's; detail: sharpness against the original's. A face can move by being blurred: look at
 `data/augmented/<set>/contact-sheet.png`.
 """
+TRUTH, ENOUGH = 0.85, 5  # correlation with what moved a synthetic face; clips in which it moves
 ATTACK = """
 Named by whom: somebody who has up to 12 clips of everybody who signs in the corpus, of other glosses than the clip in
 question, and takes the nearest; intervals are 95 %, exact, over clips. Where one signer is all of a source, camera and
@@ -67,8 +68,24 @@ def _rate(group: dict[str, Any]) -> str:
     return f"{group['rank1']:.0%} [{low}, {high}]"
 
 
+def short_of_truth(figures: dict[str, Any]) -> list[str]:
+    """Return where a swapped synthetic face follows what moved it less than it should, a line each.
+
+    No set fails for it: only synthetic corpora know the truth, and six clips of a set are filmed again.
+    """
+    known = [(name, figures.get("oracle", {}).get(name, {"clips": 0})) for name in ("lips", "brows")]
+    return [
+        f"{name} follow the truth by {one['swapped']:.2f}, less than {TRUTH:g} ({one['clips']} clips; "
+        f"the signer's own by {one['before']:.2f})"
+        for name, one in known
+        if one["clips"] >= ENOUGH and one["swapped"] < TRUTH
+    ]
+
+
 def _cells(figures: dict[str, Any]) -> list[str]:
-    verdict = "passed" if figures["passed"] else f"FAILED: {'; '.join(figures['failed'])}"
+    verdict = "; ".join(
+        ["passed" if figures["passed"] else f"FAILED: {'; '.join(figures['failed'])}", *short_of_truth(figures)]
+    )
     share = f"{figures['frames_swapped'] / max(1, figures['frames']):.1%}"
     if "identity" not in figures:
         return [share, "", "", "", verdict]

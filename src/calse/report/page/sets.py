@@ -7,7 +7,7 @@ from calse.config.params import AugmentationSet, Params, SwapSet, as_dict
 from calse.data.clips import Clip, seed_of
 from calse.data.paths import Layout
 from calse.report.page.pictures import Pictures
-from calse.report.swaps import named_by
+from calse.report.swaps import named_by, short_of_truth
 
 EXAMPLES = 4
 FEATURES = {
@@ -72,7 +72,8 @@ def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures, p
     attack = layout.metrics("reidentify") / f"{name}.json"
     if attack.is_file():
         shown["attack"] = named_by(json.loads(attack.read_text(encoding="utf-8")))
-    return shown | {"passed": figures["passed"], "failed": figures["failed"], "quality": _quality(figures, settings)}
+    verdict = {"passed": figures["passed"], "failed": figures["failed"], "short": short_of_truth(figures)}
+    return shown | verdict | {"quality": _quality(figures, settings)}
 
 
 def _quality(figures: dict[str, Any], settings: SwapSet) -> dict[str, Any]:
