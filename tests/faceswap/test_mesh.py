@@ -19,9 +19,9 @@ from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import cut, library_of, load_library, save_library, spread, usable
 from calse.faceswap.methods.mesh.model.pose import fit, posed
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
-from calse.faceswap.methods.mesh.model.topology import OPENINGS, facing, outwards, read_topology
+from calse.faceswap.methods.mesh.model.topology import LEFT_EYE, OPENINGS, facing, outwards, read_topology
 from calse.faceswap.methods.mesh.model.train import load
-from calse.faceswap.methods.mesh.openings import bare_skin
+from calse.faceswap.methods.mesh.openings import bare_skin, opened
 from calse.faceswap.methods.mesh.surface import surface_of
 from calse.faceswap.quality.likeness import embed_frames
 from calse.faceswap.quality.pictures import grey_faces, psnr, ssim
@@ -276,6 +276,20 @@ def test_ear_and_wall_inside_a_donors_outline_are_not_drawn_and_a_beard_is(topol
     assert shown[list(OVAL)].max() == 0
     assert shown[[18, 200, 50, 280, 4, 105]].min() == 1
     assert bare_skin(np.ones(468), neutral, topology)[[152, 234, 454]].min() == 1
+
+
+def test_a_shut_eye_is_the_signers_so_far_around_that_no_open_one_of_the_donor_shows(topology, signer):
+    points = signer[1].face[4].astype(np.float64)
+    start, upper, lower, end = LEFT_EYE
+    width = float(np.linalg.norm(points[end] - points[start]))
+    for lid, side in ((upper, -1), (lower, 1)):  # a slit
+        points[list(lid)] = np.linspace(points[start], points[end], len(lid) + 2)[1:-1]
+        points[list(lid), 1] += side * 0.02 * width
+    surface = surface_of(points, topology.triangles, *signer[0].shape[1:3])
+    inside = opened(points, surface, [LEFT_EYE], 60) > 0.5
+    rows, columns = np.nonzero(inside)
+    assert 0.35 * width < np.ptp(rows) + 1 < 0.6 * width
+    assert width < np.ptp(columns) + 1 < 1.3 * width
 
 
 @pytest.mark.parametrize("count", [1, 2, 10])

@@ -12,6 +12,7 @@ Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Ring = tuple[int, tuple[int, ...], tuple[int, ...], int]
 ALONG, ACROSS = 1.1, 1.35  # the mesh's lids lie inside a wide-open eye; without this all look sleepy
+SHUT = 0.45  # of an eye's width, the least height of its opening: around a shut one the donor's open eye would show
 SOFT = 0.008  # of the face's width
 LOW, DEEP = 0.3, 0.6  # canonical height, and share of the way in from the outline, from which no hair is expected
 RIM = 0.35  # of that way: an outline found too wide shows ear or wall, and a beard shall not end in a line
@@ -44,8 +45,9 @@ def _grown(polygon: Numbers, axis: Numbers) -> Numbers:
     along = axis / max(float(np.linalg.norm(axis)), 1e-6)
     across = np.array([-along[1], along[0]])
     middle = polygon.mean(axis=0)
-    offset = polygon - middle
-    return np.asarray(middle + ALONG * (offset @ along)[:, None] * along + ACROSS * (offset @ across)[:, None] * across)
+    length, width = (polygon - middle) @ along, ACROSS * (polygon - middle) @ across
+    width *= max(1.0, SHUT * float(np.ptp(length)) / max(float(np.ptp(width)), 1e-6))
+    return np.asarray(middle + ALONG * length[:, None] * along + width[:, None] * across)
 
 
 def bare_skin(skin: Numbers, neutral: Numbers, topology: Topology) -> Numbers:
