@@ -1,5 +1,7 @@
 """bf16 is used only where it computes right."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -72,6 +74,20 @@ def test_wrong_gradients_switch_auto_to_fp32_and_stop_bf16(monkeypatch: pytest.M
     with pytest.raises(CalseError, match=r"optim\.precision: bf16 gradients of Mixed_5b\.b1b are wrong"):
         choose_precision("bf16", model, 16, 32, CPU)
     assert choose_precision("fp32", model, 16, 32, CPU).name == "fp32"
+
+
+def test_what_a_network_was_found_to_do_is_asked_once_for_each_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    asked = []
+
+    def wrong(model: I3D, frames: int, size: int, device: torch.device) -> str:
+        asked.append(frames)
+        return "Mixed_5b.b1b"
+
+    monkeypatch.setattr(precision, "wrong_in_bf16", wrong)
+    monkeypatch.setattr(precision, "has_native_bf16", lambda _: True)
+    found = [choose_precision("auto", I3D(3, width=0.0625), frames, 32, CPU, tmp_path) for frames in (16, 16, 24)]
+    assert asked == [16, 24]
+    assert {one.reason for one in found} == {"bf16 gradients of Mixed_5b.b1b are wrong on this machine"}
 
 
 def test_auto_needs_native_bf16(monkeypatch: pytest.MonkeyPatch):

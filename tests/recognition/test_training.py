@@ -405,7 +405,8 @@ def test_a_training_starts_from_a_pretrained_checkpoint_and_tells_what_it_took()
 
 
 def test_the_stage_process_needs_no_torch():
-    code = "import sys, calse.recognition.launch.train, calse.evaluation.evaluate; sys.exit('torch' in sys.modules)"
+    modules = "calse.recognition.launch.train, calse.evaluation.evaluate, calse.recognition.checkpoint"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

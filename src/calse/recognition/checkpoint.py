@@ -1,27 +1,33 @@
-"""This project's own checkpoints: safetensors weights beside a JSON that explains them."""
+"""This project's own checkpoints: safetensors weights beside a JSON that explains them.
+
+Not every recogniser needs torch, and its import takes longer than many an evaluation: it waits for a network.
+"""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 
 from calse.recognition.network import find_network
 from calse.recognition.registry import parsed_settings
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json, written_aside
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 ABOUT = "calse"  # what a file without a JSON beside it says of itself: an entry of its header
 
 
-def save_checkpoint(path: Path, model: nn.Module, info: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, model: "nn.Module", info: dict[str, Any]) -> None:
     """Write `<name>.safetensors` and, beside it, `<name>.json`; equal weights and info give equal bytes."""
+    from safetensors.torch import save_file
+
     state: dict[str, Tensor] = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_json(path.with_suffix(".json"), info)
     with written_aside(path) as aside:
-        safetensors.torch.save_file(state, aside)
+        save_file(state, aside)
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -51,12 +57,14 @@ def settings_of(info: dict[str, Any]) -> Any:
     return parsed_settings(info["recogniser"], info["params"])
 
 
-def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def load_checkpoint(path: Path) -> "tuple[nn.Module, dict[str, Any]]":
     """Return a trained network, ready to evaluate, and what its JSON says. Raises CalseError naming the file."""
+    from safetensors.torch import load_file
+
     info = read_info(path)
     model = find_network(info["recogniser"]).built(settings_of(info).model, len(info["classes"]))
     try:
-        model.load_state_dict(safetensors.torch.load_file(path))
+        model.load_state_dict(load_file(path))
     except FileNotFoundError:
         raise CalseError(f"{path} is missing; `dvc repro` or `dvc checkout` brings it back") from None
     except (SafetensorError, RuntimeError, OSError) as error:

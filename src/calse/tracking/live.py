@@ -2,9 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
-from threading import Thread
 from typing import Any
 
 from calse.config.params import Params
@@ -13,27 +10,29 @@ from calse.runtime.errors import CalseError
 from calse.tracking.content import STATUS, Content, metrics
 from calse.tracking.expected import TRAIN, of_collapse, of_training, training_name
 from calse.tracking.place import locked_store, pipeline_name
-from calse.tracking.runs import TRAINING, Store, import_client
+from calse.tracking.runs import TRAINING, Store
 
 
 class Tracker:
     """Writes trainings into MLflow.
 
-    When MLflow fails the training goes on without it, and the next sync writes what is missing.
+    When MLflow fails the training goes on without it, and the next sync writes what is missing. A training of one
+    epoch is over before MLflow is imported, and left to the next sync altogether.
     """
 
     def __init__(self, params: Params) -> None:
-        """Nothing is opened until the first run starts; MLflow is imported meanwhile, while a core is idle."""
+        """Nothing is opened, and MLflow not imported, until the first run starts."""
         self.corpus = params.corpus.name
         self.store: Store | None = None
         self.open: dict[Run, str] = {}
         self.infos: dict[Run, dict[str, Any]] = {}
         self.broken = False
-        Thread(target=_import_ahead).start()
 
     def started(self, run: Run, info: dict[str, Any]) -> None:
         """Open the run with its parameters."""
         self.infos[run] = info
+        if info["epochs"] == 1:
+            return
         self._beside(lambda: self._start(run, info))
 
     def epoch(self, run: Run, epoch: int, measured: dict[str, float]) -> None:
@@ -74,9 +73,3 @@ class Tracker:
         except CalseError as error:
             self.broken = True
             print(f"warning: {error}; the training goes on, `calse track sync` catches up", file=sys.stderr)
-
-
-def _import_ahead() -> None:
-    with suppress(Exception):  # it comes again, and is reported, when the store is opened
-        import_client()
-        import_module("mlflow.store.tracking.sqlalchemy_store")

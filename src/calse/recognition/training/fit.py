@@ -84,7 +84,8 @@ class Training:
         micro_batch = self.optim.micro_batch
         self.parts = Parts(self.model, micro_batch, job.settings.model.bn_momentum) if micro_batch else None
         frames, size = self.input.frames, self.input.size
-        self.precision = choose_precision(self.optim.precision, self.model, frames, size, self.device)
+        known = job.states.parent.with_name("precision") / job.states.name.rpartition("-")[2]  # the hash of this code
+        self.precision = choose_precision(self.optim.precision, self.model, frames, size, self.device, known)
         self.clips = Resident(self.device)
         shape = (2, self.optim.batch, frames, size, size, 3)  # one batch is trained on, one is filled
         self._buffers = itertools.cycle(np.empty(shape, np.uint8))

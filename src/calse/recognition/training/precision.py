@@ -1,13 +1,18 @@
 """Which arithmetic a training uses, chosen by asking the machine and checking its answers."""
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from calse.runtime.errors import CalseError
+from calse.runtime.files import write_json
 
 TOLERANCE = 0.05  # bf16 keeps 8 bits: right gradients differ by under 1 %, wrong ones by 100 % or more
 
@@ -29,17 +34,20 @@ class Precision(NamedTuple):
     reason: str
 
 
-def choose_precision(wanted: str, model: nn.Module, frames: int, size: int, device: torch.device) -> Precision:
+def choose_precision(
+    wanted: str, model: nn.Module, frames: int, size: int, device: torch.device, known: Path | None = None
+) -> Precision:
     """Settle `optim.precision` for clips of `frames` frames of `size` pixels.
 
     `auto` takes bf16 where the machine computes it natively and the weight gradients of every convolution
-    agree with fp32. Raises CalseError when bf16 is asked for and they do not.
+    agree with fp32. The answer is kept in the folder `known`, if any, for others of the same code: asking takes two
+    seconds. Raises CalseError when bf16 is asked for and they do not.
     """
     if wanted == "fp32":
         return Precision("fp32", "asked for")
     if wanted == "auto" and not has_native_bf16(device):
         return Precision("fp32", f"no native bf16 on this {device.type}")
-    wrong = wrong_in_bf16(model, frames, size, device)
+    wrong = _known_wrong(model, frames, size, device, known) if known else wrong_in_bf16(model, frames, size, device)
     if wrong is None:
         return Precision("bf16", "weight gradients agree with fp32" + ("" if wanted == "auto" else ", asked for"))
     if wanted == "bf16":
@@ -65,6 +73,21 @@ def wrong_in_bf16(model: nn.Module, frames: int, size: int, device: torch.device
         if not error < TOLERANCE:  # also true of NaN
             return name
     return None
+
+
+def _known_wrong(model: nn.Module, frames: int, size: int, device: torch.device, known: Path) -> str | None:
+    """Return what `wrong_in_bf16` does: as it was for equal convolutions of equal inputs on this kind of processor."""
+    on_cuda = device.type == "cuda"
+    processor = torch.cuda.get_device_name(device) if on_cuda else torch.cpu.get_capabilities()
+    layers = [(name, str(layer), shape) for name, layer, shape in convolution_inputs(model, frames, size)]
+    digest = hashlib.sha256(repr((torch.__version__, processor, layers)).encode()).hexdigest()
+    file = known / f"{digest[:32]}.json"
+    with suppress(OSError, ValueError, KeyError):
+        found: str | None = json.loads(file.read_text(encoding="utf-8"))["wrong"]
+        return found
+    wrong = wrong_in_bf16(model, frames, size, device)
+    write_json(file, {"wrong": wrong})
+    return wrong
 
 
 def weight_gradient(layer: nn.Module, x: Tensor, bf16: bool) -> Tensor:

@@ -99,7 +99,7 @@ def kept_examples(clips: list[Clip], layout: Layout, settings: LandmarksSettings
     Raises CalseError naming what is missing.
     """
     encoder = encoder_file(layout, settings)
-    made_by = [code([Path(__file__).parent], TRAINING | {"scipy"}), sha256_of(encoder) if encoder else ""]
+    made_by = [_code(), sha256_of(encoder) if encoder else ""]
     folder = scratch() / "signings" / hashlib.sha256("".join(made_by).encode()).hexdigest()[:16]
     paths, missing = [], {}
     for clip in clips:
@@ -111,6 +111,11 @@ def kept_examples(clips: list[Clip], layout: Layout, settings: LandmarksSettings
     if missing:
         map_parallel(_keep, list(missing.values()), "signings")
     return paths
+
+
+@cache
+def _code() -> str:
+    return code([Path(__file__).parent], TRAINING | {"scipy"})
 
 
 def read_example(path: Path) -> Example | None:
