@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -123,13 +123,13 @@ def _lane(connection: Connection, log: Path) -> None:
             with open(log, "wb") as file:
                 for stream in (sys.stdout, sys.stderr):
                     os.dup2(file.fileno(), stream.fileno())
-            connection.send(_in_one_line(lambda name=name: repo.reproduce([name], single_item=True)))
+            connection.send(_failure(repo, name))
 
 
-def _in_one_line(run: Callable[[], Any]) -> str:
-    """Return why a stage failed; nothing when it did not."""
+def _failure(repo: Any, name: str) -> str:
+    """Run a stage; return why it failed in one line, nothing when it did not."""
     try:
-        run()
+        repo.reproduce([name], single_item=True)
     except Exception as error:
         return " ".join(f"{error}: {error.__cause__}".split())[:300]
     return ""
