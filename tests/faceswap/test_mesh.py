@@ -327,6 +327,8 @@ def test_glasses_are_found_on_whoever_wears_them_and_on_nobody_else(topology, do
         lying = faces @ turned.T + np.array([frames.shape[1] - 1, 0, 0], np.float32)
         assert glasses([np.rot90(frames[k], -1) for k in numbers], lying) < BRIDGE
     frames, landmarks = donor
+    aside = landmarks.face[:2] + np.where(np.arange(468)[:, None] == 6, [20, 0, 0], 0).astype(np.float32)
+    assert glasses([with_glasses(frames[k], landmarks.face[k]) for k in (0, 1)], aside) == 0, "a turned face"
     worn = np.stack([with_glasses(frame, face) for frame, face in zip(frames, landmarks.face, strict=True)])
     found = shortcomings(library_from((worn, landmarks), topology, np.arange(0, len(frames), 3)), topology, "ANN")
     assert any(

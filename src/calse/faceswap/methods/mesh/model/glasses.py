@@ -13,6 +13,7 @@ Floats = NDArray[np.float32]
 
 # Synthetic faces: at most 0.14 bare (28 clips), at least 0.17 with dark frames drawn on (84).
 BRIDGE = 0.15  # contrast of the line, in shares of the cheeks' brightness
+AHEAD = 0.12  # eye distances by which the root of the nose may lie off the middle
 _SIDE = 320  # pixels of an upright face; half of it lie between the outer corners of the eyes
 _THICK, _ACROSS, _ABOVE = 8, 8, 26  # of them: half a line's distance to the skin, of its width, over the nose's root
 _EYES, _CHEEKS = (33, 263), (50, 280, 101, 330)
@@ -20,8 +21,20 @@ _ROOT, _MIDDLE, _BACK = 168, 6, 195  # points down the nose
 
 
 def glasses(pictures: Iterable[Pictures], faces: Iterable[Floats]) -> float:
-    """Return the contrast of the line across the nose, the median of pictures `H x W x 3` with points `468 x 3`."""
-    return float(np.median([_bridge(picture, points) for picture, points in zip(pictures, faces, strict=True)]))
+    """Return the contrast of the line across the nose, the median of pictures `H x W x 3` with points `468 x 3`.
+
+    In a turned face the nose's own edge is such a line: it does not count, and without another there is none, 0.
+    """
+    found = [_bridge(picture, points) for picture, points in zip(pictures, faces, strict=True) if _is_ahead(points)]
+    return float(np.median(found)) if found else 0.0
+
+
+def _is_ahead(points: Floats) -> bool:
+    """Tell whether the root of the nose lies between the eyes, as far as about 25 degrees from straight ahead."""
+    left, right = points[list(_EYES), :2]
+    apart = right - left
+    off = float((points[_MIDDLE, :2] - (left + right) / 2) @ apart) / max(1.0, float(apart @ apart))
+    return abs(off) < AHEAD
 
 
 def _bridge(picture: Pictures, points: Floats) -> float:
