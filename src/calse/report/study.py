@@ -63,7 +63,7 @@ def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping
         with_steps(accuracy_table(cells), steps_of(scores)),
         comparison_table(cells, seeded),
         pd.concat([measures, worst], ignore_index=True),
-        curves,
+        curves if seeded else curves[:0],  # what is compared and not trained has one point, no curve
         [note for note in (noises(cells, seeded), unseen_faces(params, recogniser), *others, *at_chance) if note],
         [*leaking, *collapsed(curves, splits)],
     )
