@@ -33,11 +33,23 @@ def test_a_csv_of_the_report_gives_the_table_of_its_markdown():
     assert tables(text) == {"i3d": "| top-1 | SACU |\n|---|---|\n| Baseline | 50.0 |\n| AF1 | 64.3 (+14.3) |\n"}
 
 
-def test_the_readme_shows_the_committed_table_of_the_demo():
+def test_the_committed_table_of_the_demo_is_shown_beside_the_kept_studies():
     text = committed("metrics/report/table.csv")
     if not text:
         pytest.skip("no table of the demo is committed")
-    assert tables(text)["i3d"] in README.read_text(encoding="utf-8"), "copy it from metrics/report/table.md"
+    assert tables(text)["i3d"] in (RESULTS / "README.md").read_text(encoding="utf-8"), "copy metrics/report/table.md's"
+
+
+def test_the_readme_says_what_each_recipe_gains_with_its_interval():
+    rows = pd.read_csv(RESULTS / "synthetic-100/comparisons.csv")
+    rows = rows[(rows["recogniser"] == "i3d") & (rows["test_source"] == "mean") & (rows["k"] == 1)]
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    told, chance = text.split("better in these trainings", 1)
+    for _, row in rows.iterrows():
+        gain, low, high = (100 * row[name] for name in ("delta", "low", "high"))
+        said = f"{row['recipe']} {{}}{gain:.1f} [{low:.1f}, {high:.1f}]"
+        where = told if row["verdict"] == "better" else chance.split("cannot be told from chance")[0]
+        assert said.format("gains ") in where or said.format("") in where, row["recipe"]
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=str)
