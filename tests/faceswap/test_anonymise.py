@@ -378,6 +378,14 @@ def test_the_command_takes_a_folder_of_pictures_and_says_what_it_left_out(world,
     assert not list(layout.root.glob(".scratch/**/*.mp4")), "nothing of anybody's face is left behind"
 
 
+@pytest.mark.parametrize("name", ["DONOR-9", "INTERPRETER"])
+def test_a_donor_that_the_corpus_does_not_have_is_answered_with_those_it_has(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text((Path(__file__).parents[2] / "presets/synthetic.yaml").read_text())
+    done = CliRunner().invoke(tools, ["anonymise", "any.mp4", "--donor", name, "-o", "out"])
+    assert str(done.exception) == (f"--donor: {name!r} is no donor of synthetic; those are: DONOR-1, DONOR-2, DONOR-3")
+
+
 def test_a_face_out_of_a_video_comes_nearer_to_its_owner(world, donor, tmp_path):
     layout, videos, frames = world
     [result] = anonymise(PARAMS, layout, [videos / "signer.mp4"], Wish(videos=(donor[0] / "speech.mp4",)), tmp_path)

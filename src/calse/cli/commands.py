@@ -65,7 +65,6 @@ def anonymise(
     """Put a donor's face on the signers of any videos and say how well it came out."""
     from calse.browse.preview import preview_swaps, preview_targets
     from calse.config.params import read_params
-    from calse.data.consent import require
     from calse.faceswap.anonymise import anonymise, print_results
     from calse.faceswap.donor import Wish
 
@@ -73,7 +72,7 @@ def anonymise(
         raise CalseError("--preview shows frames in pairs; it does not go with --unswapped drop")
     wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
     if donor:
-        require(read_params(), Layout(), [donor], "swap")
+        require_donor(donor)
     targets = preview_targets(preview, videos, folder) if preview else []
     results = anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label, unswapped)
     made = [(one.video, one.target, to) for one, to in zip(results, targets, strict=False) if not one.refused]
@@ -81,6 +80,19 @@ def anonymise(
     for _, _, target in made:
         print(f"{target}: the original beside the result; it shows who was filmed")
     print_results(results)
+
+
+def require_donor(name: str) -> None:
+    """Raise CalseError unless the corpus has this donor, who allows swaps."""
+    from calse.config.params import read_params
+    from calse.data.consent import require
+
+    params = read_params()
+    donors = [source for source, one in params.corpus.sources.items() if one.kind == "donor"]
+    if name not in donors:
+        known = ", ".join(donors) or "none"
+        raise CalseError(f"--donor: {name!r} is no donor of {params.corpus.name}; those are: {known}")
+    require(params, Layout(), [name], "swap")
 
 
 @tools.command()

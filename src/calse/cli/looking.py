@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from calse.cli.commands import AsJson, Seconds, Videos
+from calse.cli.commands import AsJson, Seconds, Videos, require_donor
 from calse.cli.publishing import KeyOption, marking
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
@@ -114,7 +114,6 @@ def serve(
 ) -> None:
     """Open a page of this machine alone: drop or record a clip, get its glosses and an anonymised copy."""
     from calse.config.params import read_params
-    from calse.data.consent import require
     from calse.faceswap.anonymise import Swapper
     from calse.faceswap.donor import Wish, donor_of, print_warnings
     from calse.runtime.loopback import listen
@@ -126,7 +125,7 @@ def serve(
     if donor or donor_video:
         params = read_params()
         if donor:
-            require(params, Layout(), [donor], "swap")
+            require_donor(donor)
         face = donor_of(params, Layout(), Wish("mesh", donor, tuple(donor_video or ())))
         print_warnings(face.warnings)
         swapper = Swapper(params, Layout(), face, marking(key), label=False, unswapped="blur")
