@@ -44,11 +44,11 @@ def test_the_readme_says_what_each_recipe_gains_with_its_interval():
     rows = pd.read_csv(RESULTS / "synthetic-100/comparisons.csv")
     rows = rows[(rows["recogniser"] == "i3d") & (rows["test_source"] == "mean") & (rows["k"] == 1)]
     text = " ".join(README.read_text(encoding="utf-8").split())
-    told, chance = text.split("better in these trainings", 1)
+    better, rest = text.split("better in these trainings", 1)
     for _, row in rows.iterrows():
         gain, low, high = (100 * row[name] for name in ("delta", "low", "high"))
         said = f"{row['recipe']} {{}}{gain:.1f} [{low:.1f}, {high:.1f}]"
-        where = told if row["verdict"] == "better" else chance.split("cannot be told from chance")[0]
+        where = better if row["verdict"] == "better" else rest.split("cannot be told from chance")[0]
         assert said.format("gains ") in where or said.format("") in where, row["recipe"]
 
 

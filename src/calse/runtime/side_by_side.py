@@ -39,7 +39,9 @@ def run_stages(jobs: int) -> None:
                     _run(plan, needed, lanes, display)
                 finally:
                     for lane in lanes:
-                        lane.stop()
+                        lane.interrupt()
+                    for lane in lanes:
+                        lane.end()
         finally:
             _order_lock(repo)
 
@@ -84,7 +86,7 @@ class Lane:
         theirs.close()
 
     def await_start(self) -> None:
-        """Wait until the process leads a group of its own: from then on `stop` reaches whatever it runs."""
+        """Wait until the process leads a group of its own: from then on `interrupt` reaches whatever it runs."""
         with suppress(EOFError):  # it died; so will its first stage
             self.connection.recv()
 
@@ -102,11 +104,14 @@ class Lane:
         except (EOFError, ConnectionError):
             return f"{name}: the process that ran it died; out of memory? Run one stage at a time: dvc repro"
 
-    def stop(self) -> None:
-        """End the lane; a stage that it runs stops in order, as on Ctrl-C."""
+    def interrupt(self) -> None:
+        """Let a stage that runs stop in order, as on Ctrl-C."""
         if self.stage and self.process.is_alive():
             with suppress(ProcessLookupError):
                 os.killpg(cast(int, self.process.pid), signal.SIGINT)
+
+    def end(self) -> None:
+        """Wait until the process has ended."""
         self.connection.close()
         self.process.join()
 
