@@ -1,5 +1,7 @@
 """The index of known clips: distances, the file, what the clips say of each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from calse.data.clips import Clip
 from calse.recognition.architectures.landmarks.examples import Example
 from calse.recognition.architectures.landmarks.index import (
     TEMPERATURES,
+    Index,
     class_scores,
     fused,
     joined,
@@ -73,6 +76,29 @@ def test_fused_distances_order_clips_as_the_sum_of_z_scores_does():
     scores = (one - one.mean()) / one.std() + (other - other.mean()) / other.std()
     assert np.argsort(fused(one, other)).tolist() == np.argsort(scores).tolist()
     assert fused(one, np.ones(9, np.float32)).tolist() == pytest.approx((one / 2).tolist())
+
+
+def test_clips_beyond_the_shortlist_come_after_it_in_the_order_of_their_embeddings(monkeypatch):
+    known = [index_of(seed=seed, glosses=glosses) for seed, glosses in ((0, GLOSSES), (1, GLOSSES[1:]), (2, GLOSSES))]
+    index, query = joined(joined(known[0], known[1]), known[2]), example("NO", seed=7)
+    embedded = replace(index, info={"params": {"distance": "encoder", "mirror": True}}).distances(query)
+    order, whole = np.argsort(embedded, kind="stable"), index.distances(query)
+    monkeypatch.setattr("calse.recognition.architectures.landmarks.index.SHORTLIST", 3)
+    found = index.distances(query)
+    alone = index_without(index, order[3:]).distances(query)
+    np.testing.assert_array_equal(found[np.sort(order[:3])], alone, "as if nothing else were known")
+    assert (np.argsort(found, kind="stable")[3:] == order[3:]).all()
+    assert np.isfinite(found).all()
+    assert np.argmin(found) == np.argmin(whole)
+    monkeypatch.setattr("calse.recognition.architectures.landmarks.index.SHORTLIST", len(index.clips))
+    np.testing.assert_array_equal(index.distances(query), whole)
+
+
+def index_without(index, places):
+    """The index less some of its clips."""
+    kept = np.setdiff1d(np.arange(len(index.clips)), places)
+    clips = [tuple(getattr(index, name)[place] for place in kept) for name in ("glosses", "clips")]
+    return Index(*clips, index.signings.take(kept), index.embeddings[kept], index.info)
 
 
 def test_probabilities_are_a_softmax_of_the_nearest_clips_distances():

@@ -68,13 +68,15 @@ def growth(
 
 @app.command()
 def study(
-    glosses: Annotated[list[int] | None, typer.Argument(help="three sizes, as 4 20 100")] = None,
+    glosses: Annotated[list[int] | None, typer.Argument(help="three sizes, as 10 100 1000")] = None,
+    kept: Annotated[Path | None, typer.Option(help="where the studies stay, to go on with; else nowhere")] = None,
     folder: Folder = HERE,
 ) -> None:
     """Rebuild whole studies of more and more glosses, five tiny clips of each; write study.csv."""
     from benchmarks.study import grow_study
 
-    grow_study(glosses or [4, 20, 100], folder / "study.csv")
+    with tempfile.TemporaryDirectory() as temporary:
+        grow_study(glosses or [4, 20, 100], folder / "study.csv", kept or Path(temporary))
 
 
 @app.command()

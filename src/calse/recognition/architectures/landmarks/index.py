@@ -17,6 +17,7 @@ from calse.recognition.inference import best_first
 from calse.runtime.errors import CalseError
 
 VALIDATED = 100  # clips
+SHORTLIST = 500  # known clips, the nearest by embedding: warping onto all of them would take a study's clips squared
 
 # Probabilities are a softmax of -distance / temperature: that of the least log loss on eight glosses of real signing.
 TEMPERATURES = {"dtw": 0.12, "encoder": 0.07, "fused": 0.12}
@@ -44,13 +45,22 @@ class Index:
     info: dict[str, Any]
 
     def distances(self, example: Example) -> Floats:
-        """Return the distance `N` of a clip to each known one, as it is or mirrored, whichever is less."""
+        """Return the distance `N` of a clip to each known one, as it is or mirrored, whichever is less.
+
+        When fused, clips beyond the SHORTLIST count as far by warping as the farthest in it: so they come after it, in
+        the order of their embeddings.
+        """
         how = self.info["params"]["distance"]
         if how == "dtw":
             return self._warped(example.signing)
+        embedded = self._embedded(example.embeddings)
         if how == "encoder":
-            return self._embedded(example.embeddings)
-        return fused(self._warped(example.signing), self._embedded(example.embeddings))
+            return embedded
+        near = np.sort(np.argsort(embedded, kind="stable")[:SHORTLIST])
+        on_list = self._warped(example.signing, near)
+        warped = np.full(len(embedded), on_list.max(), np.float32)
+        warped[near] = on_list
+        return fused(warped, embedded, near)
 
     def nearest(self, example: Example) -> list[Sign]:
         """Return every known sign with its nearest clip, nearest first."""
@@ -68,9 +78,10 @@ class Index:
     def _both_ways(self) -> bool:
         return bool(self.info["params"]["mirror"])
 
-    def _warped(self, signing: Signing) -> Floats:
+    def _warped(self, signing: Signing, places: Any = slice(None)) -> Floats:
         ways = [signing, mirrored(signing)] if self._both_ways else [signing]
-        return np.asarray(np.min([distances(features(way), self._features) for way in ways], axis=0))
+        known = self._features[places]
+        return np.asarray(np.min([distances(features(way), known) for way in ways], axis=0))
 
     def _embedded(self, embeddings: Floats | None) -> Floats:
         if embeddings is None or self.embeddings is None:
@@ -79,13 +90,13 @@ class Index:
         return np.asarray(1 - (ways @ self.embeddings.T).max(axis=0), np.float32)
 
 
-def fused(one: Floats, other: Floats) -> Floats:
-    """Return the mean of two distances to the same clips, the second brought to the spread of the first.
+def fused(one: Floats, other: Floats, near: Any = slice(None)) -> Floats:
+    """Return the mean of two distances to the same clips, the second brought to the spread of the first over `near`.
 
     Clips come in the same order as by the sum of both z-scores; unlike that sum it tells far from near.
     """
-    spread = float(other.std())
-    return np.asarray((one + other * (float(one.std()) / spread if spread > 0 else 0)) / 2, np.float32)
+    spread = float(other[near].std())
+    return np.asarray((one + other * (float(one[near].std()) / spread if spread > 0 else 0)) / 2, np.float32)
 
 
 def class_scores(index: Index, to_clips: Floats | None) -> tuple[Floats, Floats]:
