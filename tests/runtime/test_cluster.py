@@ -1,8 +1,10 @@
 """CALSE_EXECUTOR=ray: the same results on the nodes of a cluster, whichever of them die."""
 
+import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,16 +93,15 @@ def environment(here, address=None, **more):
     return os.environ | {"PYTHONPATH": f"{CODE}{os.pathsep}{here}", "DVC_ROOT": str(here)} | ray | more
 
 
-def call(here, function, items, address=None, mapped="calse.runtime.executor.map_parallel", more=""):
-    """Map a function of `work` in a process of its own; return what that prints."""
+def call(here, function, items, address=None, mapped="calse.runtime.executor.map_parallel", more="", before=()):
+    """Map a function of `work` in a process of its own, which a command may start; return what that prints."""
     module, _, name = mapped.rpartition(".")
     code = f"import sys, work; from {module} import {name}\nif __name__ == '__main__':\n"
     code += f"    try:\n        print({name}(work.{function}, {items}, 'clips'{more}))\n"
     code += "    except work.CalseError as error:\n        print(error)\n    print('ray' in sys.modules)"
     (here / "driver.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "driver.py"], env=environment(here, address), capture_output=True, text=True, timeout=120
-    )
+    command = [*before, sys.executable, here / "driver.py"]
+    done = subprocess.run(command, env=environment(here, address), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout.splitlines()
@@ -140,6 +141,31 @@ def test_what_a_dead_process_left_half_written_is_done_again_and_removed(here, a
 def test_a_call_that_kills_every_process_ends_in_one_line(here, address):
     line, _ = call(here, "die", [1], address)
     assert line.startswith("clips: its process or node died 4 times; out of memory?")
+
+
+def test_a_node_without_the_shared_folder_is_named(here, address):
+    """The driver alone has something mounted where the others have an empty folder."""
+    mount = ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs none study && cd study && exec "$@"']
+    Path("study").mkdir()
+    if subprocess.run([*mount, "sh", "true"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    mount[-1] = mount[-1].replace("exec", "touch dvc.yaml && exec")
+    line, _ = call(here, "square", [1], address, before=[*mount, "sh"])
+    assert line == f"the node {socket.gethostname()} has no {here}/study/dvc.yaml: {cluster.SAME}"
+
+
+def test_a_cluster_of_another_version_says_which(here, address):
+    from ray._raylet import GcsClient
+
+    key, place, gcs = b"CLUSTER_METADATA", b"cluster", GcsClient(address=address)
+    told = gcs.internal_kv_get(key, namespace=place)
+    gcs.internal_kv_put(key, json.dumps(json.loads(told) | {"ray_version": "1.2.3"}).encode(), True, namespace=place)
+    try:
+        line, _ = call(here, "square", [1], address)
+    finally:
+        gcs.internal_kv_put(key, told, True, namespace=place)
+    assert line.startswith(f"the Ray cluster at {address} does not take this process: Version mismatch: ")
+    assert "Ray: 1.2.3" in line
 
 
 def test_hostile_files_cost_one_clip_each_as_on_one_machine(here, address):
