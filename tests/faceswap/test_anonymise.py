@@ -1,5 +1,6 @@
 """`calse anonymise` on real files of strangers, with an untrained model: what matters here is what goes in and out."""
 
+import re
 import shutil
 import struct
 from dataclasses import replace
@@ -399,10 +400,19 @@ def test_a_face_out_of_a_video_comes_nearer_to_its_owner(world, donor, tmp_path)
     assert result.kept > 0.8
 
 
-def test_whoever_lends_their_face_to_themselves_is_told_so(world, tmp_path):
+def test_whoever_lends_their_face_to_themselves_is_told_so_and_what_to_try(world, donor, tmp_path):
+    """Of the study's donors whoever looks unlike the signer is named, with how far; here that is one who is filmed."""
     layout, videos, _ = world
-    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], Wish(videos=(videos / "signer.mp4",)), tmp_path)
+    videos_of = (videos / "signer.mp4",)
+    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], Wish(videos=videos_of), tmp_path / "alone")
     assert any(danger.startswith("THE DONOR LOOKS LIKE THE SIGNER (0.") for danger in result.exposed)
+    assert line_of(result).endswith("; try --donor-video of somebody who looks unlike the signer")
+    clip = write_clip(layout, layout.clips("DONOR-1").relative_to(layout.root) / "OTHER.mp4", donor[1], "DONOR-1")
+    write_manifest(layout.source_manifest("DONOR-1"), [clip])
+    track_of(layout, clip, donor[1])
+    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], Wish(videos=videos_of), tmp_path / "other")
+    layout.source_manifest("DONOR-1").unlink()
+    assert re.fullmatch(r"try --donor DONOR-1 \(0\.[6-9]\d from this signer\), or --donor-video of .*", result.advice)
 
 
 @pytest.mark.parametrize(

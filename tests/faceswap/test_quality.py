@@ -13,7 +13,9 @@ from calse.config.params import Synthesis, check_params
 from calse.data.manifests import write_manifest
 from calse.faceswap.quality import quality
 from calse.faceswap.quality.compare import FeatureKept, compare, mean_kept
+from calse.faceswap.quality.embedder import Embedder
 from calse.faceswap.quality.expression import FEATURES, correlation
+from calse.faceswap.quality.identity import embed
 from calse.faceswap.quality.likeness import distances, identity_moved, quotas, sample
 from calse.faceswap.quality.oracle import shot_of
 from calse.faceswap.quality.pictures import degraded, detail, flicker, grey_faces, outside_difference, psnr, ssim
@@ -21,7 +23,9 @@ from calse.faceswap.quality.quality import assess_set, failures
 from calse.faceswap.quality.sheet import SIDE, write_sheet
 from calse.landmarks.crops import Square, cut
 from calse.landmarks.following import load_networks
+from calse.landmarks.models import FACE_IDENTITY, model_path
 from calse.landmarks.record import FACE_POINTS, read_landmarks
+from calse.runtime.errors import CalseError
 from faces import SWAP, drawn_track, filmed, track_of, with_models, write_clip
 from signers.signers import DONORS, SOURCES
 
@@ -126,6 +130,23 @@ def test_identity_is_measured_from_the_signer_of_each_frame_to_the_donor():
     away = identity_moved(names, before, np.concatenate([person(-2), person(9)]), donor)  # nobody's face
     assert (away["not_the_signer"], away["the_donor"]) == (1, 0)
     assert half["original"]["to_donor"]["q75"] > half["to_donor"]["q75"]
+
+
+def test_a_face_is_known_by_the_numbers_that_dlib_itself_gives(world):
+    """dlib's own network in its own code is the reference; another file than its own is refused by name."""
+    layout, clip, frame = world[0], world[1], world[2][0]
+    face = read_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz").face[0]
+    ours = embed(layout, frame, face)
+    dlib = pytest.importorskip("dlib")
+    corners = [dlib.point(*np.rint(face[k, :2]).astype(int).tolist()) for k in (263, 362, 33, 133, 2)]
+    low, high = np.floor(face[:, :2].min(axis=0)).astype(int), np.ceil(face[:, :2].max(axis=0)).astype(int)
+    shape = dlib.full_object_detection(dlib.rectangle(*low.tolist(), *high.tolist()), corners)
+    path = model_path(layout, FACE_IDENTITY)
+    theirs = np.array(dlib.face_recognition_model_v1(str(path)).compute_face_descriptor(frame, shape))
+    assert np.abs(ours - theirs).max() < 1e-5 < 0.05 < np.abs(theirs).max()
+    (layout.root / "other.dat").write_bytes(path.read_bytes()[:10_000_000])
+    with pytest.raises(CalseError, match=r"other\.dat is not dlib's face recognition network"):
+        Embedder(layout.root / "other.dat")
 
 
 def test_only_features_that_survive_a_poor_copy_count():

@@ -16,7 +16,7 @@ from calse.data.clips import provenance
 from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, Pictures, swap_frames
-from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings
+from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings, what_to_try
 from calse.faceswap.exposure import exposures, lost_faces, near_donor, turned_faces, worn_glasses
 from calse.faceswap.mask import face_width
 from calse.faceswap.quality.compare import find_again, mean_kept
@@ -45,7 +45,7 @@ class Result:
     `swapped` of `frames` have the donor's face, `dropped` were left out; `moved` is the share of sampled ones that are
     no longer taken for the signer, None where none could be measured; `kept` is the correlation of the expression with
     the original's, None where nothing could be read; `exposed` names every way in which somebody in the video may
-    still be recognised.
+    still be recognised, `advice` what to try where the donor does not hide the signer.
     """
 
     video: Path
@@ -57,6 +57,7 @@ class Result:
     moved: float | None = None
     kept: float | None = None
     exposed: tuple[str, ...] = ()
+    advice: str = ""
 
 
 def anonymise(
@@ -110,7 +111,7 @@ class Swapper:
     def __init__(
         self, params: Params, layout: Layout, donor: Donor, mark: Mark, label: bool, unswapped: Unswapped
     ) -> None:
-        self._layout, self._landmarks, self._donor = layout, params.landmarks, donor
+        self._params, self._layout, self._landmarks, self._donor = params, layout, params.landmarks, donor
         self._mark, self._label, self._unswapped = mark, label, unswapped
         self._networks = load_networks(layout)
         made = {"by": "anonymise", "method": donor.settings.method, "donor": donor.name, "model": donor.digest}
@@ -149,15 +150,18 @@ class Swapper:
             who = identity(self._layout, original, swapped, track, found.landmarks, times.seconds)
             rest = (self._networks, self._landmarks, np.flatnonzero(~left).tolist())
             exposed = exposures(swapped, track, lost, found.landmarks, who, times.seconds, *rest)
-            exposed += turned_faces(found.original, times.seconds) + near_donor(who, self._donor.faces)
-            exposed += worn_glasses(original, track)
+            near = near_donor(who, self._donor.faces)
+            exposed += turned_faces(found.original, times.seconds) + near + worn_glasses(original, track)
+            unhidden = bool(near or who.signer)
+            advice = what_to_try(self._params, self._layout, self._donor, who.before) if unhidden else ""
             written.result()
         self._mark(job.copy, target, origin)
         job.copy.unlink(missing_ok=True)
         counts = (len(original), report.swapped, int((~left).sum()))
         return Result(
-            job.video, target, "", *counts, moved=who.moved, kept=mean_kept(found.expression), exposed=exposed
-        )
+            job.video, target, "", *counts, moved=who.moved, kept=mean_kept(found.expression), exposed=exposed,
+            advice=advice,
+        )  # fmt: skip
 
     def _write(self, path: Path, frames: Pictures, times: Times, left: NDArray[np.bool_], origin: Origin) -> None:
         """Encode the frames that are left, at their times, with the label when it is asked for."""
@@ -198,5 +202,5 @@ def line_of(result: Result) -> str:
     kept = "too little movement to measure" if result.kept is None else f"{result.kept:.2f}"
     swapped = f"{result.swapped} of {result.frames} frames swapped"
     swapped += f", {result.dropped} dropped" if result.dropped else ""
-    exposed = "".join(f"; {danger}" for danger in result.exposed)
+    exposed = "".join(f"; {danger}" for danger in (*result.exposed, result.advice) if danger)
     return f"{result.target}: {swapped}; identity: {moved}; expression kept: {kept}{exposed}"

@@ -1,5 +1,6 @@
 """Whose face `anonymise` puts on: a donor of the study, or one out of any videos or pictures."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from calse.config.params import Params
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from calse.faceswap.donor_files import PICTURES, faces_of_files
+from calse.faceswap.exposure import UNLIKE
 from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.library import Library, library_of, pictures_hash, spread
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.train import chosen, cut_clip, topology
 from calse.faceswap.quality.identity import embed
+from calse.faceswap.quality.likeness import distances
 from calse.faceswap.registry import SwapSet, find_method
 from calse.runtime.errors import CalseError
 
@@ -135,6 +138,23 @@ def _library_of_source(params: Params, layout: Layout, donor: str) -> Library:
         raise CalseError(f"--donor {donor}: params.yaml has no such source of kind donor; those are: {known}")
     jobs = chosen(read_manifest(layout.source_manifest(donor)), layout, PICTURES, donor)
     return library_of([cut_clip(job) for job in jobs], topology(layout))
+
+
+def what_to_try(params: Params, layout: Layout, donor: Donor, signer: Floats) -> str:
+    """Return what may help where a signer (embeddings `M x 128`) is still recognised under a donor's face.
+
+    That are the study's donors who look less like the signer, the least first; those without pictures are passed over.
+    """
+    apart: dict[str, float] = {}
+    for name in params.sources_of("donor"):
+        with suppress(CalseError):
+            faces = donor.faces if name == donor.name else donor_of(params, layout, Wish(donor=name)).faces
+            apart[name] = float(np.median(distances(signer, faces))) if len(faces) else 0.0
+    least = max(UNLIKE, apart.pop(donor.name, 0.0))
+    farther = sorted((name for name in apart if apart[name] > least), key=lambda name: -apart[name])
+    by = "" if donor.settings.method == "mesh" else "--method mesh "
+    named = ", ".join(f"{by}--donor {name} ({apart[name]:.2f} from this signer)" for name in farther)
+    return f"try {named + ', or ' if named else ''}{by}--donor-video of somebody who looks unlike the signer"
 
 
 def _embedded(library: Library, layout: Layout) -> Floats:
