@@ -45,16 +45,30 @@ def test_every_output_of_the_pipeline_that_shows_people_is_flagged_and_nothing_e
     assert withhold(params, layout) == [Path("dvc.yaml")]
     check_withheld(params, layout)
     assert withhold(params, layout) == []
-    lines = Path("dvc.yaml").read_text().splitlines()
-    flags = [number for number, line in enumerate(lines) if line.strip() == "push: false"]
-    flagged = [lines[number - 1].strip("- :") for number in flags]
     paths = ["raw/${item.corpus}", "clips/${item.source}", "augmented/${key}", "landmarks/${item.source}"]
     paths += ["models/faceswap/${key}", "augmented/${key}", "augmented/OMIT-${item.source}"]
     paths += ["models/${item.recogniser}/${item.recipe}", "report/index.html"]
-    assert flagged == [path if path.startswith("models") else f"data/{path}" for path in paths]
-    original = (ROOT / "dvc.yaml").read_text().splitlines()
-    left = [line.removesuffix(":") for number, line in enumerate(lines) if number not in flags]
-    assert left == [line.removesuffix(":") for line in original]
+    flagged = [path if path.startswith("models") else f"data/{path}" for path in paths]
+    before, after = (path.read_text().splitlines() for path in (ROOT / "dvc.yaml", Path("dvc.yaml")))
+    changed = [(old.strip(), new.strip()) for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == [(f"- {path}", f"- {path}: {{push: false}}") for path in flagged]
+
+
+@pytest.mark.parametrize(
+    ("written", "withheld"),
+    [
+        ("- 'data/clips' # mine", "- 'data/clips': {push: false} # mine"),
+        ("- data/clips: {persist: true}", "- data/clips: {push: false, persist: true}"),
+        ("- data/clips: {push: true}", "- data/clips: {push: false}"),
+        ("- data/clips:\n      persist: true", "- data/clips:\n      push: false\n      persist: true"),
+    ],
+)
+def test_the_flag_is_written_however_an_output_is_listed(layout, written, withheld):
+    text = "stages:\n  ingest:\n    outs:\n  %s\n  # the end\n"
+    Path("dvc.yaml").write_text(text % written)
+    assert withhold(with_source(PARAMS, "SACU", KEPT), layout) == [Path("dvc.yaml")]
+    assert Path("dvc.yaml").read_text() == text % withheld
+    check_withheld(with_source(PARAMS, "SACU", KEPT), layout)
 
 
 def test_what_may_be_shared_is_pushed_as_ever(layout):

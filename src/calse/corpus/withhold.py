@@ -3,9 +3,8 @@
 DVC's own flag `push: false` keeps them out, so that it holds for every push: of an experiment or by hand.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -15,7 +14,7 @@ from calse.config.params import Params
 from calse.data.consent import read_consent
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import write_text
 
 # Outputs with nobody in them: landmark models are published, the encoder is learned from random signs.
 OF_NOBODY = ("models/published", "models/encoder/")
@@ -25,11 +24,11 @@ def check_withheld(params: Params, layout: Layout) -> None:
     """Raise CalseError when `dvc push` would send what was made of a source that somebody does not share."""
     withheld = read_consent(params, layout).without("share")
     for path in _dvc_files(params, layout, withheld):
-        for out, flags in _outs_of_people(_read(path)):
-            if flags.get("push", True):
+        for out in _outs_of_people(path):
+            if out.pushed:
                 raise CalseError(
                     f"source {min(withheld)} is not to be shared, but {path.relative_to(layout.root)} lets `dvc push` "
-                    f"send {out}; run: calse withhold"
+                    f"send {out.path}; run: calse withhold"
                 )
 
 
@@ -43,15 +42,15 @@ def withhold(params: Params, layout: Layout) -> list[Path]:
     for source in withheld:
         raw = layout.raw(params.corpus.name) / source
         if params.corpus.name not in params.synthesise and raw.is_dir() and not _added(raw):
-            _write(raw.with_name(f"{source}.dvc"), {"outs": [{"path": source}]})
+            write_text(raw.with_name(f"{source}.dvc"), f'outs:\n- path: "{source}"\n')
     changed = []
     for path in _dvc_files(params, layout, withheld):
-        tree = _read(path)
-        pushed = [flags for _, flags in _outs_of_people(tree) if flags.get("push", True)]
-        for flags in pushed:
-            flags["push"] = False
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        pushed = [out for out in _outs_of_people(path) if out.pushed]
+        for out in reversed(pushed):  # from the last, for an added line moves those behind it
+            out.withhold(lines)
         if pushed:
-            _write(path, tree)
+            write_text(path, "".join(lines))
             changed.append(path)
     return changed
 
@@ -69,40 +68,48 @@ def _added(raw: Path) -> list[Path]:
     return [path for folder in folders if (path := folder.with_name(f"{folder.name}.dvc")).is_file()]
 
 
-def _outs_of_people(tree: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield path and flags of what a .dvc file or dvc.yaml caches and people went into; the flags can be changed."""
-    for out in tree.get("outs", []):
-        yield out["path"], out
-    for stage in tree.get("stages", {}).values():
-        outs = stage.get("do", stage).get("outs", [])
-        for place, out in enumerate(outs):
-            name, flags = (out, CommentedMap()) if isinstance(out, str) else next(iter(out.items()))
-            if flags.get("cache", True) and not name.startswith(OF_NOBODY):
-                after = outs.ca.items.pop(place, [None])[0]  # an empty line, a comment: it stays behind the flag
-                outs[place] = {name: flags}
-                if after is not None:
-                    flags.ca.items["push"] = [None, None, after, None]
-                yield name, flags
+@dataclass(frozen=True)
+class _Out:
+    """An output as a file of DVC's lists it: a path alone, or a path with flags."""
+
+    path: str
+    flags: CommentedMap | None
+    line: int
+    column: int
+
+    @property
+    def pushed(self) -> bool:
+        return self.flags is None or bool(self.flags.get("push", True))
+
+    def withhold(self, lines: list[str]) -> None:
+        """Write `push: false` where the output stands. As text: written by a library, every long list of dvc.yaml
+        would be wrapped anew."""
+        if self.flags is None:
+            line, column = self.line, self.column + len(self.path) + 2 * (lines[self.line][self.column] in "'\"")
+            old, new = "", ": {push: false}"
+        elif "push" in self.flags:
+            line, column = self.flags.lc.value("push")
+            old, new = "true", "false"
+        elif self.flags.fa.flow_style():
+            line, column, old, new = self.flags.lc.line, self.flags.lc.col + 1, "", "push: false, "
+        else:
+            line, column = self.flags.lc.line, self.flags.lc.col
+            old, new = "", f"push: false\n{' ' * column}"
+        text = lines[line]
+        lines[line] = text[:column] + new + text[column + len(old) :]
 
 
-def _read(path: Path) -> Any:
-    """Return a file of DVC's. Raises CalseError when it is not one."""
+def _outs_of_people(path: Path) -> list[_Out]:
+    """Return what a .dvc file or dvc.yaml caches and people went into. Raises CalseError when DVC cannot read it."""
     try:
-        tree = _yaml().load(path)
-        list(_outs_of_people(tree))
+        tree = YAML(typ="rt", pure=True).load(path)
+        found = [_Out(out["path"], out, out.lc.line, out.lc.col) for out in tree.get("outs", [])]
+        for stage in tree.get("stages", {}).values():
+            outs = stage.get("do", stage).get("outs", [])
+            for place, out in enumerate(outs):
+                name, flags = (out, None) if isinstance(out, str) else next(iter(out.items()))
+                if (flags or {}).get("cache", True) and not name.startswith(OF_NOBODY):
+                    found.append(_Out(name, flags, *outs.lc.item(place)))
     except (YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError):
         raise CalseError(f"{path} is not a file that DVC can read; `git checkout {path}` restores it") from None
-    return tree
-
-
-def _yaml() -> YAML:
-    """Return a reader and writer that keeps comments, order and lines."""
-    yaml = YAML(typ="rt", pure=True)
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.preserve_quotes, yaml.width = True, 4096
-    return yaml
-
-
-def _write(path: Path, tree: Any) -> None:
-    with written_aside(path) as aside:
-        _yaml().dump(tree, aside)
+    return found
