@@ -48,7 +48,7 @@ def test_the_readme_says_what_each_recipe_gains_with_its_interval():
     for _, row in rows.iterrows():
         gain, low, high = (100 * row[name] for name in ("delta", "low", "high"))
         said = f"{row['recipe']} {{}}{gain:.1f} [{low:.1f}, {high:.1f}]"
-        where = better if row["verdict"] == "better" else rest.split("cannot be told from chance")[0]
+        where = better if row["outcome"] == "better" else rest.split("cannot be told from chance")[0]
         assert said.format("gains ") in where or said.format("") in where, row["recipe"]
 
 

@@ -81,8 +81,8 @@ def layout(tmp_path):
     write_json(layout.metrics("reidentify") / "DF-1.json", {"people": 1, "signers": 1})
     write_json(layout.metrics("omit") / "SACU.json", BLURRED)
     for name in ("glossary", "SACU"):
-        verdict = {"name": name, "summary": "3 clips", "passed": True, "outcomes": [CHECK, WARNING]}
-        write_json(layout.metrics("validate") / f"{name}.json", verdict)
+        outcome = {"name": name, "summary": "3 clips", "passed": True, "outcomes": [CHECK, WARNING]}
+        write_json(layout.metrics("validate") / f"{name}.json", outcome)
     for recipe in RECIPES:
         curve = "epoch,loss,accuracy,lr\n1,1.1,0.3,0.001\n2,0.6,0.8,0.001\n"
         write_text(layout.metrics("train") / "i3d" / recipe / "SACU-seed-1.csv", curve)
@@ -247,9 +247,9 @@ def test_the_published_changes_stand_beside_what_they_can_be(layout):
     assert "<b>+11.7</b><br><small>could be noise</small>" in text
 
 
-def compared(*verdicts, about="recipes"):
-    columns = ["recipe", "test_source", "verdict", "delta"]
-    rows = pd.DataFrame(verdicts, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01, about=about)
+def compared(*outcomes, about="recipes"):
+    columns = ["recipe", "test_source", "outcome", "delta"]
+    rows = pd.DataFrame(outcomes, columns=columns).assign(k=1, low=-0.1, high=0.2, p_adjusted=0.01, about=about)
     return finding_of(pd.DataFrame({"k": [1]}), rows)
 
 

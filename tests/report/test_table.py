@@ -9,11 +9,12 @@ import pytest
 from calse.config.params import read_params
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
-from calse.report.comparisons import verdict_section
+from calse.report.comparisons import outcome_section
 from calse.report.measures import measure_table, worst_rows
 from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
 from calse.report.read import read_predictions
 from calse.report.report import headline, report, show
+from calse.report.swaps import named_by
 from calse.report.table import (
     accuracy_table,
     comparison_table,
@@ -110,9 +111,9 @@ def test_a_published_change_is_judged_by_the_best_case_of_any_pairing():
     headline = table[(table.recipe == "DF1") & (table.test_source == "DILSE") & (table.k == 1)].iloc[0]
     assert headline["p_least"] == 2 * 0.5**12, "11.7 of 100 clips: at best 12 changed sides, all one way"
     # Seven smaller p come first of 24: DF1, AF1 and DF1-AF2 of the mean.
-    assert headline["verdict"] == PERHAPS
-    assert table["verdict"].value_counts().to_dict() == {NOISE: 60, PERHAPS: 12}
-    assert HARDLY not in set(table["verdict"])
+    assert headline["outcome"] == PERHAPS
+    assert table["outcome"].value_counts().to_dict() == {NOISE: 60, PERHAPS: 12}
+    assert HARDLY not in set(table["outcome"])
     assert (table["p_least"] <= table["p_plausible"]).all()
     assert changed_clips(0.359, 0.476, 100) == 12
     assert changed_clips(0.322, 0.322, 100) == 0
@@ -123,11 +124,11 @@ def right(*glosses):
     return [1 if number in glosses else 2 for number in range(20)]
 
 
-def test_a_clear_change_has_a_verdict_and_a_small_one_is_not_distinguishable():
+def test_a_clear_change_has_an_outcome_and_a_small_one_is_not_distinguishable():
     rows = predictions("Baseline", "SACU", right(*range(4))) + predictions("Better", "SACU", right(*range(18)))
     rows += predictions("Worse", "SACU", right()) + predictions("Again", "SACU", right(*range(1, 6)))
     table = comparison_table(cells_of(rows)).query("test_source == 'SACU'").set_index("recipe")
-    assert table["verdict"].to_dict() == {
+    assert table["outcome"].to_dict() == {
         "Better": "better",
         "Worse": "not distinguishable",  # 4 clips of 20, all one way: p = 2 / 2^4
         "Again": "not distinguishable",
@@ -157,23 +158,23 @@ def test_the_same_training_repeated_under_other_seeds_adds_no_certainty():
         (5, ["recipes"] * 4, None),
     ],
 )
-def test_a_verdict_is_about_recipes_only_where_trainings_are_many_enough(seeds, about, warned):
+def test_an_outcome_is_about_recipes_only_where_trainings_are_many_enough(seeds, about, warned):
     rows = []
     for source in ("SACU", "STS", "DILSE"):
         for seed in range(seeds):
             rows += predictions("Baseline", source, right(), seed) + predictions("AF1", source, right(*range(12)), seed)
     cells = cells_of(rows)
     comparisons = comparison_table(cells)
-    assert comparisons["verdict"].tolist() == ["better"] * 4
+    assert comparisons["outcome"].tolist() == ["better"] * 4
     assert comparisons["about"].tolist() == about
     steps = {(recipe, source): 9 for recipe in ("Baseline", "AF1") for source in ("SACU", "STS", "DILSE")}
-    text = verdict_section(with_steps(accuracy_table(cells), steps), comparisons)
+    text = outcome_section(with_steps(accuracy_table(cells), steps), comparisons)
     assert (warned or "about these very trainings") in text or warned is None
     assert ("these very trainings" in text) == (warned is not None)
     assert text.count("better in these trainings") == about.count("trainings") * 5 / 4  # the mean has a row too
 
 
-def test_table_and_verdicts_go_by_the_smallest_top_k_in_whatever_order_it_is_listed(repository):
+def test_table_and_outcomes_go_by_the_smallest_top_k_in_whatever_order_it_is_listed(repository):
     texts = []
     for topk in ((1, 5, 10), (10, 1, 5)):
         report(replace(PARAMS, evaluate=replace(PARAMS.evaluate, topk=topk)), repository)
@@ -305,15 +306,29 @@ def test_the_report_says_in_a_sentence_whether_the_signer_is_still_named(reposit
     report(PARAMS, repository)
     lines = (repository.metrics("report") / "table.md").read_text().splitlines()
     assert (
-        "- DF-1: the face no longer names the signer: 0% [0, 23] of 14 clips, before the swap 100%; the motion still "
-        "names the signer: 57% [29, 82] of 14 clips, before the swap 100%, without posture 29% [8, 58]; chance is 25%, "
-        "4 people" in lines
+        "- DF-1: the face names the signer of 0% [0, 23] of 14 clips, below chance (25%), before the swap of 100%; the "
+        "motion names the signer of 57% [29, 82] of 14 clips, above chance (25%), before the swap of 100%, without "
+        "posture of 29% [8, 58]; 4 people" in lines
     )
-    assert any(line.startswith("- DF-2: the face may still name the signer: 50% [23, 77] of") for line in lines)
+    assert any(", not told from chance (25%), " in line for line in lines if line.startswith("- DF-2: the face"))
     assert any(line.startswith("- DF-3: whether the signer can still be named was not measured") for line in lines)
     (repository.metrics("reidentify") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro reidentify@DF-3"):
         report(PARAMS, repository)
+
+
+@pytest.mark.parametrize(
+    ("rate", "interval", "words"),
+    [
+        (0.07, [0.0, 0.34], "not told from chance (25%)"),
+        (0.3, [0.12, 0.54], "not told from chance (25%)"),
+        (0.25, [0.25, 0.5], "not told from chance (25%)"),
+        (0.4, [0.26, 0.55], "above chance (25%)"),
+        (0.0, [0.0, 0.24], "below chance (25%)"),
+    ],
+)
+def test_a_rate_is_beyond_chance_only_where_its_interval_is(rate, interval, words):
+    assert f" clips, {words}, before the swap" in named_by(asked(face=(rate, interval))).split(";")[0]
 
 
 def test_what_looks_like_a_number_stays_text(tmp_path):
@@ -362,7 +377,7 @@ def test_recognisers_are_compared_over_the_same_test_clips():
     assert (first["accuracy"], first["delta"], first["clips"]) == (0.95, 0.9, 20)
     assert first["p"] == pytest.approx(2 / 2**18)
     assert first["p_adjusted"] == pytest.approx(3 * 2 / 2**18), "Holm's over the three pairs"
-    assert (first["verdict"], first["about"]) == ("better", "trainings")
+    assert (first["outcome"], first["about"]) == ("better", "trainings")
     assert recogniser_table(cells, ["i3d"])["about"].tolist() == ["trainings"] * 4 + ["recipes"] * 2, "no seed, no luck"
     assert recogniser_table({"i3d": cells["i3d"]}, []).empty
     with pytest.raises(CalseError, match="s3d, Baseline: its test clips are not those of i3d"):

@@ -9,7 +9,7 @@ VERSUS = f"The mean over the test sources, recipe {BASELINE}, paired over the sa
 SOUGHT = 0.05  # the change that the sentence on power is about
 
 
-def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+def outcome_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Return the mean's comparisons of the smallest top-K as Markdown, the rest in a line, and how they were made.
 
     Empty when there is nothing to compare with.
@@ -19,7 +19,7 @@ def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     k = comparisons["k"].min()
     steps = table[table["test_source"] == MEAN].groupby("recipe")["steps"].first()
     heading = ["recipe", f"steps ({BASELINE}: {steps[BASELINE]})", f"mean top-{k}", "95 % interval", "p", "p adjusted"]
-    heading.append("verdict")
+    heading.append("outcome")
     lines = [f"## Against {BASELINE}\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
     for row in comparisons[(comparisons["test_source"] == MEAN) & (comparisons["k"] == k)].to_dict("records"):
         change, low, high = (f"{100 * row[name]:+.1f}" for name in ("delta", "low", "high"))
@@ -30,7 +30,7 @@ def verdict_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
             f"{low} to {high}",
             _p(row["p"]),
             _p(row["p_adjusted"]),
-            in_words(row["verdict"], row["about"]),
+            in_words(row["outcome"], row["about"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", everywhere(comparisons), "", footnote(table, comparisons), ""])
@@ -48,7 +48,7 @@ def recogniser_section(versus: pd.DataFrame) -> str:
         "change",
         "95 % interval",
         "p adjusted",
-        "verdict",
+        "outcome",
         "clips",
     ]
     lines = [heading, ["---"] * len(heading), *recogniser_cells(versus)]
@@ -67,7 +67,7 @@ def recogniser_cells(versus: pd.DataFrame) -> list[list[str]]:
             f"{100 * row['delta']:+.1f}",
             f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
             _p(row["p_adjusted"]),
-            in_words(row["verdict"], row["about"]),
+            in_words(row["outcome"], row["about"]),
             str(row["clips"]),
         ]
         for row in versus.to_dict("records")
@@ -76,9 +76,9 @@ def recogniser_cells(versus: pd.DataFrame) -> list[list[str]]:
 
 def everywhere(comparisons: pd.DataFrame) -> str:
     """Say which of all the comparisons, of every source and top-K, are more than chance."""
-    clear = comparisons[comparisons["verdict"] != EVEN].to_dict("records")
+    clear = comparisons[comparisons["outcome"] != EVEN].to_dict("records")
     found = [
-        f"{row['recipe']} {row['test_source']} top-{row['k']} {in_words(row['verdict'], row['about'])}" for row in clear
+        f"{row['recipe']} {row['test_source']} top-{row['k']} {in_words(row['outcome'], row['about'])}" for row in clear
     ]
     return f"Of all {len(comparisons)} comparisons (`comparisons.csv`) {len(clear)} can be told from chance" + (
         f": {'; '.join(found)}." if found else "."

@@ -39,7 +39,7 @@ def read_published(corpus: str) -> pd.DataFrame | None:
 
 def published_comparisons(published: pd.DataFrame) -> pd.DataFrame:
     """Return what each published change can be: recipe, test_source, k, accuracy, delta, clips, p_least, p_plausible,
-    both adjusted over the comparisons of the top-K, and a verdict.
+    both adjusted over the comparisons of the top-K, and an outcome.
 
     `certainly within noise`: not even p_least, adjusted, is below 0.05. `hardly noise`: p_plausible is as well.
     """
@@ -49,7 +49,7 @@ def published_comparisons(published: pd.DataFrame) -> pd.DataFrame:
         table[name] = [pairing(*change) for change in changes]
         table[f"{name}_adjusted"] = table.groupby("k")[name].transform(lambda values: holm(values.to_list()))
     clear = [table[f"{name}_adjusted"] < SIGNIFICANT for name in ("p_plausible", "p_least")]
-    return table.assign(verdict=np.select(clear, [HARDLY, PERHAPS], NOISE))
+    return table.assign(outcome=np.select(clear, [HARDLY, PERHAPS], NOISE))
 
 
 def changed_clips(baseline: float, accuracy: float, clips: int) -> int:
@@ -70,12 +70,12 @@ def plausible_p(baseline: float, accuracy: float, clips: int) -> float:
 
 
 def published_section(published: pd.DataFrame, comparisons: pd.DataFrame) -> str:
-    """Return the published tables as Markdown, and a row a verdict with the changes that earn it."""
+    """Return the published tables as Markdown, and a row an outcome with the changes that earn it."""
     lines = ["## As published\n", *(to_markdown(published, k) for k in published["k"].unique()), SECTION]
-    lines += ["| verdict | changes | which |", "|---|---|---|"]
-    for verdict in (HARDLY, PERHAPS, NOISE):
-        rows = comparisons[comparisons["verdict"] == verdict]
-        lines.append(f"| {verdict} | {len(rows)} | {'all others' if verdict == NOISE else _named(rows)} |")
+    lines += ["| outcome | changes | which |", "|---|---|---|"]
+    for outcome in (HARDLY, PERHAPS, NOISE):
+        rows = comparisons[comparisons["outcome"] == outcome]
+        lines.append(f"| {outcome} | {len(rows)} | {'all others' if outcome == NOISE else _named(rows)} |")
     return "\n".join([*lines, "", "Each with its p: `published.csv`.\n"])
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.donors import person
 from calse.data.paths import Layout
-from calse.report.comparisons import recogniser_section, verdict_section
+from calse.report.comparisons import recogniser_section, outcome_section
 from calse.report.fusion import fusion_section, fusions_of
 from calse.report.measures import measure_section
 from calse.report.published import published_comparisons, published_section, read_published
@@ -43,7 +43,7 @@ def report(params: Params, layout: Layout) -> None:
         sections += [f"# {one.recogniser}\n"] if len(results) > 1 else []
         sections += [f"**{failure}**\n" for failure in one.failures]
         sections += [to_markdown(one.table, k) for k in sorted(params.evaluate.topk)]
-        sections += [verdict_section(one.table, one.comparisons), *(f"{note}\n" for note in one.notes)]
+        sections += [outcome_section(one.table, one.comparisons), *(f"{note}\n" for note in one.notes)]
         sections.append(measure_section(one.measures))
     sections += [
         recogniser_section(versus),

@@ -27,7 +27,7 @@ def swap_section(params: Params, layout: Layout) -> str:
     """
     if not params.swap:
         return ""
-    heading = ["set", "donor", "frames swapped", "identity moved", "expression kept", "detail", "verdict"]
+    heading = ["set", "donor", "frames swapped", "identity moved", "expression kept", "detail", "outcome"]
     lines = ["## Face-swapped sets\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
     for name, settings in params.swap.items():
         lines.append(f"| {' | '.join([name, settings.donor, *_cells(_read(layout, name))])} |")
@@ -43,24 +43,24 @@ def _read(layout: Layout, name: str, stage: str = "swap") -> dict[str, Any]:
 
 
 def named_by(figures: dict[str, Any]) -> str:
-    """Return in a sentence whether the signers of a set are still named by face and by motion, and by chance."""
+    """Return in a sentence how often the signers of a set are named by face and by motion, and whether by chance."""
     if "face" not in figures:
         return "whether the signer can still be named was not measured: that takes the landmarks of two people who sign"
-    chance, words = figures["chance"], []
+    words = []
     for name in ("face", "motion"):
         before, after = figures[name]["before"], figures[name]["after"]
         words.append(
-            f"the {name} {_verdict(after, chance)} the signer: {_rate(after)} of {after['n']} clips, before the swap "
-            f"{before['rank1']:.0%}"
+            f"the {name} names the signer of {_rate(after)} of {after['n']} clips, "
+            f"{_against_chance(after, figures['chance'])}, before the swap of {before['rank1']:.0%}"
         )
-    posture = f"without posture {_rate(figures['movement']['after'])}"
-    return f"{'; '.join(words)}, {posture}; chance is {chance:.0%}, {figures['people']} people"
+    return f"{'; '.join(words)}, without posture of {_rate(figures['movement']['after'])}; {figures['people']} people"
 
 
-def _verdict(group: dict[str, Any], chance: float) -> str:
-    if group["interval"][0] > chance:
-        return "still names"
-    return "no longer names" if group["rank1"] <= chance else "may still name"
+def _against_chance(group: dict[str, Any], chance: float) -> str:
+    """Return what the interval of a group allows to say: a rate beyond chance whose interval holds it says nothing."""
+    low, high = group["interval"]
+    place = "above" if low > chance else "below" if high < chance else "not told from"
+    return f"{place} chance ({chance:.0%})"
 
 
 def _rate(group: dict[str, Any]) -> str:
@@ -83,11 +83,11 @@ def short_of_truth(figures: dict[str, Any]) -> list[str]:
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:
-    verdict = "; ".join(
+    outcome = "; ".join(
         ["passed" if figures["passed"] else f"FAILED: {'; '.join(figures['failed'])}", *short_of_truth(figures)]
     )
     share = f"{figures['frames_swapped'] / max(1, figures['frames']):.1%}"
     if "identity" not in figures:
-        return [share, "", "", "", verdict]
+        return [share, "", "", "", outcome]
     kept = "" if figures["kept"] is None else f"{figures['kept']:.2f}"
-    return [share, f"{figures['identity']['moved']:.2f}", kept, f"{figures['detail']['median']:.2f}", verdict]
+    return [share, f"{figures['identity']['moved']:.2f}", kept, f"{figures['detail']['median']:.2f}", outcome]

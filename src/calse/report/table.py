@@ -88,13 +88,13 @@ def with_steps(table: pd.DataFrame, steps: dict[tuple[str, str], int]) -> pd.Dat
 
 
 def comparison_table(cells: Cells, seeded: bool = True) -> pd.DataFrame:
-    """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, about, p_adjusted, verdict.
+    """Return every recipe against Baseline: recipe, test_source, k, delta, low, high, p, about, p_adjusted, outcome.
 
     `p` is exact, by sign flips of glosses: McNemar's where a gloss has one prediction. That takes the trainings as they
     are: with fewer than MIN_TRAININGS a side a comparison is `about` these trainings. With as many it is about the
     recipes, and p is the larger of that and the one by all noises (glosses, trainings, for a mean test sources too).
     A recogniser that is not `seeded` has one training, which is always the same: its comparisons are about the recipes.
-    `p_adjusted` is Holm's over all the comparisons of a top-K. A verdict other than `not distinguishable` needs
+    `p_adjusted` is Holm's over all the comparisons of a top-K. An outcome other than `not distinguishable` needs
     p_adjusted below 0.05 and an interval without 0.
     Raises CalseError when a recipe was tested on other clips than Baseline.
     """
@@ -120,11 +120,11 @@ def compared(cell: Cell, baseline: Cell, seeded: bool) -> dict[str, Any]:
 
 
 def _judged(rows: list[dict[str, Any]], names: list[str]) -> pd.DataFrame:
-    """Return comparisons as a table, with p adjusted over those of a top-K and a verdict."""
+    """Return comparisons as a table, with p adjusted over those of a top-K and an outcome."""
     table = pd.DataFrame(rows, columns=[*names, "delta", "low", "high", "p", "about"])
     table["p_adjusted"] = table.groupby("k")["p"].transform(lambda values: statistics.holm(values.to_list()))
     judged = zip(table["delta"], table["low"], table["high"], table["p_adjusted"], strict=True)
-    return table.assign(verdict=[verdict(*row) for row in judged])
+    return table.assign(outcome=[outcome(*row) for row in judged])
 
 
 def recogniser_table(cells: Mapping[str, Cells], seeded: Collection[str]) -> pd.DataFrame:
@@ -155,16 +155,16 @@ def _check_paired(wrong: str, cell: Cell, baseline: Cell) -> None:
         raise CalseError(f"{wrong}; run: dvc repro")
 
 
-def verdict(delta: float, low: float, high: float, p_adjusted: float) -> str:
+def outcome(delta: float, low: float, high: float, p_adjusted: float) -> str:
     """Return what can be said of a comparison."""
     if p_adjusted >= SIGNIFICANT or low <= 0 <= high:
         return EVEN
     return BETTER if delta > 0 else WORSE
 
 
-def in_words(verdict: str, about: str) -> str:
-    """Return a verdict with what it is about, where that is less than the recipes."""
-    return verdict if verdict == EVEN or about == RECIPES else f"{verdict} in these {TRAININGS}"
+def in_words(outcome: str, about: str) -> str:
+    """Return an outcome with what it is about, where that is less than the recipes."""
+    return outcome if outcome == EVEN or about == RECIPES else f"{outcome} in these {TRAININGS}"
 
 
 def to_markdown(table: pd.DataFrame, k: int) -> str:

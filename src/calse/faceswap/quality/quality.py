@@ -64,7 +64,7 @@ class Assessed:
 def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> dict[str, Any]:
     """Measure a swapped set against its originals and its donor; equal clips give equal figures.
 
-    The verdict is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
+    The outcome is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
     """
     swap = params.swap[set_name]
     jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, set_name, clips)]

@@ -11,7 +11,7 @@ from calse.runtime.files import sha256_of
 
 
 def gate(params: Params, layout: Layout) -> list[dict[str, Any]]:
-    """Return the validation gate's verdict on the glossary and on every source, as far as it was written."""
+    """Return the validation gate's outcome on the glossary and on every source, as far as it was written."""
     paths = [layout.metrics("validate") / f"{name}.json" for name in ("glossary", *params.corpus.sources)]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 

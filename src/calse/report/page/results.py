@@ -29,7 +29,7 @@ def finding_of(table: pd.DataFrame, comparisons: pd.DataFrame) -> Finding:
     shown = comparisons[comparisons["k"] == k]
     if shown.empty:
         return Finding("Nothing to compare yet", [f"A finding needs {BASELINE} and another recipe."])
-    clear = shown[shown["verdict"] != EVEN]
+    clear = shown[shown["outcome"] != EVEN]
     found, few = _clauses(clear), bool((clear["about"] == TRAININGS).any())
     title = "; ".join(found) if found else f"No recipe can be told apart from {BASELINE}"
     if len(found) > MOST_CLAUSES:
@@ -56,17 +56,17 @@ def joint_finding(findings: dict[str, Finding]) -> Finding:
 def _clauses(clear: pd.DataFrame) -> list[str]:
     """Return `AF2 helps`, `AF2 helps on SACU` where only single sources tell, or what too few trainings did."""
     clauses = []
-    for verdict, word in WORDS.items():
-        for recipe, rows in clear[clear["verdict"] == verdict].groupby("recipe", sort=False):
+    for outcome, word in WORDS.items():
+        for recipe, rows in clear[clear["outcome"] == outcome].groupby("recipe", sort=False):
             means = rows[rows["test_source"] == MEAN]
             where = "" if len(means) else f" on {', '.join(rows['test_source'])}"
             few = ((means if len(means) else rows)["about"] == TRAININGS).any()
-            clauses.append(f"{recipe} did {in_words(verdict, TRAININGS)}{where}" if few else f"{recipe} {word}{where}")
+            clauses.append(f"{recipe} did {in_words(outcome, TRAININGS)}{where}" if few else f"{recipe} {word}{where}")
     return clauses
 
 
 def _counted(shown: pd.DataFrame, k: int) -> str:
-    clear = int((shown["verdict"] != EVEN).sum())
+    clear = int((shown["outcome"] != EVEN).sum())
     goes = "goes" if clear < 2 else "go"
     return (
         f"{clear or 'None'} of the {len(shown)} comparisons with {BASELINE} (top-{k}, on the same clips, corrected for "
@@ -120,12 +120,12 @@ def _cell(cells: dict[Any, Any], compared: dict[Any, Any], key: tuple[str, str])
     spread = None if pd.isna(row["seed_sd"]) else percent(row["seed_sd"])
     change = compared.get(key)
     if change is None:
-        return shown | {"spread": spread, "delta": None, "verdict": None}
+        return shown | {"spread": spread, "delta": None, "outcome": None}
     return shown | {
         "spread": spread,
         "delta": points(change["delta"]),
-        "verdict": change["verdict"],
-        "words": in_words(change["verdict"], change["about"]),
+        "outcome": change["outcome"],
+        "words": in_words(change["outcome"], change["about"]),
         "p": change["p_adjusted"],
     }
 
@@ -152,17 +152,17 @@ def _interval(row: dict[Hashable, Any]) -> Interval:
     words = (
         f"{row['recipe']}: {points(row['delta'])} points, 95 % interval {points(row['low'])} to {points(row['high'])}"
     )
-    words += f", p {row['p_adjusted']:.3f} corrected: {row['verdict']}"
-    return Interval(row["recipe"], change, low, high, words, COLOURS[row["verdict"]])
+    words += f", p {row['p_adjusted']:.3f} corrected: {row['outcome']}"
+    return Interval(row["recipe"], change, low, high, words, COLOURS[row["outcome"]])
 
 
 def published(changes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return, for every top-K, the published changes with their verdicts, and how many earn each."""
+    """Return, for every top-K, the published changes with their outcomes, and how many earn each."""
     parts = []
     for k in sorted(set(changes["k"])):
         rows = changes[changes["k"] == k]
         cells, columns = _by_cell(rows), mean_first(rows["test_source"])
         lines = [{"recipe": name, "cells": [cells[name, c] for c in columns]} for name in dict.fromkeys(rows["recipe"])]
-        counts = rows["verdict"].value_counts(sort=False).to_dict()
+        counts = rows["outcome"].value_counts(sort=False).to_dict()
         parts.append({"k": k, "columns": columns, "rows": lines, "counts": counts})
     return parts

@@ -72,8 +72,8 @@ def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures, p
     attack = layout.metrics("reidentify") / f"{name}.json"
     if attack.is_file():
         shown["attack"] = named_by(json.loads(attack.read_text(encoding="utf-8")))
-    verdict = {"passed": figures["passed"], "failed": figures["failed"], "short": short_of_truth(figures)}
-    return shown | verdict | {"quality": _quality(figures, settings)}
+    outcome = {"passed": figures["passed"], "failed": figures["failed"], "short": short_of_truth(figures)}
+    return shown | outcome | {"quality": _quality(figures, settings)}
 
 
 def _quality(figures: dict[str, Any], settings: SwapSet) -> dict[str, Any]:
