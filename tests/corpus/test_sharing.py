@@ -60,11 +60,11 @@ def test_every_output_of_the_pipeline_that_shows_people_is_flagged_and_nothing_e
         ("- 'data/clips' # mine", "- 'data/clips': {push: false} # mine"),
         ("- data/clips: {persist: true}", "- data/clips: {push: false, persist: true}"),
         ("- data/clips: {push: true}", "- data/clips: {push: false}"),
-        ("- data/clips:\n      persist: true", "- data/clips:\n      push: false\n      persist: true"),
+        ("- data/clips:\n        persist: true", "- data/clips:\n        push: false\n        persist: true"),
     ],
 )
 def test_the_flag_is_written_however_an_output_is_listed(layout, written, withheld):
-    text = "stages:\n  ingest:\n    outs:\n  %s\n  # the end\n"
+    text = "stages:\n  ingest:\n    outs:\n    %s\n  # the end\n"
     Path("dvc.yaml").write_text(text % written)
     assert withhold(with_source(PARAMS, "SACU", KEPT), layout) == [Path("dvc.yaml")]
     assert Path("dvc.yaml").read_text() == text % withheld

@@ -26,7 +26,7 @@ from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 from calse.faceswap.methods.mesh.model.library import usable
 from calse.faceswap.quality.compare import follow
-from calse.faceswap.quality.likeness import embed_frames
+from calse.faceswap.quality.distance import embed_frames
 from calse.faceswap.recognised import identity, risky
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError

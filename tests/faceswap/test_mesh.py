@@ -23,7 +23,7 @@ from calse.faceswap.methods.mesh.model.topology import LEFT_EYE, OPENINGS, facin
 from calse.faceswap.methods.mesh.model.train import load
 from calse.faceswap.methods.mesh.openings import bare_skin, opened
 from calse.faceswap.methods.mesh.surface import surface_of
-from calse.faceswap.quality.likeness import embed_frames
+from calse.faceswap.quality.distance import embed_frames
 from calse.faceswap.quality.pictures import grey_faces, psnr, ssim
 from calse.faceswap.train import swap_train
 from calse.landmarks.following import landmarks_of_frames, load_networks
@@ -190,9 +190,9 @@ def test_the_second_half_is_drawn_from_the_first_halfs_pictures(topology, donor)
     still = cv2.cvtColor(np.asarray(warp(frames[0], matrices[0], 96, 96), np.uint8), cv2.COLOR_RGB2GRAY)
     still = np.where(np.isnan(truth), np.nan, still.astype(float))
     assert np.mean([psnr(*pair) for pair in zip(truth, faces, strict=True)]) > 28
-    likeness, of_still = (np.mean([ssim(*pair) for pair in zip(truth, part, strict=True)]) for part in (faces, still))
-    assert likeness > 0.9
-    assert likeness > of_still + 0.05
+    similarity, of_still = (np.mean([ssim(*pair) for pair in zip(truth, part, strict=True)]) for part in (faces, still))
+    assert similarity > 0.9
+    assert similarity > of_still + 0.05
 
 
 def test_the_face_is_the_donors_and_all_else_is_left(topology, signer, library):
@@ -310,7 +310,7 @@ def test_unsuitable_donors_are_named_with_the_figure(topology, library, donor):
     assert "no open mouth (lips part by 0.00" in mute
     assert "no turn of the head (0 degrees" in stiff
     fringe = replace(library, skin=np.zeros_like(library.skin))
-    assert "at the brows (skin likeness 0.00, under 0.5)" in shortcomings(fringe, topology, "ANN")[0]
+    assert "at the brows (skin similarity 0.00, under 0.5)" in shortcomings(fringe, topology, "ANN")[0]
     shut = replace(library, expression=np.where([[0, 0, 1, 1, 0, 0, 0]], 0.02, library.expression).astype(np.float32))
     assert "eyes never open (0.02" in shortcomings(shut, topology, "ANN")[0]
     with pytest.raises(CalseError, match="ANN: shown in profile only, turned by 6. degrees"):

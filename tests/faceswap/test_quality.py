@@ -13,14 +13,14 @@ from calse.config.params import Synthesis, check_params
 from calse.data.manifests import write_manifest
 from calse.faceswap.quality import quality
 from calse.faceswap.quality.compare import FeatureKept, compare, mean_kept
+from calse.faceswap.quality.contact_sheet import SIDE, write_contact_sheet
+from calse.faceswap.quality.distance import distances, identity_moved, quotas, sample
 from calse.faceswap.quality.embedder import Embedder
 from calse.faceswap.quality.expression import FEATURES, correlation
 from calse.faceswap.quality.identity import embed
-from calse.faceswap.quality.likeness import distances, identity_moved, quotas, sample
 from calse.faceswap.quality.oracle import shot_of
 from calse.faceswap.quality.pictures import degraded, detail, flicker, grey_faces, outside_difference, psnr, ssim
 from calse.faceswap.quality.quality import assess_set, failures
-from calse.faceswap.quality.sheet import SIDE, write_sheet
 from calse.landmarks.crops import Square, cut
 from calse.landmarks.following import load_networks
 from calse.landmarks.models import FACE_IDENTITY, model_path
@@ -279,13 +279,13 @@ def test_a_set_without_a_face_fails_by_name(world):
     ]
 
 
-def test_the_sheet_shows_original_swap_and_donor(world):
+def test_the_contact_sheet_shows_original_swap_and_donor(world):
     layout = world[0]
-    swapped = swap_of(world, "sheet", world[3])
-    path = write_sheet(params(), layout, "DF-1", [swapped])
+    swapped = swap_of(world, "contact", world[3])
+    path = write_contact_sheet(params(), layout, "DF-1", [swapped])
     assert path == layout.augmented("DF-1") / "contact-sheet.png"
-    sheet = cv2.imread(str(path))
-    caption = sheet.shape[0] - 3 * SIDE
+    picture = cv2.imread(str(path))
+    caption = picture.shape[0] - 3 * SIDE
     assert 10 < caption < 40
-    rows = [sheet[caption + row * SIDE : caption + (row + 1) * SIDE, :250].astype(int) for row in range(3)]
+    rows = [picture[caption + row * SIDE : caption + (row + 1) * SIDE, :250].astype(int) for row in range(3)]
     assert min(np.abs(rows[0] - rows[1]).mean(), np.abs(rows[1] - rows[2]).mean()) > 3

@@ -103,10 +103,10 @@ def index_without(index, places):
 
 def test_probabilities_are_a_softmax_of_the_nearest_clips_distances():
     index = joined(index_of("dtw"), index_of("dtw", glosses=("NO",), seed=3))
-    scores, chances = class_scores(index, np.array([0.5, 0.4, 0.9, 0.3], np.float32))
+    scores, probabilities = class_scores(index, np.array([0.5, 0.4, 0.9, 0.3], np.float32))
     np.testing.assert_allclose(scores, [-0.5, -0.3, -0.9, -np.inf])
     weights = np.exp([-0.5 / TEMPERATURES["dtw"], -0.3 / TEMPERATURES["dtw"], -0.9 / TEMPERATURES["dtw"]])
-    np.testing.assert_allclose(chances, [*weights / weights.sum(), 0], rtol=1e-5)
+    np.testing.assert_allclose(probabilities, [*weights / weights.sum(), 0], rtol=1e-5)
     assert class_scores(index, None)[1].tolist() == [0.25] * 4
 
 

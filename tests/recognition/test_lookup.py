@@ -10,8 +10,8 @@ import pytest
 from calse.config.params import read_params
 from calse.recognition.architectures.landmarks.index_file import read_index
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
-from calse.recognition.lookup import Offered, enrol, lookup, print_found
-from calse.recognition.predict import predict_videos
+from calse.recognition.lookup import Offered, enrol, lookup
+from calse.recognition.predict import predict_videos, print_results
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
 from faces import filmed, with_models
@@ -65,23 +65,23 @@ def test_signs_enrolled_from_one_video_are_found_in_another_persons_and_new_ones
     assert [name for name, _ in refused] == ["broken.mp4"]
     asked = [videos / "STS" / f"{gloss}.mp4" for gloss in SIGNS]
     found = lookup(layout, INDEX, [*asked, videos / "nobody.mp4"], SECONDS)
-    with pytest.raises(CalseError, match="1 of 3 videos could not be looked up"):
-        print_found(found, as_json=True)
+    with pytest.raises(CalseError, match="1 of 3 videos could not be read"):
+        print_results(found, as_json=True)
     screen = capsys.readouterr()
     assert f"refused  {videos / 'nobody.mp4'}: shows no person" in screen.err
-    *answers, nobody = json.loads(screen.out)
+    *results, nobody = json.loads(screen.out)
     assert nobody == {"video": str(videos / "nobody.mp4"), "signs": [], "refused": "shows no person"}
-    for gloss, video, answer in zip(SIGNS, asked, answers, strict=True):
-        assert answer["video"] == str(video)
-        assert [sorted(sign) for sign in answer["signs"]] == [["clip", "distance", "gloss"]] * 2
-        assert (answer["signs"][0]["gloss"], answer["signs"][0]["clip"]) == (gloss, f"{gloss}.mp4")
-        assert [sign["distance"] for sign in answer["signs"]] == sorted(sign["distance"] for sign in answer["signs"])
+    for gloss, video, result in zip(SIGNS, asked, results, strict=True):
+        assert result["video"] == str(video)
+        assert [sorted(sign) for sign in result["signs"]] == [["clip", "distance", "gloss"]] * 2
+        assert (result["signs"][0]["gloss"], result["signs"][0]["clip"]) == (gloss, f"{gloss}.mp4")
+        assert [sign["distance"] for sign in result["signs"]] == sorted(sign["distance"] for sign in result["signs"])
 
 
 def test_predict_takes_an_index_too(videos, layout):
-    answer, refused = predict_videos(INDEX, [videos / "STS/BEBER.mp4", videos / "broken.mp4"], SECONDS)
-    assert answer.glosses[0][0] == "BEBER"
-    assert sum(chance for _, chance in answer.glosses) == pytest.approx(1, abs=1e-4)
+    prediction, refused = predict_videos(INDEX, [videos / "STS/BEBER.mp4", videos / "broken.mp4"], SECONDS)
+    assert prediction.glosses[0][0] == "BEBER"
+    assert sum(probability for _, probability in prediction.glosses) == pytest.approx(1, abs=1e-4)
     assert refused.refused
 
 

@@ -41,8 +41,8 @@ def test_stretching_interpolates_between_the_centres_of_equal_parts(short: int, 
 
 def test_cross_entropy_reads_the_mean_over_time_and_smooths_labels():
     means = LOGITS.mean(dim=2)[0].double().numpy()
-    log_chances = means - np.log(np.exp(means).sum())
-    expected = -(0.9 * log_chances[0] + 0.1 * log_chances.mean())
+    log_probabilities = means - np.log(np.exp(means).sum())
+    expected = -(0.9 * log_probabilities[0] + 0.1 * log_probabilities.mean())
     assert training_loss(LOGITS, torch.tensor([0]), "ce", 16, 0.1).item() == pytest.approx(expected, rel=1e-5)
 
 

@@ -57,11 +57,11 @@ def test_a_test_clip_gets_the_row_that_evaluation_gave_it():
     job = jobs_of(toy_params(), layout, split, "i3d", "Baseline", Path("models"), Path("curves"))[0]
     clips = split.test("SACU")
     _, rows, _ = predict_run(job.run, split, {"filmed": clips}, layout, CHECKPOINT)
-    answers = predict_videos(CHECKPOINT, [Path(clip.path) for clip in clips], 60)
-    for row, answer in zip(rows, answers, strict=True):
-        assert [gloss for gloss, _ in answer.glosses] == [row[f"gloss_{place}"] for place in (1, 2, 3)]
+    predictions = predict_videos(CHECKPOINT, [Path(clip.path) for clip in clips], 60)
+    for row, prediction in zip(rows, predictions, strict=True):
+        assert [gloss for gloss, _ in prediction.glosses] == [row[f"gloss_{place}"] for place in (1, 2, 3)]
         expected = [float(row[f"probability_{place}"]) for place in (1, 2, 3)]
-        assert [chance for _, chance in answer.glosses] == pytest.approx(expected, abs=2e-6)
+        assert [probability for _, probability in prediction.glosses] == pytest.approx(expected, abs=2e-6)
 
 
 def test_json_is_all_of_stdout_and_one_bad_file_stops_no_other(tmp_path: Path):
@@ -71,10 +71,10 @@ def test_json_is_all_of_stdout_and_one_bad_file_stops_no_other(tmp_path: Path):
     bad = [tmp_path / "bad" / name for name in write_bad_files(tmp_path / "bad", good)] + [tmp_path / "missing.mp4"]
     done = command(good, *bad, gif, "--json")
     assert done.returncode == 1
-    answers = {Path(answer["video"]).name: answer for answer in json.loads(done.stdout)}
-    assert [len(answers[name]["glosses"]) for name in ("good.mp4", "few [b].gif")] == [3, 3]
+    predictions = {Path(one["video"]).name: one for one in json.loads(done.stdout)}
+    assert [len(predictions[name]["glosses"]) for name in ("good.mp4", "few [b].gif")] == [3, 3]
     for path in bad:
-        assert "glosses" not in answers[path.name]
+        assert "glosses" not in predictions[path.name]
         assert sum(f"refused  {path}: " in line for line in done.stderr.splitlines()) == 1
     assert f"{len(bad)} of {len(bad) + 2} videos could not be read" in done.stderr
 

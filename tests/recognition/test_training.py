@@ -166,9 +166,9 @@ def check_predictions() -> None:
     for row in rows:
         assert row["clip"].startswith(row["test_source"])
         assert row[f"gloss_{row['rank']}"] == row["gloss"]
-        chances = [float(row[f"probability_{place}"]) for place in (1, 2, 3)]
-        assert chances == sorted(chances, reverse=True)
-        assert sum(chances) == pytest.approx(1, abs=1e-5)
+        probabilities = [float(row[f"probability_{place}"]) for place in (1, 2, 3)]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
         assert row["gloss_4"] == "", "there are only three glosses"
     metrics = json.loads(Path("metrics/evaluate/i3d/Baseline/metrics.json").read_text())
     assert metrics["omitted"] == {"SACU": metrics["filmed"]["SACU"]}

@@ -257,7 +257,7 @@ setInterval(() => { context.fillStyle = `hsl(${number++ * 9} 80% 50%)`; context.
 navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(25);
 await record();
 })()"""
-LISTED = "[...document.querySelectorAll('#answers li span:nth-of-type(1)')].map(line => line.textContent)"
+LISTED = "[...document.querySelectorAll('#results li span:nth-of-type(1)')].map(line => line.textContent)"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
@@ -274,7 +274,7 @@ def test_a_chosen_clip_and_a_recorded_one_get_their_glosses_on_the_page(root, ad
         browser.until("document.getElementById('shown').currentTime > 1")
         browser.value("record()")
         browser.until(f"!recorder && {LISTED}.length === 3")
-        assert "shows no person" in browser.value("document.getElementById('answers').textContent")
+        assert "shows no person" in browser.value("document.getElementById('results').textContent")
         (tmp_path / "bad.mp4").write_text("no video")
         browser.do("DOM.setFileInputFiles", nodeId=field, files=[str(tmp_path / "bad.mp4")])
         assert browser.until("document.getElementById('error').textContent")

@@ -126,9 +126,10 @@ def lookup(
     seconds: Seconds = 300,
 ) -> None:
     """Name the known signs that each video is nearest to, with the distance and the known clip."""
-    from calse.recognition.lookup import lookup, print_found
+    from calse.recognition.lookup import lookup
+    from calse.recognition.predict import print_results
 
-    print_found(lookup(Layout(), index, videos, seconds), as_json)
+    print_results(lookup(Layout(), index, videos, seconds), as_json)
 
 
 @tools.command()

@@ -73,7 +73,7 @@ def predict(
     from calse.config.params import read_params
     from calse.data.elan import check_extra
     from calse.landmarks.following import load_networks
-    from calse.recognition.predict import predict_videos, print_answers
+    from calse.recognition.predict import predict_videos, print_results
 
     if checkpoint.is_dir():
         raise CalseError(f"{checkpoint} is a folder; name a checkpoint in it, such as seed-1.safetensors")
@@ -85,14 +85,14 @@ def predict(
         load_networks(Layout())
     if elan:
         check_extra()
-    answers = predict_videos(checkpoint, videos, seconds)
-    read = [place for place, answer in enumerate(answers) if not answer.refused]
+    predictions = predict_videos(checkpoint, videos, seconds)
+    read = [place for place, one in enumerate(predictions) if not one.refused]
     if params:
-        shown = [(videos[place], answers[place].glosses, pictured[place]) for place in read]
+        shown = [(videos[place], predictions[place].glosses, pictured[place]) for place in read]
         preview_predictions(params, Layout(), shown)
     if elan:
-        annotate([(videos[place], answers[place].glosses, annotated[place]) for place in read], seconds)
-    print_answers(answers, as_json)
+        annotate([(videos[place], predictions[place].glosses, annotated[place]) for place in read], seconds)
+    print_results(predictions, as_json)
 
 
 @looking.command()
@@ -117,7 +117,7 @@ def serve(
     from calse.faceswap.anonymise import Swapper
     from calse.faceswap.donor import Wish, donor_of, print_warnings
     from calse.runtime.loopback import listen
-    from calse.serve.answers import load_answers
+    from calse.serve.models import load_models
     from calse.serve.server import serve
 
     listener = listen(port, "serve")
@@ -129,4 +129,4 @@ def serve(
         face = donor_of(params, Layout(), Wish("mesh", donor, tuple(donor_video or ())))
         print_warnings(face.warnings)
         swapper = Swapper(params, Layout(), face, marking(key), label=False, unswapped="blur")
-    serve(load_answers(model or [], index, swapper, Layout()), listener)
+    serve(load_models(model or [], index, swapper, Layout()), listener)

@@ -42,10 +42,10 @@ def folded(gloss: str, turkish: bool = False) -> str:
 def read_glossary(path: Path) -> list[str]:
     """Read the glosses of a corpus, normalised, in the file's order. Raises CalseError on a repeated one."""
     glosses = [normalise_gloss(row["gloss"]) for row in read_table(path, ["gloss"])]
-    kept, seen = one_spelling(glosses), set()
+    kept, known = one_spelling(glosses), set()
     for gloss in glosses:
-        if kept[gloss] in seen:
+        if kept[gloss] in known:
             again = "" if gloss == kept[gloss] else f", the second time as {gloss!r}"
             raise CalseError(f"{path} lists the gloss {kept[gloss]!r} twice{again}; keep one line of it")
-        seen.add(kept[gloss])
+        known.add(kept[gloss])
     return glosses

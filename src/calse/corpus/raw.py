@@ -48,15 +48,15 @@ def read_index(folder: Path) -> list[RawVideo]:
             raise CalseError(f"{index}:{number}: {row['file'][:80]!r} must be the name of a file in that folder")
         video = RawVideo(row["file"], normalise_gloss(row["gloss"]), row["signer"], int(row["take"]), row["sha256"])
         videos.append(video)
-    seen: set[str] = set()
+    known: set[str] = set()
     for number, name in enumerate(ids_of(folder.name, videos), start=2):
-        if name.casefold() in seen:
+        if name.casefold() in known:
             video = videos[number - 2]
             raise CalseError(
                 f"{index}:{number}: gloss {video.gloss}, signer {video.signer} has take {video.take} twice; "
                 "number them 1, 2, 3"
             )
-        seen.add(name.casefold())
+        known.add(name.casefold())
     return videos
 
 

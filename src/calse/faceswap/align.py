@@ -72,10 +72,10 @@ def _from_crop(points: NDArray[np.float64]) -> tuple[NDArray[np.complex128], NDA
     A similarity of the plane is `scale * z + shift`; the least-squares one follows from the moments.
     """
     mean = np.array([complex(x, y) for x, y in MEAN_FACE.values()]) - (0.5 + 0.5j)
-    seen = points[..., 0] + 1j * points[..., 1]
+    placed = points[..., 0] + 1j * points[..., 1]
     offset = mean - mean.mean()
-    scale = (seen * offset.conj()).sum(axis=1) / (np.abs(offset) ** 2).sum()
-    return scale, seen.mean(axis=1) - scale * mean.mean()
+    scale = (placed * offset.conj()).sum(axis=1) / (np.abs(offset) ** 2).sum()
+    return scale, placed.mean(axis=1) - scale * mean.mean()
 
 
 def _as_matrix(scale: NDArray[np.complex128], shift: NDArray[np.complex128]) -> Matrix:

@@ -14,8 +14,8 @@ from calse.data.clips import Clip, provenance
 from calse.data.manifests import read_manifest, verify, write_manifest
 from calse.data.paths import Layout
 from calse.faceswap.mask import OVAL, distance, face_width, fill, hand_mask
+from calse.faceswap.quality.distance import DIGITS, embed_frames, quartiles, quotas, sample, share
 from calse.faceswap.quality.identity import SAME_PERSON
-from calse.faceswap.quality.likeness import DIGITS, embed_frames, quartiles, quotas, sample, share
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.record import Floats, Landmarks, landmarks_hash, read_landmarks
 from calse.runtime.executor import map_parallel

@@ -14,10 +14,10 @@ from calse.data.clips import Clip, choose, provenance
 from calse.data.manifests import verify, write_manifest
 from calse.data.paths import Layout
 from calse.faceswap.mask import hand_share
+from calse.faceswap.quality.contact_sheet import write_contact_sheet
 from calse.faceswap.quality.quality import assess_set
-from calse.faceswap.quality.sheet import write_sheet
 from calse.faceswap.registry import SwapSet, find_method
-from calse.faceswap.sides import clips_of_sides, landmarks_of, set_of
+from calse.faceswap.sets import clips_of_set, landmarks_of, set_of
 from calse.landmarks.record import Landmarks, landmarks_hash
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
@@ -66,7 +66,7 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
     changed.
     """
     settings = set_of(params, set_name)
-    signers, _ = clips_of_sides(layout, settings)
+    signers, _ = clips_of_set(layout, settings)
     model = find_method(settings.method).fingerprint(layout.swap_model(set_name))
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
     with resumable(swap_clip, f"swap-{set_name}") as make:
@@ -79,7 +79,7 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
             results = map_parallel(make, jobs, f"swap {set_name}")
         made = sorted((clip for clip, _ in results), key=lambda clip: clip.clip)
         write_manifest(layout.set_manifest(set_name), made)
-        write_sheet(params, layout, set_name, made)
+        write_contact_sheet(params, layout, set_name, made)
         counts = totals([report for _, report in results])
         measured = assess_set(params, layout, set_name, made)
         write_json(layout.metrics("swap") / f"{set_name}.json", {"method": settings.method} | counts | measured)

@@ -9,8 +9,8 @@ from calse.config.params import LandmarkSettings
 from calse.faceswap.mask import OVAL, face_width
 from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import spread
+from calse.faceswap.quality.distance import distances
 from calse.faceswap.quality.expression import FEATURES, Series
-from calse.faceswap.quality.likeness import distances
 from calse.faceswap.quality.pictures import Pictures
 from calse.faceswap.recognised import LEAST, Identity
 from calse.landmarks.following import Networks

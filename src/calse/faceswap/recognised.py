@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from calse.data.paths import Layout
 from calse.faceswap.mask import OVAL, face_window, fill, hand_share
+from calse.faceswap.quality.distance import distances, embed_frames
 from calse.faceswap.quality.expression import FEATURES, features
 from calse.faceswap.quality.identity import SAME_PERSON
-from calse.faceswap.quality.likeness import distances, embed_frames
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.record import Floats, Landmarks
 

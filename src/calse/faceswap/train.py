@@ -3,7 +3,7 @@
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.faceswap.registry import find_method
-from calse.faceswap.sides import set_of
+from calse.faceswap.sets import set_of
 
 
 def swap_train(params: Params, layout: Layout, set_name: str) -> None:

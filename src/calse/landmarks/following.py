@@ -132,16 +132,16 @@ def as_it_is(frame: Pictures, square: Square | None) -> Pictures:
 class FaceFollower:
     """Finds the same face in one frame after the other; `crowded` counts the detections with several faces.
 
-    `seen` changes what the networks look at: a frame in the square that landmarks are sought in, or for None all of it.
+    `view` changes what the networks look at: a frame in the square that landmarks are sought in, or for None all of it.
     """
 
     def __init__(
         self,
         networks: Networks,
         settings: LandmarkSettings,
-        seen: Callable[[Pictures, Square | None], Pictures] = as_it_is,
+        view: Callable[[Pictures, Square | None], Pictures] = as_it_is,
     ) -> None:
-        self._networks, self._settings, self._seen = networks, settings, seen
+        self._networks, self._settings, self._view = networks, settings, view
         self._square: Square | None = None  # where the face will be in the next frame
         self._last: Floats | None = None  # where its middle was when it was last seen
         self._wait = 0
@@ -162,7 +162,7 @@ class FaceFollower:
     def _afresh(self, frame: Pictures) -> tuple[Floats, float] | None:
         """Detect; as long as the face is where it was tracked to, the tracked square stays, so that nothing jumps."""
         self._wait = self._settings.detect_every
-        faces = self._networks.faces(self._seen(frame, None))
+        faces = self._networks.faces(self._view(frame, None))
         self.crowded += len(faces) > 1
         squares = [square_of_detection(self._choose(faces, frame))] if faces else []
         if self._square is not None and (not squares or _agree(squares[0], self._square)):
@@ -179,7 +179,7 @@ class FaceFollower:
 
     def _landmarks(self, frame: Pictures, square: Square) -> tuple[Floats, float] | None:
         """Return landmarks and presence when they are those of a face, and of one wide enough."""
-        landmarks, presence = self._networks.mesh(self._seen(frame, square), square)
+        landmarks, presence = self._networks.mesh(self._view(frame, square), square)
         enough = np.ptp(landmarks[:, 0]) >= self._settings.min_width * frame.shape[1]
         return (landmarks, presence) if presence >= self._settings.min_presence and enough else None
 

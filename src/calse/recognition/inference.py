@@ -40,6 +40,6 @@ def predict(model: Any, info: dict[str, Any], clips: Iterable[np.ndarray]) -> li
         with torch.inference_mode():
             inputs = network_input(batch, settings.input, statistics, device)
             scores = clip_scores(model(inputs), settings.optim.loss)
-            chances = probabilities(scores, settings.optim.loss)
-        results += zip(scores.cpu().numpy(), chances.cpu().numpy(), strict=True)
+            pair = scores, probabilities(scores, settings.optim.loss)
+        results += zip(*(values.cpu().numpy() for values in pair), strict=True)
     return results

@@ -1,12 +1,10 @@
 """The commands `enrol` and `lookup`: signs known from one video each, and found again in others."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +15,7 @@ from calse.recognition.architectures.landmarks.index import Index, Sign, joined,
 from calse.recognition.architectures.landmarks.index_file import encoder_of, read_index, write_index
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
 from calse.recognition.inference import BEST
-from calse.recognition.predict import Viewed, Wanted, viewed
+from calse.recognition.predict import Result, Viewed, Wanted, complain, printable, viewed
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from calse.runtime.sandbox import Refused, map_sandboxed
@@ -36,19 +34,22 @@ class Offered:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A video's nearest signs, nearest first; `refused` says why there are none, `doubts` why they may be wrong."""
+class Found(Result):
+    """A video's nearest known signs, nearest first."""
 
-    video: str
     signs: list[Sign]
-    refused: str = ""
-    doubts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON says of it."""
         signs = [sign._asdict() | {"distance": round(sign.distance, 4)} for sign in self.signs]
-        extra = {"refused": self.refused, "doubts": list(self.doubts)}
-        return {"video": self.video, "signs": signs} | {name: value for name, value in extra.items() if value}
+        return super().plain() | {"signs": signs}
+
+    def table(self) -> Table:
+        """Return a table of the signs."""
+        table = Table("", "sign", "distance", "its clip", title=Text(self.video), title_justify="left")
+        for place, sign in enumerate(self.signs, start=1):
+            table.add_row(str(place), Text(sign.gloss), f"{sign.distance:.3f}", Text(sign.clip))
+        return table
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,16 @@ class KnownSigns:
         """Return what is to be read of a video."""
         return _wanted(video, self.index.info, LandmarksSettings(**self.index.info["params"]))
 
-    def answers(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Found]:
+    def results(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Found]:
         """Return the known signs nearest to each video, of which that was read."""
-        results = []
-        for video, one in zip(videos, found, strict=True):
-            name = str(video).encode(errors="replace").decode()
-            if isinstance(one, Refused):
-                results.append(Found(name, [], one.reason))
-            else:
-                signs = self.index.nearest(embedded(one.input.signing, self.encoder))[:BEST]
-                results.append(Found(name, signs, doubts=one.doubts))
-        return results
+        return [
+            Found(printable(video), one.reason, (), [])
+            if isinstance(one, Refused)
+            else Found(
+                printable(video), "", one.doubts, self.index.nearest(embedded(one.input.signing, self.encoder))[:BEST]
+            )
+            for video, one in zip(videos, found, strict=True)
+        ]
 
     def warm_up(self) -> None:
         """Look up one of its own clips: what the first call loads and compiles is there for the next."""
@@ -124,7 +124,7 @@ def enrol(
 def lookup(layout: Layout, path: Path, videos: Sequence[Path], seconds: float) -> list[Found]:
     """Return the known signs nearest to each video. Raises CalseError when the index itself is wrong."""
     known = load_signs(path, layout)
-    return known.answers(videos, map_sandboxed(viewed, [known.wanted(video) for video in videos], "landmarks", seconds))
+    return known.results(videos, map_sandboxed(viewed, [known.wanted(video) for video in videos], "landmarks", seconds))
 
 
 def _wanted(video: Path, info: dict[str, Any], settings: LandmarksSettings) -> Wanted:
@@ -135,34 +135,5 @@ def _wanted(video: Path, info: dict[str, Any], settings: LandmarksSettings) -> W
 def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None:
     """Say what was refused and what the index holds now."""
     for name, why in refused:
-        _complain("refused", name, why)
+        complain("refused", name, why)
     print(f"{path}: {len(index.clips)} clips of {len(set(index.glosses))} signs")
-
-
-def print_found(found: list[Found], as_json: bool) -> None:
-    """Print tables, or JSON alone, on stdout, and a line for each doubtful or refused video on stderr.
-
-    Raises CalseError when a video was refused.
-    """
-    if as_json:
-        print(json.dumps([one.plain() for one in found], indent=2, ensure_ascii=False))
-    for one in found:
-        if not as_json and not one.refused:
-            Console().print(_table(one))
-        for word, why in (("refused", one.refused), ("doubtful", "; ".join(one.doubts))):
-            if why:
-                _complain(word, one.video, why)
-    refused = [one for one in found if one.refused]
-    if refused:
-        raise CalseError(f"{len(refused)} of {len(found)} videos could not be looked up; the reasons are above")
-
-
-def _complain(word: str, video: str, why: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"{word:8} {video}: {why}", markup=False, highlight=False)
-
-
-def _table(found: Found) -> Table:
-    table = Table("", "sign", "distance", "its clip", title=Text(found.video), title_justify="left")
-    for place, sign in enumerate(found.signs, start=1):
-        table.add_row(str(place), Text(sign.gloss), f"{sign.distance:.3f}", Text(sign.clip))
-    return table

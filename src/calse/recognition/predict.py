@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,21 +40,40 @@ class Viewed:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A video's best glosses with their probabilities, best first; `refused` says why there are none.
-
-    `doubts` say why the video may not have been seen as it was filmed.
-    """
+class Result:
+    """What was found in a video: `refused` says why nothing was, `doubts` why it may not have been read as filmed."""
 
     video: str
     refused: str
-    glosses: list[tuple[str, float]]
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
-        """Return what JSON says of it; what is empty is left out."""
-        glosses = [{"gloss": gloss, "probability": chance} for gloss, chance in self.glosses]
-        return {name: value for name, value in (asdict(self) | {"glosses": glosses}).items() if value}
+        """Return what JSON says of it."""
+        extra = {"refused": self.refused, "doubts": list(self.doubts)}
+        return {"video": self.video} | {name: value for name, value in extra.items() if value}
+
+    def table(self) -> Table:
+        """Return a table to print."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Prediction(Result):
+    """A video's best glosses with their probabilities, best first."""
+
+    glosses: list[tuple[str, float]]
+
+    def plain(self) -> dict[str, Any]:
+        """Return what JSON says of it."""
+        glosses = [{"gloss": gloss, "probability": probability} for gloss, probability in self.glosses]
+        return super().plain() | ({"glosses": glosses} if glosses else {})
+
+    def table(self) -> Table:
+        """Return a table of the glosses."""
+        table = Table("", "gloss", "probability", title=Text(self.video), title_justify="left")
+        for place, (gloss, probability) in enumerate(self.glosses, start=1):
+            table.add_row(str(place), Text(gloss), f"{probability:.3f}")
+        return table
 
 
 @dataclass(frozen=True)
@@ -70,16 +89,20 @@ class Predictor:
         clip = self.info["clip"]
         return Wanted(video, clip["fps"], clip["short_side"], self.info["recogniser"], self.settings)
 
-    def answers(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Answer]:
+    def results(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Prediction]:
         """Return the best glosses of each video, of which that was read."""
         scores = iter(self.score([one.input for one in found if not isinstance(one, Refused)]))
-        names = [str(video).encode(errors="replace").decode() for video in videos]
         return [
-            Answer(name, one.reason, [])
+            Prediction(printable(video), one.reason, (), [])
             if isinstance(one, Refused)
-            else Answer(name, "", best_glosses(*next(scores), self.info["classes"]), one.doubts)
-            for name, one in zip(names, found, strict=True)
+            else Prediction(printable(video), "", one.doubts, best_glosses(*next(scores), self.info["classes"]))
+            for video, one in zip(videos, found, strict=True)
         ]
+
+
+def printable(video: Path) -> str:
+    """Return a video's name, of which bytes that are no text are replaced."""
+    return str(video).encode(errors="replace").decode()
 
 
 def load_predictor(checkpoint: Path) -> Predictor:
@@ -93,16 +116,16 @@ def load_predictor(checkpoint: Path) -> Predictor:
     return Predictor(info, settings_of(info), score)
 
 
-def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Answer]:
-    """Answer for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
+def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Prediction]:
+    """Predict for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
     predictor = load_predictor(checkpoint)
     found = map_sandboxed(viewed, [predictor.wanted(video) for video in videos], "read", seconds)
-    return predictor.answers(videos, found)
+    return predictor.results(videos, found)
 
 
-def best_glosses(scores: np.ndarray, chances: np.ndarray, classes: list[str]) -> list[tuple[str, float]]:
+def best_glosses(scores: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> list[tuple[str, float]]:
     """Return the best glosses of scores K with their probabilities K, rounded as evaluation writes them."""
-    return [(classes[index], round(float(chances[index]), 6)) for index in best_first(scores)[:BEST]]
+    return [(classes[index], round(float(probabilities[index]), 6)) for index in best_first(scores)[:BEST]]
 
 
 def viewed(wanted: Wanted) -> Viewed:
@@ -115,29 +138,24 @@ def viewed(wanted: Wanted) -> Viewed:
     return Viewed(given, tuple(doubts))
 
 
-def print_answers(answers: list[Answer], as_json: bool) -> None:
-    """Print tables, or JSON alone, on stdout, and a line for each doubtful or bad file on stderr.
+def print_results(results: Sequence[Result], as_json: bool) -> None:
+    """Print tables, or JSON alone, on stdout, and a line for each doubtful or refused video on stderr.
 
-    Raises CalseError at any bad one.
+    Raises CalseError when a video was refused.
     """
     if as_json:
-        print(json.dumps([answer.plain() for answer in answers], indent=2, ensure_ascii=False))
-    else:
-        for answer in answers:
-            if not answer.refused:
-                Console().print(_table(answer))
-    for answer in answers:
-        if answer.refused or answer.doubts:
-            word, why = ("refused", answer.refused) if answer.refused else ("doubtful", "; ".join(answer.doubts))
-            line = f"{word:8} {answer.video}: {why}"
-            Console(stderr=True, soft_wrap=True).print(line, markup=False, highlight=False)
-    refused = [answer for answer in answers if answer.refused]
+        print(json.dumps([one.plain() for one in results], indent=2, ensure_ascii=False))
+    for one in results:
+        if not as_json and not one.refused:
+            Console().print(one.table())
+        for word, why in (("refused", one.refused), ("doubtful", "; ".join(one.doubts))):
+            if why:
+                complain(word, one.video, why)
+    refused = [one for one in results if one.refused]
     if refused:
-        raise CalseError(f"{len(refused)} of {len(answers)} videos could not be read; the reasons are above")
+        raise CalseError(f"{len(refused)} of {len(results)} videos could not be read; the reasons are above")
 
 
-def _table(answer: Answer) -> Table:
-    table = Table("", "gloss", "probability", title=Text(answer.video), title_justify="left")
-    for place, (gloss, chance) in enumerate(answer.glosses, start=1):
-        table.add_row(str(place), Text(gloss), f"{chance:.3f}")
-    return table
+def complain(word: str, video: str, why: str) -> None:
+    """Print on stderr what is wrong with a video."""
+    Console(stderr=True, soft_wrap=True).print(f"{word:8} {video}: {why}", markup=False, highlight=False)

@@ -7,7 +7,7 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.donors import person
 from calse.data.paths import Layout
-from calse.report.comparisons import recogniser_section, outcome_section
+from calse.report.comparisons import outcome_section, recogniser_section
 from calse.report.fusion import fusion_section, fusions_of
 from calse.report.measures import measure_section
 from calse.report.published import published_comparisons, published_section, read_published

@@ -28,7 +28,7 @@ from calse.runtime.errors import CalseError, StarvedError
 from calse.runtime.files import folder_for_now, shortage_named
 from calse.runtime.loopback import LOOPBACK, open_page
 from calse.runtime.repository import scratch
-from calse.serve.answers import Answers
+from calse.serve.models import Models
 
 LARGEST = 100_000_000  # bytes of a clip: a minute from a telephone
 PATIENCE = 60  # seconds that an upload may take
@@ -44,13 +44,13 @@ HEADERS = {
 }
 
 
-def serve(answers: Answers, listener: socket.socket) -> NoReturn:
+def serve(models: Models, listener: socket.socket) -> NoReturn:
     """Answer on that socket until Ctrl-C, then end this process: nothing else stops a clip that is being worked on."""
     address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     with folder_for_now(scratch() / "serve") as folder:
         # Silent but for errors of ours: requests tell who was filmed doing what, when.
         config = uvicorn.Config(
-            application(answers, folder), http="h11", ws="none", lifespan="off", log_config=None, log_level="critical",
+            application(models, folder), http="h11", ws="none", lifespan="off", log_config=None, log_level="critical",
             access_log=False, server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         print(f"drop or record a clip: {address} (Ctrl-C ends it)", flush=True)
@@ -63,7 +63,7 @@ def serve(answers: Answers, listener: socket.socket) -> NoReturn:
     os._exit(0)
 
 
-def application(answers: Answers, folder: Path) -> ASGIApp:
+def application(models: Models, folder: Path) -> ASGIApp:
     """Return the page and its two questions, `/predict` and `/anonymise`, to which a clip is posted as it is.
 
     A clip lies in `folder` until it is answered; one is worked on at a time. What is wrong is answered with one line.
@@ -87,14 +87,14 @@ def application(answers: Answers, folder: Path) -> ASGIApp:
 
     def predict(clip: Path) -> Response:
         """Answer with JSON."""
-        return JSONResponse(answers.predictions(clip))
+        return JSONResponse(models.predictions(clip))
 
     def anonymise(clip: Path) -> Response:
         """Answer with the copy, which is kept nowhere; a header has what is to be said of it."""
-        copy, said = answers.anonymised(clip)
+        copy, said = models.anonymised(clip)
         return Response(copy, media_type="video/mp4", headers={"X-Calse": json.dumps(said)})
 
-    about = {"predicts": bool(answers.loaded), "anonymises": answers.swapper is not None, "largest": LARGEST}
+    about = {"predicts": bool(models.loaded), "anonymises": models.swapper is not None, "largest": LARGEST}
     files = {f"/{path.name}": (path.read_text(encoding="utf-8"), TYPES[path.suffix]) for path in PAGE.iterdir()}
     files |= {"/": files["/index.html"], "/page.css": (stylesheet(), "text/css")}
     files["/about"] = (json.dumps(about), "application/json")

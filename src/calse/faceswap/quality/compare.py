@@ -90,8 +90,8 @@ def compare(
     """Measure a swapped clip against its original, as `find_again` and by their pixels."""
     found = find_again(original, swapped, track, networks, settings)
     faces, others = grey_faces(original, track), grey_faces(swapped, track)
-    seen = ~np.isnan(faces).all(axis=(1, 2))
-    pairs = list(zip(faces[seen], others[seen], strict=True))
+    found_faces = ~np.isnan(faces).all(axis=(1, 2))
+    pairs = list(zip(faces[found_faces], others[found_faces], strict=True))
     figures = Figures(
         expression=found.expression,
         flicker=flicker(others) / max(flicker(faces), 1e-6),
@@ -108,10 +108,10 @@ def follow(
     frames: Iterable[Pictures],
     networks: Networks,
     settings: LandmarkSettings,
-    seen: Callable[[Pictures, Square | None], Pictures] = as_it_is,
+    view: Callable[[Pictures, Square | None], Pictures] = as_it_is,
 ) -> Floats:
     """Return the landmarks `T x 468 x 3` of frames `H x W x 3`, NaN without a face; hands are not sought."""
-    follower = FaceFollower(networks, settings, seen)
+    follower = FaceFollower(networks, settings, view)
     nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)
     found = [follower(frame) for frame in frames]
     return np.stack([nothing if one is None else one[0] for one in found])

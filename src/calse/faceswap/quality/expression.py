@@ -52,8 +52,8 @@ def similarity(canonical: Series, points: Series) -> tuple[float, Series]:
 
     Points are `P x 3`; the solution is Umeyama's (1991).
     """
-    centred, seen = canonical - canonical.mean(axis=0), points - points.mean(axis=0)
-    left, stretch, right = np.linalg.svd(seen.T @ centred)
+    centred, moved = canonical - canonical.mean(axis=0), points - points.mean(axis=0)
+    left, stretch, right = np.linalg.svd(moved.T @ centred)
     signs = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
     return float((stretch * signs).sum() / (centred**2).sum()), (left * signs) @ right
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from calse.config.params import LandmarkSettings, Params
 from calse.data.clips import Clip
 from calse.data.paths import Layout
+from calse.faceswap.quality.distance import DIGITS
 from calse.faceswap.quality.expression import FEATURES, Series, correlation, features, moves
 from calse.faceswap.quality.identity import embed
-from calse.faceswap.quality.likeness import DIGITS
 from calse.faceswap.quality.pictures import Pictures, detail, flicker, grey_faces, ssim
 from calse.landmarks.following import FaceFollower, Networks
 from calse.landmarks.record import FACE_POINTS, Floats, Landmarks, no_landmarks

@@ -10,8 +10,8 @@ from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
 from calse.faceswap.quality.compare import FeatureKept, Figures, compare, mean_kept
+from calse.faceswap.quality.distance import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
 from calse.faceswap.quality.expression import FEATURES
-from calse.faceswap.quality.likeness import DIGITS, embed_frames, identity_moved, quartiles, quotas, sample
 from calse.faceswap.quality.oracle import CLIPS, Oracle, Shot, beside_oracle, shot_of, summarise_oracles
 from calse.faceswap.registry import SwapSet
 from calse.landmarks.following import load_networks

@@ -11,7 +11,7 @@ from calse.data.clips import Clip, choose, seed_of
 from calse.data.donors import person
 from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
-from calse.faceswap.quality.likeness import embed_frames, sample
+from calse.faceswap.quality.distance import embed_frames, sample
 from calse.faceswap.reidentify.motion import motion_of, without_posture
 from calse.faceswap.reidentify.rank import Known, rank1, spread_of
 from calse.landmarks.body import BodyFollower

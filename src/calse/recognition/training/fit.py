@@ -131,8 +131,8 @@ class Training:
         loss, hits, norms = totals.tolist()  # the one moment of an epoch in which the device is waited for
         self._check_finite(loss + norms, epoch)
         self.clips.may_stay = True
-        seen = sum(len(part) for part in parts)
-        means = {"loss": round(loss / seen, 6), "accuracy": round(hits / seen, 6)}
+        count = sum(len(part) for part in parts)
+        means = {"loss": round(loss / count, 6), "accuracy": round(hits / count, 6)}
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _batch(self, epoch: int, part: list[int]) -> Batch:

@@ -107,11 +107,11 @@ def convolution_inputs(model: nn.Module, frames: int, size: int) -> Iterator[tup
         layer = twin.get_submodule(name)
         layer.register_forward_pre_hook(lambda _, given, name=name: shapes.__setitem__(name, tuple(given[0].shape)))
     twin(torch.empty(1, 3, frames, size, size, device="meta"))
-    seen = set()
+    tried = set()
     for name, layer in layers.items():
         key = (shapes[name], weight_of(layer).shape)
-        if key not in seen:
-            seen.add(key)
+        if key not in tried:
+            tried.add(key)
             yield name, layer, shapes[name]
 
 

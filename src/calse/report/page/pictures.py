@@ -43,7 +43,7 @@ class Pictures:
         rows = [_row(read_frames(verify(clip, self.root))) for clip in clips]
         return _uri(_stacked(rows))
 
-    def sheet(self, path: Path, sources: Iterable[str]) -> str | None:
+    def contact_sheet(self, path: Path, sources: Iterable[str]) -> str | None:
         """Return a contact sheet with people of these sources, made smaller; None when it is not there."""
         if not self.shown or not self.hidden.isdisjoint(sources) or not path.is_file():
             return None

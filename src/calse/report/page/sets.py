@@ -61,9 +61,9 @@ def _examples(
 
 def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures, people: set[str]) -> dict[str, Any]:
     """Return a swapped set's quality against its thresholds and its contact sheet, which shows people."""
-    sheet = pictures.sheet(layout.augmented(name) / "contact-sheet.png", people)
+    picture = pictures.contact_sheet(layout.augmented(name) / "contact-sheet.png", people)
     shown: dict[str, Any] = {
-        "pictures": [{"name": "original, swapped and donor, each with its face enlarged", "image": sheet}]
+        "pictures": [{"name": "original, swapped and donor, each with its face enlarged", "image": picture}]
     }
     path = layout.metrics("swap") / f"{name}.json"
     if not path.is_file():

@@ -43,7 +43,7 @@ function take(file) {
   element("shown").src = URL.createObjectURL(file);
   element("name").textContent = file.name;
   element("preview").hidden = false;
-  element("answers").replaceChildren();
+  element("results").replaceChildren();
   element("exposed").replaceChildren();
   element("says").textContent = "";
   element("copy").hidden = element("save").hidden = true;
@@ -59,18 +59,18 @@ function forget(id) {
 }
 
 async function predict() {
-  const answers = await (await ask("predict")).json();
-  return () => element("answers").replaceChildren(...answers.flatMap(shown));
+  const results = await (await ask("predict")).json();
+  return () => element("results").replaceChildren(...results.flatMap(shown));
 }
 
-function shown(answer) {
-  const parts = [make("h3", answer.by)];
-  for (const doubt of answer.doubts || []) parts.push(make("p", doubt, "warning"));
-  if (answer.refused) return [...parts, make("p", answer.refused, "bad")];
+function shown(result) {
+  const parts = [make("h3", result.by)];
+  for (const doubt of result.doubts || []) parts.push(make("p", doubt, "warning"));
+  if (result.refused) return [...parts, make("p", result.refused, "bad")];
   const list = make("ol", "", "ten");
-  for (const one of answer.glosses || []) list.append(row(one.gloss, one.probability.toFixed(3), one.probability));
-  for (const one of answer.signs || []) list.append(row(one.gloss, `${one.distance.toFixed(3)} from ${one.clip}`, 0));
-  return [...parts, make("p", answer.signs ? "nearest known signs, with their distance" : "glosses, with their probability", "note"), list];
+  for (const one of result.glosses || []) list.append(row(one.gloss, one.probability.toFixed(3), one.probability));
+  for (const one of result.signs || []) list.append(row(one.gloss, `${one.distance.toFixed(3)} from ${one.clip}`, 0));
+  return [...parts, make("p", result.signs ? "nearest known signs, with their distance" : "glosses, with their probability", "note"), list];
 }
 
 function row(name, figure, share) {

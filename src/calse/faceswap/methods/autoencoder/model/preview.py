@@ -1,4 +1,4 @@
-"""Preview sheets of a training: what the network makes of some faces so far."""
+"""Preview pictures of a training: what the network makes of some faces so far."""
 
 from pathlib import Path
 
@@ -17,20 +17,20 @@ ROWS, MAGNIFIED = 8, 2
 
 def write_preview(path: Path, training: SwapTraining) -> None:
     """Write a PNG with a row a face: signer, as themselves, as the donor; donor, as themselves, as the signer."""
-    sheet = preview(training)
-    size = (MAGNIFIED * sheet.shape[1], MAGNIFIED * sheet.shape[0])
+    picture = preview(training)
+    size = (MAGNIFIED * picture.shape[1], MAGNIFIED * picture.shape[0])
     with written_aside(path) as aside:
-        cv2.imwrite(str(aside), cv2.resize(sheet[..., ::-1], size, interpolation=cv2.INTER_CUBIC))
+        cv2.imwrite(str(aside), cv2.resize(picture[..., ::-1], size, interpolation=cv2.INTER_CUBIC))
 
 
 @torch.no_grad()
 def preview(training: SwapTraining) -> Crops:
-    """Return the sheet of ROWS faces spread over each side's, `rows * size x 6 * size x 3`."""
+    """Return the picture of ROWS faces spread over each side's, `rows * size x 6 * size x 3`."""
     columns = []
     for side, other in ((SIGNER, DONOR), (DONOR, SIGNER)):
         numbers = np.linspace(0, len(training.sides[side]) - 1, ROWS).astype(np.int64)
         faces = central_views(training.tensor(training.sides[side].take(numbers))[:, :3], training.settings.size)
         codes = training.network.encode(faces)
         columns += [faces, training.network.decode(codes, side)[0], training.network.decode(codes, other)[0]]
-    sheet = torch.cat([column.permute(0, 2, 3, 1).flatten(0, 1) for column in columns], dim=1)
-    return np.round(255 * sheet.cpu().numpy()).astype(np.uint8)
+    picture = torch.cat([column.permute(0, 2, 3, 1).flatten(0, 1) for column in columns], dim=1)
+    return np.round(255 * picture.cpu().numpy()).astype(np.uint8)

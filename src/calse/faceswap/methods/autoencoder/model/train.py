@@ -18,7 +18,7 @@ from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.preview import write_preview
 from calse.faceswap.methods.autoencoder.model.training import SwapTraining
 from calse.faceswap.methods.autoencoder.model.training_faces import cut_faces
-from calse.faceswap.sides import clips_of_sides
+from calse.faceswap.sets import clips_of_set
 from calse.runtime.executor import progress_bar
 from calse.runtime.files import sha256_of
 from calse.runtime.memo import TRAINING, code, code_of_stage
@@ -34,7 +34,7 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     """
     settings, donor = params.swap_train["autoencoder"], params.swap[set_name].donor
     torch.set_num_threads(max(1, settings.threads // 2))  # each side's
-    sides = clips_of_sides(layout, params.swap[set_name])
+    sides = clips_of_set(layout, params.swap[set_name])
     info = _describe(settings, layout, donor, sides)
     folder = (
         scratch()

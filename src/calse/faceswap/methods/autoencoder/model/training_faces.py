@@ -15,7 +15,7 @@ from calse.data.paths import Layout
 from calse.faceswap.align import alignment, move, warp
 from calse.faceswap.mask import detail_weights, face_mask
 from calse.faceswap.methods.autoencoder.method import Settings
-from calse.faceswap.sides import landmarks_of
+from calse.faceswap.sets import landmarks_of
 from calse.landmarks.record import Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel

@@ -94,7 +94,7 @@ def library_of(clips: list[Cut], topology: Topology) -> Library:
     points = np.concatenate([some for _, some in clips])
     person = posed(points)
     triangles = outwards(topology.triangles[: topology.skin], person.neutral)
-    skin = np.stack([skin_likeness(crop, face) for crop, face in zip(crops, points, strict=True)])
+    skin = np.stack([skin_similarity(crop, face) for crop, face in zip(crops, points, strict=True)])
     usual = np.median(skin, axis=0)
     arrays: dict[str, Any] = {
         "pixels": np.concatenate([crop.reshape(-1, 3) for crop in crops]),
@@ -110,7 +110,7 @@ def library_of(clips: list[Cut], topology: Topology) -> Library:
     return Library(**{n: a if a.dtype in (np.uint8, np.int32) else a.astype(np.float32) for n, a in arrays.items()})
 
 
-def skin_likeness(crop: Pictures, points: Floats) -> NDArray[np.float64]:
+def skin_similarity(crop: Pictures, points: Floats) -> NDArray[np.float64]:
     """Return how far the colour at each point is that of cheeks and nose, `468` in 0..1."""
     soft = cv2.GaussianBlur(crop, (0, 0), max(0.3, _BLUR * crop.shape[1]))
     lab = cv2.cvtColor(soft.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)

@@ -54,8 +54,8 @@ def fit(model: Numbers, points: Numbers, weights: Numbers) -> tuple[Numbers, Num
     """
     share = weights / weights.sum()
     middle, middles = share @ model, np.einsum("p,npi->ni", share, points)
-    centred, seen = model - middle, points - middles[:, None]
-    left, stretch, right = np.linalg.svd(np.einsum("p,npi,pj->nij", share, seen, centred))
+    centred, moved = model - middle, points - middles[:, None]
+    left, stretch, right = np.linalg.svd(np.einsum("p,npi,pj->nij", share, moved, centred))
     signs = np.ones((len(points), 3))
     signs[:, 2] = np.sign(np.linalg.det(left @ right))
     rotation = (left * signs[:, None]) @ right

@@ -10,7 +10,7 @@ from calse.faceswap.points import EXPRESSION
 from calse.runtime.errors import CalseError
 
 FEW = 8  # pictures
-BARE = 0.5  # skin likeness around the brows: a fringe or a hat lies below
+BARE = 0.5  # skin similarity around the brows: a fringe or a hat lies below
 OPEN = 0.1  # eye distances by which the lips part further than at rest
 TURNED = 10.0  # degrees from the one side to the other
 PROFILE = 40.0  # degrees from straight ahead beyond which half of the face is hidden
@@ -39,7 +39,7 @@ def shortcomings(library: Library, topology: Topology, donor: str) -> list[str]:
     bridge = glasses([library.crop(k) for k in some], library.points[some])
     found = [
         (len(library) < FEW, f"only {len(library)} pictures"),
-        (brows < BARE, f"hair or a brim at the brows (skin likeness {brows:.2f}, under {BARE:g})"),
+        (brows < BARE, f"hair or a brim at the brows (skin similarity {brows:.2f}, under {BARE:g})"),
         (bridge > BRIDGE, f"glasses (a line of contrast {bridge:.2f} across the nose, over {BRIDGE:g})"),
         (parted < OPEN, f"no open mouth (lips part by {parted:.2f} eye distances, less than {OPEN:g})"),
         (turned < TURNED, f"no turn of the head ({turned:.0f} degrees in all, less than {TURNED:g})"),

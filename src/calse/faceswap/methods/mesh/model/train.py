@@ -27,7 +27,7 @@ from calse.faceswap.methods.mesh.model.library import (
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.topology import Topology, read_topology
 from calse.faceswap.points import EXPRESSION
-from calse.faceswap.sides import landmarks_of
+from calse.faceswap.sets import landmarks_of
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, sha256_of, write_json

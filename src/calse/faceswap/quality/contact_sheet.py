@@ -10,7 +10,7 @@ from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
 from calse.faceswap.align import Matrix, alignment, warp
-from calse.faceswap.quality.likeness import quotas
+from calse.faceswap.quality.distance import quotas
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.record import Landmarks, read_landmarks
 from calse.runtime.files import written_aside
@@ -22,7 +22,7 @@ MARGIN = 1.4  # how much more than the aligned face is shown
 _LINE, _PAPER, _INK = 22, 255, (40, 40, 40)
 
 
-def write_sheet(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> Path:
+def write_contact_sheet(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> Path:
     """Write a set's contact sheet and return its path: beside the clips, as faces are personal data.
 
     Which clips are shown is drawn by the set's seed.

@@ -1,4 +1,4 @@
-"""What a clip on the page is answered with; all of it is loaded before the first clip comes."""
+"""What is said of a clip on the page; all of it is loaded before the first clip comes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ LONGEST = 60  # seconds of a clip that is anonymised: it is worked on in memory 
 
 
 @dataclass(frozen=True)
-class Answers:
+class Models:
     """Checkpoints and an index by the names that the page gives them, and what puts a donor's face on."""
 
     loaded: list[tuple[str, Predictor | KnownSigns]]
@@ -37,13 +37,13 @@ class Answers:
         reasons = [one.reason for one in found if isinstance(one, Refused)]
         if len(reasons) == len(found):
             raise CalseError("; ".join(dict.fromkeys(reasons)))
-        answers = []
+        results = []
         for (name, one), read in zip(self.loaded, found, strict=True):
-            (answer,) = one.answers([clip], [read])
-            said = answer.plain()
+            (result,) = one.results([clip], [read])
+            said = result.plain()
             del said["video"]  # a path of ours
-            answers.append({"by": name, **said})
-        return answers
+            results.append({"by": name, **said})
+        return results
 
     def anonymised(self, clip: Path) -> tuple[bytes, dict[str, Any]]:
         """Return a copy of a clip with the donor's face, and what `anonymise` says of it.
@@ -63,7 +63,7 @@ class Answers:
         return result.target.read_bytes(), {"says": says, "exposed": list(result.exposed)}
 
 
-def load_answers(checkpoints: Sequence[Path], index: Path | None, swapper: Swapper | None, layout: Layout) -> Answers:
+def load_models(checkpoints: Sequence[Path], index: Path | None, swapper: Swapper | None, layout: Layout) -> Models:
     """Load what was named. Raises CalseError when that is nothing, or naming a file that is missing or damaged."""
     if not checkpoints and index is None and swapper is None:
         raise CalseError("name what a clip is answered with: --model, --index, --donor-video or --donor")
@@ -77,4 +77,4 @@ def load_answers(checkpoints: Sequence[Path], index: Path | None, swapper: Swapp
         signs = load_signs(index, layout)
         signs.warm_up()
         loaded.append((str(index), signs))
-    return Answers(loaded, Reader([one for _, one in loaded]) if loaded else None, swapper)
+    return Models(loaded, Reader([one for _, one in loaded]) if loaded else None, swapper)

@@ -1,4 +1,4 @@
-"""The two sides of a swap: whose faces are replaced, and who lends theirs."""
+"""What the stages of a face-swapped set read alike: its settings, its clips, their landmarks."""
 
 from calse.config.params import Params
 from calse.data.clips import Clip
@@ -16,7 +16,7 @@ def set_of(params: Params, set_name: str) -> SwapSet:
     return params.swap[set_name]
 
 
-def clips_of_sides(layout: Layout, settings: SwapSet) -> tuple[list[Clip], list[Clip]]:
+def clips_of_set(layout: Layout, settings: SwapSet) -> tuple[list[Clip], list[Clip]]:
     """Return the clips of a set's signers, whose faces it replaces, and of its donor.
 
     The gate has made sure that nobody who is tested on is among them.
