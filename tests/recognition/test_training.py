@@ -30,8 +30,9 @@ from calse.recognition.input.views import Batch
 from calse.recognition.launch.observer import Run
 from calse.recognition.launch.train import forget_oldest, slots, train
 from calse.recognition.launch.workers import run_side_by_side
-from calse.recognition.training.fit import Training, fit, prepared_ahead
+from calse.recognition.training.fit import Training, fit
 from calse.recognition.training.jobs import Job, jobs_of
+from calse.runtime.ahead import ahead
 from calse.runtime.errors import CalseError
 from calse.runtime.files import locked, sha256_of
 from toys import WAYS, make_repository, on_cpu, toy_params, toy_settings
@@ -336,7 +337,7 @@ def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_buffer_of_the_
         made.put(None)
         return batch
 
-    batches = prepared_ahead(prepare, parts)
+    batches = ahead(map(prepare, parts), 1)
     for part, batch, more in zip(parts, batches, (2, 1, 1, 0), strict=True):
         for _ in range(more):
             made.get(timeout=30)  # the next one is there

@@ -6,8 +6,7 @@ On a CPU equal jobs give equal bytes; on CUDA only until a 3-D pool's gradient i
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -30,6 +29,7 @@ from calse.recognition.training.losses import clip_scores, training_loss
 from calse.recognition.training.optimiser import Adam, learning_rate
 from calse.recognition.training.parts import Parts
 from calse.recognition.training.precision import choose_precision
+from calse.runtime.ahead import ahead
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
 
@@ -123,7 +123,8 @@ class Training:
         parts = [order[start : start + self.optim.batch] for start in range(0, len(order), self.optim.batch)]
         done, totals = (epoch - 1) * len(parts), torch.zeros(3, dtype=torch.float64, device=self.device)
         parts = parts[: self.steps - done]
-        batches = prepared_ahead(lambda part: self._batch(epoch, part.tolist()), parts)
+        # One batch is trained on while the next is filled: `_buffers` holds no more.
+        batches = ahead((self._batch(epoch, part.tolist()) for part in parts), 1)
         for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
             rate = learning_rate(self.optim.lr, self.job.settings.schedule, done + number, self.steps)
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
@@ -216,19 +217,3 @@ def is_whole(state: Path) -> bool:
             return archive.testzip() is None
     except (OSError, BadZipFile):
         return False
-
-
-def prepared_ahead(prepare: Callable[[Any], Batch], parts: Iterable[Any]) -> Iterator[Batch]:
-    """Yield `prepare(part)` of each part in turn, the next one already under way in a second thread.
-
-    No more than two are alive at once: the last one yielded is done with when the next is asked for.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        waiting = None
-        for part in parts:
-            coming = thread.submit(prepare, part)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = coming
-        if waiting is not None:
-            yield waiting.result()
