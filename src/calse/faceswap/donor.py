@@ -18,8 +18,8 @@ from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.library import Library, library_of, pictures_hash, spread
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.train import chosen, cut_clip, topology
+from calse.faceswap.quality.distance import distances
 from calse.faceswap.quality.identity import embed
-from calse.faceswap.quality.likeness import distances
 from calse.faceswap.registry import SwapSet, find_method
 from calse.runtime.errors import CalseError
 
