@@ -71,13 +71,19 @@ train(toy_params(epochs=4), Layout(), "i3d", "Baseline", Heard())
 
 
 @pytest.fixture(scope="module")
-def address():
+def nodes():
+    """A cluster's address, and what adds a node to it."""
     pytest.importorskip("ray", reason="needs the extra cluster")
     os.environ.setdefault("RAY_worker_niceness", "0")  # 15, and a clip's time by the clock is over before its CPU time
     from torture.nodes import three_nodes
 
-    with three_nodes() as (address, _add_node):
-        yield address
+    with three_nodes() as both:
+        yield both
+
+
+@pytest.fixture
+def address(nodes):
+    return nodes[0]
 
 
 @pytest.fixture
@@ -247,7 +253,7 @@ except work.CalseError as error:
 
 
 def test_a_cluster_without_any_node_left_is_not_waited_for_without_end(here, address):
-    """The last test of this file: it leaves no node to the others."""
+    """It leaves no node to other tests."""
     from torture.nodes import kill_node_at_work
 
     command = [sys.executable, "-c", GONE]
@@ -260,3 +266,13 @@ def test_a_cluster_without_any_node_left_is_not_waited_for_without_end(here, add
         said = running.communicate()[0]
     assert said.startswith("no node of the Ray cluster is left, for 0 minutes now; start nodes and run it again")
     assert running.returncode == 0
+
+
+def test_a_call_that_takes_more_memory_than_any_node_has_ends_in_one_line(here, nodes, monkeypatch):
+    """The last test: the one node that is left takes any call for too large."""
+    address, add_node = nodes
+    for name, value in {"memory_usage_threshold": "0", "memory_monitor_refresh_ms": "100"}.items():
+        monkeypatch.setenv(f"RAY_{name}", value)
+    add_node()
+    line, _ = call(here, "sleep", [60], address)
+    assert line.startswith("clips: its process or node died 4 times; out of memory?")

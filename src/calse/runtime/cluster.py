@@ -24,7 +24,11 @@ HERE = "127.0.0.1:6379"  # where `ray start --head` listens
 PATIENCE = 5  # seconds for a port to answer; Ray itself waits for ten minutes
 RETRIES = 3  # of what a dead process or node was at; without a limit a clip that exhausts memory goes round for ever
 PASSED = ("CALSE_", "DVC_", "MLFLOW_", "OMP_")  # variables that nodes need too: Ray takes none along
-KEEPALIVE = {"time": "10000", "timeout": "20000"}  # Ray notices after 7 minutes only that a host's network has gone
+SETTINGS = {  # of Ray, unless the environment has others
+    "grpc_client_keepalive_time_ms": 10000,  # it notices after 7 minutes only that a host's network has gone
+    "grpc_client_keepalive_timeout_ms": 20000,
+    "task_oom_retries": RETRIES,  # it counts those that its memory monitor ends apart, and without a limit
+}
 LOOK = 5.0  # seconds between two looks at the nodes
 GONE = 300.0  # seconds without any node at work before a stage gives up; who replaces a node takes a while
 SAME = "every node needs the same folder, the same packages and the same version of Python"
@@ -34,8 +38,8 @@ SAME = "every node needs the same folder, the same packages and the same version
 def connect() -> Any:
     """Return Ray, connected to the cluster at RAY_ADDRESS or on this host. Raises CalseError when there is none."""
     handler = signal.getsignal(signal.SIGTERM)
-    for name, milliseconds in KEEPALIVE.items():
-        os.environ.setdefault(f"RAY_grpc_client_keepalive_{name}_ms", milliseconds)
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(f"RAY_{name}", str(value))
     try:
         import ray
     except ImportError:
