@@ -10,7 +10,7 @@ from calse.config.params import Source
 from calse.corpus.gate.validate import validate
 from calse.corpus.glossary import one_spelling
 from calse.corpus.import_report import print_report
-from calse.corpus.importing import import_folder
+from calse.corpus.importing import import_folder, offered_videos
 from calse.corpus.ingest import ingest
 from calse.corpus.naming import Offer
 from calse.corpus.raw import read_index
@@ -203,6 +203,9 @@ def test_a_wrong_name_or_place_is_refused(tmp_path, layout):
         import_folder(tmp_path, layout, "mine", "../SACU")
     with pytest.raises(CalseError, match="neither a folder nor a CSV"):
         import_folder(tmp_path / "none", layout, "mine", "SACU")
+    (tmp_path / "glosses.xlsx").touch()
+    with pytest.raises(CalseError, match="neither a folder nor a CSV"):
+        import_folder(tmp_path / "glosses.xlsx", layout, "mine", "SACU")
     (tmp_path / "bare").mkdir()
     with pytest.raises(CalseError, match="bare holds no files"):
         import_folder(tmp_path / "bare", layout, "mine", "SACU")
@@ -518,3 +521,10 @@ def test_a_macs_notes_beside_videos_are_hidden_files(tmp_path, layout):
     (tmp_path / "in/._AÑO.mp4").write_bytes(b"\0\5\x16\7" + bytes(78))
     report = import_folder(tmp_path / "in", layout, "mine", "S")
     assert refusals(report) == {"._AÑO.mp4": "is a hidden file"}
+
+
+def test_a_video_alone_is_a_folder_of_one(tmp_path):
+    write_clip(tmp_path / "CASA_2.mp4")
+    write_clip(tmp_path / "SOL.mp4")
+    ((one,), refused) = offered_videos(tmp_path / "CASA_2.mp4", None)
+    assert (one.name, one.gloss, one.take, refused) == ("CASA_2.mp4", "CASA", 2, [])

@@ -28,7 +28,8 @@ from calse.corpus.synthesise import recordings
 from calse.data.clips import Clip, clip_ids
 from calse.data.manifests import write_manifest, write_rows
 from calse.data.paths import Layout
-from calse.people.forget import forget
+from calse.people.forget import Plan, forget
+from calse.people.view import print_plan
 from calse.people.who import Filmed, Who, as_known
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of, write_json
@@ -500,3 +501,8 @@ def test_what_dvc_has_no_record_of_goes_too(study):
     forgotten(study, "Ana", sources=("SACU",))
     assert not (study.root / "data/raw/other/SACU").exists()
     assert [file.name for file in (study.root / "data/augmented/AF9").iterdir()] == ["AF9-STS-NO_Leo-1-2.mp4"]
+
+
+def test_the_plan_says_which_stages_make_models(capsys):
+    print_plan(Plan([], stages=["split@Baseline", "swap-train@DF-2", "train@landmarks-Baseline"]), {})
+    assert "again: 3; of these make models: swap-train@DF-2, train@landmarks-Baseline\n" in capsys.readouterr().out

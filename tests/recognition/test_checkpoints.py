@@ -11,7 +11,7 @@ import torch
 
 from calse.config.params import as_dict
 from calse.recognition.architectures.i3d.network import I3D
-from calse.recognition.checkpoint import load_checkpoint, save_checkpoint
+from calse.recognition.checkpoint import load_checkpoint, read_info, save_checkpoint
 from calse.recognition.pretrained import load_pretrained
 from calse.runtime.errors import CalseError
 from toys import toy_settings
@@ -213,3 +213,11 @@ def test_a_checkpoint_without_its_json_or_of_another_network_is_refused(tmp_path
     path.with_suffix(".json").write_text("{}")
     with pytest.raises(CalseError, match=r"seed-1\.json does not describe a checkpoint"):
         load_checkpoint(path)
+
+
+def test_a_file_that_is_no_checkpoint_is_called_so(tmp_path):
+    (tmp_path / "README.md").write_text("# A page\n")
+    with pytest.raises(CalseError, match=r"README\.md is neither a checkpoint nor an index"):
+        read_info(tmp_path / "README.md")
+    with pytest.raises(CalseError, match=r"none\.json is missing"):
+        read_info(tmp_path / "none.safetensors")

@@ -10,7 +10,7 @@ import pytest
 from calse.config.params import read_params
 from calse.recognition.architectures.landmarks.index_file import read_index
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
-from calse.recognition.lookup import Offered, enrol, lookup
+from calse.recognition.lookup import Offered, enrol, lookup, print_enrolled
 from calse.recognition.predict import predict_videos, print_results
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
@@ -63,6 +63,8 @@ def test_signs_enrolled_from_one_video_are_found_in_another_persons_and_new_ones
     index, refused = enrol(params(), layout, [*offers(videos, "CASA"), bad], INDEX, SECONDS)
     assert index.clips == ("BEBER.mp4", "CASA.mp4")
     assert [name for name, _ in refused] == ["broken.mp4"]
+    print_enrolled(index, refused, INDEX)
+    assert capsys.readouterr().out == f"{INDEX}: 2 clips of 2 signs: BEBER, CASA\n"
     asked = [videos / "STS" / f"{gloss}.mp4" for gloss in SIGNS]
     found = lookup(layout, INDEX, [*asked, videos / "nobody.mp4"], SECONDS)
     with pytest.raises(CalseError, match="1 of 3 videos could not be read"):

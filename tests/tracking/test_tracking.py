@@ -296,7 +296,7 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
     with pytest.raises(CalseError, match="predicts otherwise"):
         promote(NAME, None)
     assert [found.version for found in client().search_model_versions("name='toy-i3d-AF1'")] == [1]
-    with pytest.raises(CalseError, match="those are: i3d-AF1-SACU-1"):
+    with pytest.raises(CalseError, match="the nearest of 1 are: i3d-AF1-SACU-1"):
         promote("i3d-AF2-SACU-1", None)
     Path("metrics/train/i3d/AF1/SACU-seed-1.csv").unlink()
     with pytest.raises(CalseError, match="dvc exp apply"):

@@ -14,7 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from calse.corpus.importing import SUFFIXES
+from calse.corpus.naming import SUFFIXES
 from calse.corpus.raw import RawVideo, write_index
 from calse.data.paths import Layout
 from calse.runtime.files import sha256_of

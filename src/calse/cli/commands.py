@@ -98,7 +98,7 @@ def require_donor(name: str) -> None:
 @tools.command()
 def enrol(
     folder: Annotated[
-        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table, as for `import`")
+        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="videos, one of them or a table, as for `import`")
     ],
     index: Annotated[
         Path,

@@ -10,7 +10,7 @@ from calse.config.consistency import RESERVED, flaw_of_name
 from calse.config.params import Source
 from calse.corpus.glossary import one_spelling, read_glossary
 from calse.corpus.import_report import ImportReport, plain
-from calse.corpus.naming import Offer, offers_of
+from calse.corpus.naming import SUFFIXES, Offer, offers_of
 from calse.corpus.raw import RawVideo, read_index, write_index
 from calse.corpus.repeats import check_ids, listed_once, without_copies
 from calse.corpus.takes import limited, numbered
@@ -24,11 +24,6 @@ from calse.runtime.files import folder_written_aside
 from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.untrusted.opening import first_frames
 
-# What `calse.video.untrusted.decode.FORMATS` reads, by the names that such files have.
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".gif", ".ogv", ".wmv", ".asf", ".flv"),
-    *(".mpg", ".mpeg", ".m2v", ".vob", ".mts", ".m2ts", ".ts", ".dv", ".mxf", ".y4m"),
-)
 SECONDS_TO_OPEN = 30
 LARGEST = 4 * 1024**3  # bytes of a file; a sign takes a hundredth
 

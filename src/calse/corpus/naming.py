@@ -15,8 +15,12 @@ from calse.runtime.errors import CalseError
 _TAKE = re.compile(r"(?P<gloss>.+?)(?:_(?P<take>\d{1,6})|[-_ ]take[-_ ]?(?P<named>\d{1,6}))", re.IGNORECASE)
 _FIELDS = {"{gloss}": r"(?P<gloss>[^/]+?)", "{signer}": r"(?P<signer>[^/]+?)", "{take}": r"(?P<take>\d{1,6})"}
 
-
 TABLES = (".csv", ".tsv", ".tab", ".txt")
+# What `calse.video.untrusted.decode.FORMATS` reads, by the names that such files have.
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".gif", ".ogv", ".wmv", ".asf", ".flv"),
+    *(".mpg", ".mpeg", ".m2v", ".vob", ".mts", ".m2ts", ".ts", ".dv", ".mxf", ".y4m"),
+)
 Template = list[re.Pattern[str]]
 
 
@@ -38,7 +42,7 @@ class Offer:
 
 
 def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
-    """List every file of a folder, or of a table, sorted by name.
+    """List every file of a folder, or of a table, sorted by name; a video alone is a folder of one.
 
     A table has the columns `file` (relative to it) and `gloss`, and may have `signer` and `take` (see
     `tables.read_table`). A `pattern` such as `{gloss}/{signer}_{take}.mp4` is held against the whole path in the
@@ -47,13 +51,17 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
     `GLOSS-take2.mp4` are understood. Raises CalseError when there is no such folder, no file in it, or the
     pattern is wrong.
     """
-    is_table = folder.is_file() and folder.suffix.lower() in TABLES
-    if not is_table and not folder.is_dir():
+    is_table, is_video = (folder.is_file() and folder.suffix.lower() in some for some in (TABLES, SUFFIXES))
+    if not is_table and not is_video and not folder.is_dir():
         raise CalseError(
             f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path, or save a table as CSV"
         )
     template = None if pattern is None else _compiled(pattern, needs_gloss=not is_table)
-    offers = _listed(folder, template) if is_table else (_named(folder, path, template) for path in _files(folder))
+    if is_table:
+        offers = _listed(folder, template)
+    else:
+        parent, files = (folder.parent, [folder]) if is_video else (folder, _files(folder))
+        offers = (_named(parent, path, template) for path in files)
     found = sorted(offers, key=lambda offer: offer.name)
     if not found:
         raise CalseError(f"{folder} {'lists' if is_table else 'holds'} no files")

@@ -1,10 +1,12 @@
 """A preset for anybody's videos: its corpus is what was imported."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from calse.corpus.glossary import read_glossary
 from calse.corpus.raw import index_of
@@ -17,8 +19,9 @@ OWN = "own"  # the corpus of a preset that is to be filled in
 def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
     """Return a preset's text; where it is for the corpus `own`, with the sources that were imported as `corpus`.
 
-    Without `corpus` it is the only one that was imported. Every source is a public one of any number of clips, and is
-    tested once. Raises CalseError when there are fewer than two sources, or it is not clear of which corpus.
+    Without `corpus` it is the only one that was imported. A source is what params.yaml says of it, where that is of
+    this corpus, else a public one of any number of clips. Donors are left out, public ones are tested once. Raises
+    CalseError when there are fewer than two sources, or it is not clear of which corpus.
     """
     text = preset.read_text(encoding="utf-8")
     yaml = YAML(typ="rt", pure=True)
@@ -30,7 +33,10 @@ def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
             raise CalseError(f"--corpus {corpus}: {preset} is for the corpus {tree['corpus']['name']} alone")
         return text
     name = corpus or _only_import(layout)
+    standing = _standing(yaml, name)
+    declared = standing["corpus"]["sources"]
     sources = sorted(index.parent.name for index in layout.raw(name).glob(f"*/{index_of(Path()).name}"))
+    sources = [source for source in sources if declared.get(source, {}).get("kind") != "donor"]
     if len(sources) < 2:
         found = ", ".join(sources) or "none"
         raise CalseError(
@@ -38,17 +44,31 @@ def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
         )
     tree["corpus"]["name"] = name
     tree["corpus"]["glosses"] = len(read_glossary(layout.glossary(name)))
-    tree["corpus"]["sources"] = {source: {"kind": "public", "clips_per_gloss": None} for source in sources}
-    tree["landmarks"]["sources"] = tree["test_sources"] = sources
+    tree["corpus"]["sources"] = {
+        source: declared.get(source, {"kind": "public", "clips_per_gloss": None}) for source in sources
+    }
+    tree["synthesise"] = {made: how for made, how in standing["synthesise"].items() if made == name}
+    kinds = tree["corpus"]["sources"]
+    tree["landmarks"]["sources"] = sources
+    tree["test_sources"] = [source for source in sources if kinds[source]["kind"] == "public"]
     out = io.StringIO()
     yaml.dump(tree, out)
     return out.getvalue()
+
+
+def _standing(yaml: YAML, corpus: str) -> Any:
+    """Return what params.yaml says, as far as it can be read and is of this corpus."""
+    with suppress(OSError, YAMLError, KeyError, TypeError, AttributeError):
+        tree: Any = yaml.load(Path("params.yaml"))
+        if tree["corpus"]["name"] == corpus and all("kind" in one for one in tree["corpus"]["sources"].values()):
+            return tree | {"synthesise": tree.get("synthesise") or {}}
+    return {"corpus": {"sources": {}}, "synthesise": {}}
 
 
 def _only_import(layout: Layout) -> str:
     raw = layout.raw(OWN).parent
     imported = sorted({report.parents[1].name for report in raw.glob("*/*/import-report.csv")})
     if len(imported) != 1:
-        found = ", ".join(imported) or "none; calse import makes one"
+        found = ", ".join(sorted(folder.name for folder in raw.glob("*/"))) or "none; calse import makes one"
         raise CalseError(f"which corpus? name it with --corpus; in {raw} are: {found}")
     return imported[0]

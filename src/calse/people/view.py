@@ -23,8 +23,8 @@ def print_plan(plan: Plan, places: dict[str, str]) -> None:
     print(f"{len(plan.objects)} objects in all versions; " + "; ".join(f"{n}: {found}" for n, found in places.items()))
     names = sorted(reference.rpartition("/")[2] for reference in plan.references if "/exec/" not in reference)
     print(f"MLflow runs: {len(plan.runs)}; experiments: {', '.join(names) or 'none'}")
-    trained = [stage for stage in plan.stages if stage.startswith(("train@", "swap-train@"))]
-    print(f"stages to run again: {len(plan.stages)}; of these to be trained: {', '.join(trained) or 'none'}")
+    models = [stage for stage in plan.stages if stage.startswith(("train@", "swap-train@"))]
+    print(f"stages to run again: {len(plan.stages)}; of these make models: {', '.join(models) or 'none'}")
 
 
 def print_done(done: Done) -> None:

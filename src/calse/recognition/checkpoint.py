@@ -37,7 +37,9 @@ def read_info(path: Path) -> dict[str, Any]:
         text = beside.read_text(encoding="utf-8") if beside.is_file() else _header(path)
         info: dict[str, Any] = json.loads(text)
         _ = settings_of(info), info["classes"], info["fingerprint"], info["split_sha256"]
-    except (OSError, SafetensorError):
+    except SafetensorError:
+        raise CalseError(f"{path} is neither a checkpoint nor an index; those end in .safetensors") from None
+    except OSError:
         raise CalseError(f"{beside} is missing; `dvc repro` or `dvc checkout` brings it back") from None
     except (ValueError, KeyError, TypeError, CalseError):
         raise CalseError(f"{beside} does not describe a checkpoint; train again") from None

@@ -21,6 +21,7 @@ from calse.runtime.files import sha256_of
 from calse.runtime.sandbox import Refused, map_sandboxed
 
 LANDMARKS = "landmarks"
+SHOWN = 12  # names of signs on the screen
 Refusal = tuple[str, str]  # a video's name, and why it is not taken
 
 
@@ -133,7 +134,9 @@ def _wanted(video: Path, info: dict[str, Any], settings: LandmarksSettings) -> W
 
 
 def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None:
-    """Say what was refused and what the index holds now."""
+    """Say what was refused and what the index holds now, with its signs: a wrong gloss is best seen at once."""
     for name, why in refused:
         complain("refused", name, why)
-    print(f"{path}: {len(index.clips)} clips of {len(set(index.glosses))} signs")
+    glosses = sorted(set(index.glosses))
+    more = f" and {len(glosses) - SHOWN} more" if len(glosses) > SHOWN else ""
+    print(f"{path}: {len(index.clips)} clips of {len(glosses)} signs: {', '.join(glosses[:SHOWN])}{more}")

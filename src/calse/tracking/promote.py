@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,8 @@ from calse.tracking.moved import mend_moved
 from calse.tracking.place import locked_store, pipeline_name, store_uri
 from calse.tracking.runs import EXPERIMENT, KEY, Store
 from calse.tracking.table import STAGE
+
+NEAR = 4  # names that a misspelt one is answered with
 
 
 def promote(wanted: str, name: str | None) -> tuple[str, str]:
@@ -49,8 +52,9 @@ def _find(runs: list[Any], wanted: str, known: list[Expected]) -> tuple[Any, Exp
     trainings = [run for run in runs if run.data.tags[STAGE] == TRAIN]
     named = [run for run in trainings if wanted in (run.info.run_id, run.info.run_name)]
     if not named:
-        names = ", ".join(sorted({run.info.run_name for run in trainings})) or "none; run: calse track sync"
-        raise CalseError(f"MLflow has no training {wanted!r}; those are: {names}")
+        names = sorted({run.info.run_name for run in trainings})
+        near = ", ".join(get_close_matches(wanted, names, NEAR, cutoff=0)) or "none; run: calse track sync"
+        raise CalseError(f"MLflow has no training {wanted!r}; the nearest of {len(names)} are: {near}")
     expected = {one.key: one for one in known}
     for run in reversed(named):
         if one := expected.get(run.data.tags.get(KEY, "")):

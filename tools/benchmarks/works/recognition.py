@@ -30,6 +30,7 @@ from calse.recognition.input.views import batch_of
 from calse.recognition.settings import Input, NetworkSettings
 from calse.recognition.training import fit
 from calse.recognition.training.fit import Training
+from calse.runtime.ahead import ahead
 
 CLIPS = 8  # a batch, each clip cropped and flipped as training draws it
 
@@ -180,7 +181,7 @@ def waiting_race(training: Training) -> Race:
 
     def epoch() -> Times:
         waited[0] = 0.0
-        with patch.object(fit, "prepared_ahead", partial(watched, fit.prepared_ahead, waited)):
+        with patch.object(fit, "ahead", partial(watched, ahead, waited)):
             training.run_epoch(next(epochs))
         return {"waited": waited[0]}
 
@@ -188,9 +189,9 @@ def waiting_race(training: Training) -> Race:
     return Race({"epoch": epoch}, [share])
 
 
-def watched(prepare_ahead: Any, waited: list[float], *arguments: Any) -> Any:
+def watched(made_ahead: Any, waited: list[float], *arguments: Any) -> Any:
     """Yield what the loader yields and add up the seconds until it came."""
-    batches, end = iter(prepare_ahead(*arguments)), object()
+    batches, end = iter(made_ahead(*arguments)), object()
     while True:
         start = time.perf_counter()
         batch = next(batches, end)
