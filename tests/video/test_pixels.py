@@ -353,7 +353,7 @@ def test_every_format_gives_every_picture_once_and_in_time(tmp_path, name, codec
 
 
 def test_the_names_of_formats_are_those_that_are_read():
-    from calse.corpus.importing import SUFFIXES
+    from calse.corpus.naming import SUFFIXES
 
     assert {f".{name.split('.')[1]}" for name, _, _ in FORMATS} <= set(SUFFIXES)
 
