@@ -21,12 +21,14 @@ stages:
   both:
     cmd: cat made-a made-b > both
     deps: [made-a, made-b]
+    params: [limits]
     outs: [both]
   last:
     cmd: cat both made-c > last
     deps: [both, made-c]
     outs: [last]
 """
+PARAMS = "limits: {least: null, most: 2.0e-05, word: 'on', text: 'two: words', none: []}\n"
 QUICK = "echo quick"
 AWAIT_B = "n=0; until [ -e b-began ] || [ $n -eq 200 ]; do n=$((n + 1)); sleep .1; done; [ $n -lt 200 ]"
 STAY = "echo $$ > began; trap 'touch stopped; exit 130' INT; sleep 60"
@@ -42,6 +44,7 @@ class Study:
         for command in ("git init -q", "dvc init -q"):
             subprocess.run(command.split(), cwd=root, env=self.environment, check=True)
         (root / "dvc.yaml").write_text(PIPELINE)
+        (root / "params.yaml").write_text(PARAMS)
         self.write(a=QUICK, b=QUICK, c=QUICK)
 
     def write(self, **scripts):
