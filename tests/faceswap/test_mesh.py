@@ -1,5 +1,6 @@
 """The swap without training: on synthetic signers whose truth is known, and on meshes drawn by hand."""
 
+import re
 from dataclasses import replace
 
 import cv2
@@ -32,6 +33,7 @@ from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from cartoons import flat_hand
 from faces import FACES, filmed, with_models, write_clip
+from signers.scene import Camera
 from signers.signers import DONORS, SOURCES
 from toys import toy_tree
 
@@ -242,6 +244,13 @@ def test_a_swap_of_the_same_is_the_same_to_the_bit(topology, signer, library, tm
     assert np.array_equal(one, other)
 
 
+def test_a_swap_by_two_threads_is_the_same_to_the_bit(topology, signer, library, monkeypatch):
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: 1)
+    alone = swap_frames(*signer, (library, topology), SET)[0]
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: 3)
+    assert np.array_equal(swap_frames(*signer, (library, topology), SET)[0], alone)
+
+
 def test_eyes_and_mouth_are_the_signers_pixels_or_the_donors(topology, signer, library):
     frames, landmarks = signer
     own, other = (
@@ -315,6 +324,37 @@ def test_unsuitable_donors_are_named_with_the_figure(topology, library, donor):
     assert "eyes never open (0.02" in shortcomings(shut, topology, "ANN")[0]
     with pytest.raises(CalseError, match="ANN: shown in profile only, turned by 6. degrees"):
         shortcomings(replace(library, turns=library.turns + np.float32([65, 0])), topology, "ANN")
+
+
+@pytest.mark.parametrize(
+    ("yaw", "why"),
+    [
+        (60, r"donor ANN: shown in profile only, turned by 5\d degrees or more; .* within 40 of straight ahead"),
+        (30, r"donor ANN: seen from the side \(turned by [23]\d degrees or more, over 20\)"),
+    ],
+)
+def test_a_donor_filmed_from_the_side_is_refused_or_warned_with_the_figure(repository, topology, yaw, why):
+    """By a camera that far round a head which looks straight ahead."""
+    studio = replace(DONORS["DONOR-2"], camera=Camera(0.65, yaw=yaw, pitch=0))
+    frames = filmed(studio, studio, "NO")[0][:6:2]
+    landmarks = landmarks_of_frames(frames, load_networks(repository), FACES)
+    made = library_from((frames, landmarks), topology)
+    try:
+        said = "; ".join(shortcomings(made, topology, "ANN"))
+    except CalseError as error:
+        said = str(error)
+    assert re.search(why, said), said
+
+
+def test_a_donor_whose_eyes_are_nearly_shut_throughout_is_named(topology, donor, library):
+    lids = library.expression[:, [2, 3]].max(axis=1)
+    frames, landmarks = donor
+    numbers = usable(landmarks, *frames.shape[1:3])
+    narrow = numbers[(lids > 0.06) & (lids < 0.075)]
+    assert len(narrow), "pictures in the middle of a blink"
+    said = shortcomings(library_from(donor, topology, narrow), topology, "ANN")
+    assert any(re.search(r"eyes never open \(0\.0[67] eye distances, less than 0\.08\)", line) for line in said), said
+    assert not any("eyes" in line for line in shortcomings(library, topology, "ANN"))
 
 
 def test_glasses_are_found_on_whoever_wears_them_and_on_nobody_else(topology, donor, signer):

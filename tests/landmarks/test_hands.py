@@ -106,6 +106,20 @@ def test_a_hand_out_of_the_picture_is_not_sought():
     assert (hands.looks, hands.tries) == (0, 2 + 5)
 
 
+def test_for_faces_alone_hands_are_sought_that_may_hide_one_and_no_others():
+    hands = Hands([60, 160], [104, 64])
+    follow = HandFollower(hands.palms(np.zeros(2)), hands.mesh, at_face=True)
+    face = np.zeros((468, 3), np.float32)
+    face[:2, :2] = [[90, 30], [110, 60]]
+    for _ in range(3):
+        found = person([104, 64], [60, 160], (face, 1.0))
+        follow(FRAME, found)
+    assert wrists(found) == [[104, 64], None]
+    assert (hands.looks, hands.tries) == (0, 2 + 1 + 1)  # the one in front of the face alone
+    follow(FRAME, without := person([104, 64], [60, 160]))
+    assert wrists(without) == [[104, 64], [60, 160]], "no face: nothing says which hands matter"
+
+
 def test_a_missing_hand_is_sought_at_once_and_then_in_every_third_frame():
     hands = Hands([60, 120])
     follow = hands.follower()
@@ -193,6 +207,8 @@ def test_a_hand_before_the_face_is_found_with_a_body_and_in_a_close_up(networks,
     frames, truth = hola[0][:24], hola[1]
     whole = landmarks_of_frames(frames, networks, FACES)
     assert hands_in_front(whole).sum() >= 3
+    in_front = hands_in_front(landmarks_of_frames(frames, networks, FACES, at_face=True))
+    assert (in_front == hands_in_front(whole)).mean() > 0.9, "whoever looks at faces alone loses none of them"
     left, top, right, bottom = truth["face_box"][:24].mean(axis=0).astype(int)
     close = np.ascontiguousarray(frames[:, max(0, top - 10) : bottom + 10, left - 20 : right + 20])
     found = landmarks_of_frames(close, networks, FACES)

@@ -296,9 +296,10 @@ def test_a_film_of_two_sizes_and_one_shape_comes_out_at_one_size(tmp_path, monke
     assert all(corner_names(image) == list(CORNERS) for image in clip)
     [times] = copy_videos([Foreign(path, tmp_path / "copy.mp4")], 20)
     assert times == Times(pytest.approx([number / 25 for number in range(13)]), 25, constant=True)
-    assert [image.tolist() for image in iterate_copy(tmp_path / "copy.mp4")] == [
-        image.tolist() for image in frames_of(path)
-    ], "a copy loses nothing"
+    for number, (ours, image) in enumerate(zip(iterate_copy(tmp_path / "copy.mp4"), frames_of(path), strict=True)):
+        apart = np.abs(ours.astype(int) - image)
+        is_resized = 4 <= number < 8
+        assert apart.mean() < 2 if is_resized else not apart.any(), "a copy loses nothing"
 
 
 def test_a_film_that_changes_its_shape_is_refused_in_words_of_the_film(tmp_path, monkeypatch):

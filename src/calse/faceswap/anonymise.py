@@ -1,7 +1,7 @@
 """The command `anonymise`: a donor's face on the signer of any video, with the figures of what came out."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,13 @@ from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, Pictures, swap_frames
 from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings, what_to_try
-from calse.faceswap.exposure import exposures, lost_faces, near_donor, turned_faces, worn_glasses
+from calse.faceswap.exposure import LeftFaces, exposures, lost_faces, near_donor, turned_faces, worn_glasses
+from calse.faceswap.face_window import FaceWindow, face_window_of
 from calse.faceswap.mask import face_width
 from calse.faceswap.quality.compare import find_again, mean_kept
 from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
-from calse.landmarks.record import HAND_POINTS
+from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import progress_bar
 from calse.runtime.files import folder_for_now, sha256_of
@@ -30,11 +31,14 @@ from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused
 from calse.video.marks.label import labelled
 from calse.video.marks.mark import Mark, Origin, unmarked
-from calse.video.ours.encode import write_video
-from calse.video.ours.read import iterate_frames
+from calse.video.ours.encode import SPEED, write_video
+from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
+from calse.video.ours.read import iterate_frames, iterate_planes
 from calse.video.untrusted.copy import Foreign, Times, copy_videos
 
 Unswapped = Literal["blur", "keep", "drop"]
+POOR, ENOUGH = 3, 50  # frames of which one is looked at as a poor copy, which only says what can be read; but so many
+LARGE = 1280 * 720  # pixels, from which on the encoder takes two thirds of the time and a quarter more bytes
 NO_HANDS = np.empty((0, HAND_POINTS, 3), np.float32)
 
 
@@ -128,47 +132,88 @@ class Swapper:
 
     def _swap(self, job: Foreign, target: Path, times: Times) -> Result:
         """Put the donor's face on one video, measure what came out and write it."""
-        original = np.stack(list(iterate_frames(job.copy)))
-        job.copy.unlink()
-        track = landmarks_of_frames(original, self._networks, self._landmarks)
+        size = next(iterate_planes(job.copy)).luma.shape
+        frames = iterate_frames(job.copy)
+        track = landmarks_of_frames(frames, self._networks, self._landmarks, at_face=True)
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
-        swapped, report = swap_frames(original, track, self._donor.model, self._donor.settings)
-        found = find_again(original, swapped, track, self._networks, self._landmarks)
-        lost = lost_faces(track, times.seconds) if self._unswapped == "blur" else {}
-        widest = max(face_width(face) for face in track.face[track.has_face])
+        window = face_window_of(track, *size)
+        original, near, settings = window.read(job.copy), window.moved(track), window.fitted(self._landmarks)
+        swapped, report = swap_frames(original, near, self._donor.model, self._donor.settings)
+        lost = lost_faces(near, times.seconds) if self._unswapped == "blur" else {}
         for number, landmarks in lost.items():
-            if landmarks is None:
-                swapped[number] = strongly_blurred(swapped[number], BLUR * widest)
-            else:
+            if landmarks is not None:
                 swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
         left = track.has_face if self._unswapped == "drop" else np.full(len(swapped), True)
-        swapped[~left] = 0
+        shown = Shown(job.copy, window, swapped, track, lost, left)
         origin = Origin(self._made, parent_sha256=sha256_of(job.video))  # unnamed: it may be a person's name
-        with ThreadPoolExecutor(1) as beside:  # the encoder needs a core of its own, and no interpreter
-            written = beside.submit(self._write, job.copy, swapped, times, left, origin)
-            who = identity(self._layout, original, swapped, track, found.landmarks, times.seconds)
-            rest = (self._networks, self._landmarks, np.flatnonzero(~left).tolist())
-            exposed = exposures(swapped, track, lost, found.landmarks, who, times.seconds, *rest)
-            near = near_donor(who, self._donor.faces)
-            exposed += turned_faces(found.original, times.seconds) + near + worn_glasses(original, track)
-            unhidden = bool(near or who.signer)
+        finished = job.copy.with_suffix(".done.mp4")
+        with ThreadPoolExecutor(2) as beside:  # what needs no interpreter
+            written = beside.submit(self._write, finished, shown, times, left, origin)
+            every = max(1, min(POOR, len(original) // ENOUGH))
+            found = find_again(original, swapped, near, self._networks, settings, every)
+            looks = LeftFaces(track, shown.lost, times.seconds, self._networks, self._landmarks)
+            looking = beside.submit(looks.look_at, shown)  # its networks are free now
+            who = identity(self._layout, original, swapped, near, found.landmarks, times.seconds)
+            after, dropped = found.landmarks, np.flatnonzero(~left).tolist()
+            exposed = exposures(looking.result(), track, shown.lost, after, who, times.seconds, dropped)
+            alike = near_donor(who, self._donor.faces)
+            exposed += turned_faces(found.original, times.seconds) + alike + worn_glasses(original, near)
+            unhidden = bool(alike or who.signer)
             advice = what_to_try(self._params, self._layout, self._donor, who.before) if unhidden else ""
             written.result()
-        self._mark(job.copy, target, origin)
-        job.copy.unlink(missing_ok=True)
+        job.copy.unlink()
+        self._mark(finished, target, origin)
+        finished.unlink(missing_ok=True)
         counts = (len(original), report.swapped, int((~left).sum()))
         return Result(
             job.video, target, "", *counts, moved=who.moved, kept=mean_kept(found.expression), exposed=exposed,
             advice=advice,
         )  # fmt: skip
 
-    def _write(self, path: Path, frames: Pictures, times: Times, left: NDArray[np.bool_], origin: Origin) -> None:
+    def _write(self, path: Path, shown: "Shown", times: Times, left: NDArray[np.bool_], origin: Origin) -> None:
         """Encode the frames that are left, at their times, with the label when it is asked for."""
         seconds = None if times.constant and left.all() else _starts(times.seconds, left)
-        shown = (frames[number] for number in np.flatnonzero(left).tolist())
-        pictures = (labelled(frame, origin.label) for frame in shown) if self._label else shown
-        write_video(path, pictures, times.fps, provenance("", self._made), times=seconds)
+        frames = (planes for planes in shown if planes is not None)
+        pictures = (labelled(rgb_of(planes), origin.label) for planes in frames) if self._label else frames
+        preset = "ultrafast" if shown.pixels >= LARGE else SPEED["preset"]
+        write_video(path, pictures, times.fps, provenance("", self._made), times=seconds, preset=preset)
+
+
+class Shown:
+    """The frames of a swapped video, read anew each time: as they came, but for the window of the face.
+
+    `swapped` are its windows, `track` the video's landmarks, `lost` the faces that were blurred in them, None where
+    the whole picture is; a frame that is not `left` is None.
+    """
+
+    def __init__(
+        self,
+        video: Path,
+        window: FaceWindow,
+        swapped: Pictures,
+        track: Landmarks,
+        lost: dict[int, Floats | None],
+        left: NDArray[np.bool_],
+    ) -> None:
+        self._video, self._window, self._swapped, self._left = video, window, swapped, left
+        self.pixels = window.height * window.width
+        corner = np.array([window.left, window.top, 0], np.float32)
+        self.lost = {number: None if face is None else face + corner for number, face in lost.items()}
+        self._changed = track.has_face | np.isin(np.arange(len(left)), list(lost))
+        self._blur = BLUR * max(face_width(face) for face in track.face[track.has_face])
+
+    def __iter__(self) -> Iterator[Planes | None]:
+        """Yield the frames."""
+        for number, planes in enumerate(iterate_planes(self._video)):
+            if not self._left[number]:
+                yield None
+            elif number in self.lost and self.lost[number] is None:
+                yield planes_of_rgb(strongly_blurred(rgb_of(planes), self._blur))
+            else:
+                if self._changed[number]:
+                    self._window.put(self._swapped[number], planes)
+                yield planes
 
 
 def _starts(seconds: Sequence[float], left: NDArray[np.bool_]) -> list[float]:

@@ -1,8 +1,10 @@
 """Every way known to us in which somebody in a swapped video may still be recognised."""
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+import cv2
 import numpy as np
 
 from calse.config.params import LandmarkSettings
@@ -16,9 +18,11 @@ from calse.faceswap.recognised import LEAST, Identity
 from calse.landmarks.following import Networks
 from calse.landmarks.mesh import square_of_detection
 from calse.landmarks.record import Floats, Landmarks
+from calse.video.ours.planes import Planes, rgb_of
 
 GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
-TILES, TILED_EVERY = 3, 5  # parts a side in which small faces are sought, in every so many frames
+LOOKED, TILES, TILED = 0.1, 3, 0.4  # seconds between two looks for faces; for small ones: parts a side, and seconds
+CELL, SAME = 8, 8  # pixels a side, grey levels: a part whose cells all changed by less looks as it did
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
 GLASSES = 12  # frames in which glasses are sought
@@ -40,32 +44,26 @@ def lost_faces(track: Landmarks, times: Sequence[float]) -> dict[int, Floats | N
 
 
 def exposures(
-    swapped: Pictures,
+    looks: "LeftFaces",
     track: Landmarks,
     lost: Mapping[int, Floats | None],
     after: Floats,
     who: Identity,
     times: Sequence[float],
-    networks: Networks,
-    settings: LandmarkSettings,
     dropped: Collection[int] = (),
 ) -> tuple[str, ...]:
     """Name every way in which somebody in a swapped video may be recognised, with the times of the frames.
 
-    `lost` are the faces that were blurred, or whole pictures; `after` are the landmarks found in the swapped video, NaN
-    without a face; `dropped` frames are not in what is given away.
+    `looks` has looked at its frames; `lost` are faces that were blurred, or whole pictures; `after` are the landmarks
+    found in the swapped video, NaN without a face; `dropped` frames are not in what is given away.
     """
-    count, measured = len(swapped), len(who.measured)
-    treated = track.face.copy()
-    for number, landmarks in lost.items():
-        if landmarks is not None:
-            treated[number] = landmarks
+    count, measured = len(track.face), len(who.measured)
     whole = [number for number, landmarks in lost.items() if landmarks is None]
     around = [number for number in lost if number not in whole]
     bare = [number for number in np.flatnonzero(~track.has_face).tolist() if number not in {*lost, *dropped}]
     unfound = np.flatnonzero(track.has_face & np.isnan(after[:, 0, 0])).tolist()
-    others, small = _left_faces(swapped, treated, networks, settings)
-    cut = _cut_faces(track, *swapped.shape[1:3])
+    others, small = looks.found()
+    cut = _cut_faces(track, *looks.size)
     dangers = [
         (who.signer, f"{len(who.signer)} OF {measured} MEASURED FRAMES STILL LOOK LIKE THE SIGNER"),
         (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} SWAPPED FRAMES, NOT MEASURED"),
@@ -74,7 +72,7 @@ def exposures(
         (whole, f"FACE LOST FOR LONG IN {len(whole)} OF {count} FRAMES, BLURRED AS A WHOLE"),
         (cut, f"FACE CUT BY THE PICTURE'S EDGE IN {len(cut)} OF {count} FRAMES"),
         (others, f"OTHER FACES LEFT AS THEY WERE, SEEN IN {len(others)} FRAMES"),
-        (small, f"FACES UNDER {settings.min_width:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} FRAMES"),
+        (small, f"FACES UNDER {looks.least:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} FRAMES"),
     ]
     named = [f"{danger} ({frames_at(numbers, times)})" for numbers, danger in dangers if numbers]
     if measured < min(LEAST, count):
@@ -108,38 +106,111 @@ def near_donor(who: Identity, donor: Floats) -> tuple[str, ...]:
     return (f"THE DONOR LOOKS LIKE THE SIGNER ({apart:.2f} APART, LESS THAN {UNLIKE:g})",) if apart < UNLIKE else ()
 
 
-def _left_faces(
-    swapped: Pictures, treated: Floats, networks: Networks, settings: LandmarkSettings
-) -> tuple[list[int], list[int]]:
-    """Return the frames that show a face elsewhere than where one was treated: a wide enough one, a smaller one.
+class LeftFaces:
+    """Looks for faces elsewhere than where one was swapped or, of those that were `lost`, blurred.
 
     The detector sees faces from about a tenth of the width on; for those down to a thirtieth it also looks at the
-    frame's parts, now and then. It takes hands for faces too: the landmarker must see a face there as well.
+    frame's parts. It takes hands for faces too: the landmarker must see a face there as well. Looks are LOOKED apart,
+    those at parts TILED; where one shows a face, the frames before and after it are looked at until one shows none.
     """
-    others, small = [], []
-    for number, frame in enumerate(swapped):
-        widths = []
-        for left, top, part in _parts(frame, TILES if number % TILED_EVERY == 0 else 1):
-            for face in networks.faces(part):
-                if _is_at(face.centre + np.array([left, top], np.float32), treated[number]):
-                    continue
-                if networks.mesh(part, square_of_detection(face))[1] >= settings.min_presence:
-                    widths.append(float(face.box[2] - face.box[0]) / frame.shape[1])
-        if any(width >= settings.min_width for width in widths):
-            others.append(number)
-        if any(width < settings.min_width for width in widths):
-            small.append(number)
-    return others, small
+
+    def __init__(
+        self,
+        track: Landmarks,
+        lost: Mapping[int, Floats | None],
+        times: Sequence[float],
+        networks: Networks,
+        settings: LandmarkSettings,
+    ) -> None:
+        self._treated, self._times, self._networks = track.face.copy(), times, networks
+        self.least, self._presence = settings.min_width, settings.min_presence
+        for number, landmarks in lost.items():
+            if landmarks is not None:
+                self._treated[number] = landmarks
+        self._widths: dict[int, list[float]] = {}  # of the faces in each frame that was looked at
+        self._waiting: list[tuple[int, Pictures | Planes]] = []
+        self._looked = self._tiled = -math.inf  # seconds
+        self._empty: dict[int, Pictures] = {}  # how the parts looked in which there was no face
+        self._number = 0
+        self.size = 0, 0
+
+    def look_at(self, frames: Iterable[Pictures | Planes | None]) -> "LeftFaces":
+        """Look at all frames, RGB or planes; None is one that nobody will see."""
+        for frame in frames:
+            self._take(frame)
+        return self
+
+    def _take(self, frame: Pictures | Planes | None) -> None:
+        """Look at the next frame, or let it wait."""
+        number, self._number = self._number, self._number + 1
+        if frame is None:
+            return
+        self.size = (frame.luma if isinstance(frame, Planes) else frame).shape[:2]
+        self._waiting.append((number, frame))
+        last = max(self._widths, default=None)
+        if self._times[number] - self._looked >= LOOKED - 1e-6 or (last is not None and self._widths[last]):
+            self._look_back()
+
+    def found(self) -> tuple[list[int], list[int]]:
+        """Return the frames that show a wide enough face, and those that show a smaller one."""
+        if self._waiting:
+            self._look_back()
+        wide = {number: max(widths, default=0.0) for number, widths in self._widths.items()}
+        narrow = {number: min(widths, default=1.0) for number, widths in self._widths.items()}
+        return sorted(n for n in wide if wide[n] >= self.least), sorted(n for n in narrow if narrow[n] < self.least)
+
+    def _look_back(self) -> None:
+        """Look at the newest frame that waits, and as long as there are faces at those before it."""
+        is_small = self._is_small(max(self._widths, default=-1))
+        self._looked = self._times[self._waiting[-1][0]]
+        while self._waiting:
+            number, frame = self._waiting.pop()
+            picture = rgb_of(frame) if isinstance(frame, Planes) else frame
+            widths = self._widths[number] = self._left(number, picture, 0, 0, picture)[0]
+            if is_small or self._times[number] - self._tiled >= TILED - 1e-6:
+                widths += self._in_parts(number, picture)
+                self._tiled = max(self._tiled, self._times[number])
+                is_small = self._is_small(number)
+            if not widths:
+                self._waiting.clear()
+
+    def _is_small(self, number: int) -> bool:
+        return any(width < self.least for width in self._widths.get(number, []))
+
+    def _in_parts(self, number: int, frame: Pictures) -> list[float]:
+        """Look at the parts of a frame; not at one that looks as it did when there was no face in it."""
+        widths: list[float] = []
+        small = cv2.resize(frame, None, fx=1 / CELL, fy=1 / CELL, interpolation=cv2.INTER_AREA).astype(np.int16)
+        for place, (top, left, height, width) in enumerate(_parts(*frame.shape[:2])):
+            cells = small[top // CELL : (top + height) // CELL + 1, left // CELL : (left + width) // CELL + 1]
+            before = self._empty.get(place)
+            if before is None or np.abs(cells - before).max(initial=0) >= SAME:
+                part = frame[top : top + height, left : left + width]
+                faces, is_empty = self._left(number, frame, top, left, part)
+                self._empty.pop(place, None)
+                if is_empty:
+                    self._empty[place] = cells
+                widths += faces
+        return widths
+
+    def _left(self, number: int, frame: Pictures, top: int, left: int, part: Pictures) -> tuple[list[float], bool]:
+        """Return the widths of the left faces in a part of a frame, in shares of its own, and whether it shows none."""
+        found: list[float] = []
+        seen = self._networks.faces(part)
+        for face in seen:
+            if _is_at(face.centre + np.array([left, top], np.float32), self._treated[number]):
+                continue
+            if self._networks.mesh(part, square_of_detection(face))[1] >= self._presence:
+                found.append(float(face.box[2] - face.box[0]) / frame.shape[1])
+        return found, not seen
 
 
-def _parts(frame: Pictures, tiles: int) -> Iterator[tuple[int, int, Pictures]]:
-    """Yield the frame and, of more than one tile a side, its overlapping parts, each with its left and top."""
-    yield 0, 0, frame
-    if tiles > 1:
-        height, width = (min(side, round(1.3 * side / tiles)) for side in frame.shape[:2])
-        for top in np.linspace(0, frame.shape[0] - height, tiles).astype(int).tolist():
-            for left in np.linspace(0, frame.shape[1] - width, tiles).astype(int).tolist():
-                yield left, top, frame[top : top + height, left : left + width]
+def _parts(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield top, left, height and width of the overlapping parts of a frame."""
+    down, across = (min(side, round(1.3 * side / TILES)) for side in (height, width))
+    for top in np.linspace(0, height - down, TILES).astype(int).tolist():
+        for left in np.linspace(0, width - across, TILES).astype(int).tolist():
+            yield top, left, down, across
 
 
 def _is_at(place: Floats, landmarks: Floats) -> bool:

@@ -71,17 +71,22 @@ class Followed:
     several_bodies: int
 
 
-def landmarks_of_frames(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings) -> Landmarks:
+def landmarks_of_frames(
+    frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings, at_face: bool = False
+) -> Landmarks:
     """Find one person's face, body and hands in frames `H x W x 3` RGB.
 
     Of several faces it is the largest and most central that is followed, and after a gap the one nearest to where it
     was; body and hands are those of the face, or without one those of the tallest body. A frame without a face, or with
-    one narrower than `settings.min_width`, has none.
+    one narrower than `settings.min_width`, has none. `at_face` is for whoever looks at faces alone, in half of the
+    time: hands are found where they may hide the face, the body in every other frame.
     """
-    return follow(frames, networks, settings).landmarks
+    return follow(frames, networks, settings, at_face).landmarks
 
 
-def follow(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings) -> Followed:
+def follow(
+    frames: Iterable[Pictures], networks: Networks, settings: LandmarkSettings, at_face: bool = False
+) -> Followed:
     """Find landmarks as `landmarks_of_frames` does, and count; a few frames at a time are in memory.
 
     Face and body, which need no hands, are found a few frames ahead in a thread of their own: 75 frames with both hands
@@ -89,15 +94,18 @@ def follow(frames: Iterable[Pictures], networks: Networks, settings: LandmarkSet
     """
     face_of = FaceFollower(networks, settings)
     body_of = BodyFollower(networks.bodies, networks.body)
-    fill_in_hands = HandFollower(networks.palms, networks.hand)
+    fill_in_hands = HandFollower(networks.palms, networks.hand, at_face)
     clip: list[Found] = []
     parts: list[Landmarks] = []
 
     def people() -> Iterator[tuple[Pictures, Found]]:
         """Yield every frame with the face and body in it."""
-        for frame in frames:
+        body = None
+        for number, frame in enumerate(frames):
             face = face_of(frame)
-            yield frame, Found(face, body_of(frame, None if face is None else face[0]))
+            if body is None or not at_face or number % 2 == 0:
+                body = body_of(frame, None if face is None else face[0])
+            yield frame, Found(face, body)
 
     with closing(ahead(people(), AHEAD)) as found_ahead:
         for frame, found in found_ahead:

@@ -23,6 +23,7 @@ _PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop ove
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
 _WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
 _FROM_BODY = 0.6  # shoulder widths between the wrist of a hand and that of its body
+_FROM_FINGERS = 0.5  # shoulder widths from knuckles or wrist, beyond which no finger reaches, a little late either
 _OUTSIDE = 0.3  # shoulder widths beyond the picture's edge where no hand is sought any more
 _BESIDE, _ABOVE, _BELOW = 0.35, 0.8, 1.2  # shoulder widths around the arms, over the nose, under the shoulders
 _FROM_FACE = 3.0  # side of the region where palms are sought without a body, over the face's extent
@@ -76,21 +77,25 @@ class HandFollower:
     """Finds the hands in one frame after the other, each by the first way that succeeds.
 
     Where it was before; where the body's arm ends; where palms are seen. A missing hand is not sought in every frame:
-    one that is found is followed back through the frames before.
+    one that is found is followed back through the frames before. `at_face` seeks those alone that may be in front of
+    the face, as the body's arms say.
     """
 
-    def __init__(self, palms: Detector, mesh: HandMesh) -> None:
-        self._palms, self._mesh = palms, mesh
+    def __init__(self, palms: Detector, mesh: HandMesh, at_face: bool = False) -> None:
+        self._palms, self._mesh, self._at_face = palms, mesh, at_face
         self._before: deque[tuple[Pictures, Found]] = deque(maxlen=LOOKS_BACK)
         self._missed = [0, 0]  # frames since the hand of a slot was there
 
     def __call__(self, frame: Pictures, found: Found) -> None:
         """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person."""
         if found.body is not None or found.face is not None:
+            wanted = [slot for slot in (0, 1) if not (self._at_face and _is_far_from_face(found, slot))]
             for slot in (0, 1):
-                found.hands[slot] = self._tracked(frame, found, slot)
-                self._missed[slot] = self._missed[slot] + 1 if found.hands[slot] is None else 0
-            sought = [slot for slot in found.missing if self._is_due(slot) and not _is_outside(frame, found, slot)]
+                found.hands[slot] = self._tracked(frame, found, slot) if slot in wanted else None
+                is_missed = slot in wanted and found.hands[slot] is None
+                self._missed[slot] = self._missed[slot] + 1 if is_missed else 0
+            sought = [slot for slot in wanted if slot in found.missing and self._is_due(slot)]
+            sought = [slot for slot in sought if not _is_outside(frame, found, slot)]
             for slot in sought:
                 self._fill(found, slot, self._at_wrist(frame, found, slot))
             if any(slot in found.missing for slot in sought):
@@ -213,6 +218,16 @@ def _is_outside(frame: Pictures, found: Found, slot: int) -> bool:
         return False
     margin = _OUTSIDE * _shoulder_width(found.body[0])
     return bool((place < -margin).any() or (place > np.array(frame.shape[1::-1]) + margin).any())
+
+
+def _is_far_from_face(found: Found, slot: int) -> bool:
+    """Tell whether the body's arm of a slot ends so far from the face that no finger reaches it; not without both."""
+    if found.body is None or found.face is None:
+        return False
+    hand = found.body[0][[WRISTS[slot], LITTLES[slot], INDICES[slot]], :2]
+    low, high = found.face[0][:, :2].min(axis=0), found.face[0][:, :2].max(axis=0)
+    beyond = np.maximum(0, np.maximum(low - hand, hand - high))
+    return float(np.linalg.norm(beyond, axis=1).min()) > _FROM_FINGERS * _shoulder_width(found.body[0])
 
 
 def _region(frame: Pictures, found: Found) -> tuple[slice, slice]:

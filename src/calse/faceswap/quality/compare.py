@@ -72,15 +72,22 @@ class FoundAgain:
 
 
 def find_again(
-    original: Pictures, swapped: Pictures, track: Landmarks, networks: Networks, settings: LandmarkSettings
+    original: Pictures,
+    swapped: Pictures,
+    track: Landmarks,
+    networks: Networks,
+    settings: LandmarkSettings,
+    every: int = 1,
 ) -> FoundAgain:
     """Find the faces of a swapped clip again, and read what is left of the original's expression.
 
-    Both are `T x H x W x 3`, `track` is the original's, with a face.
+    Both are `T x H x W x 3`, `track` is the original's, with a face. The poor copy that says what can be read at all
+    is made of every so many frames.
     """
     landmarks = follow(swapped, networks, settings)
     before, after = features(track.face), features(landmarks)
-    copy = features(follow(original, networks, settings, degraded))
+    copy = np.full_like(before, np.nan)
+    copy[::every] = features(follow(original[::every], networks, settings, degraded))
     return FoundAgain(landmarks, before, after, expression_kept(before, after, copy))
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from calse.runtime.errors import CalseError, StarvedError
 from calse.runtime.sandbox import Refused, Sandbox
 from calse.video.ours.encode import write_raw
-from calse.video.ours.planes import resized
-from calse.video.untrusted.decode import Frame, iterate_frames, probe
-from calse.video.untrusted.normalise import fitted_size
+from calse.video.ours.planes import Planes, resized
+from calse.video.untrusted.decode import Frame, Picture, iterate_pictures, probe
+from calse.video.untrusted.normalise import fitted_size, upright
 
 MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
 STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
@@ -65,20 +65,30 @@ def safe_copy(job: Foreign) -> Times:
     return Times(tuple(seconds), fps if constant else (len(seconds) - 1) / seconds[-1], constant)
 
 
-def _square_pixels(video: Path, seconds: list[float]) -> Iterator[np.ndarray]:
+def _square_pixels(video: Path, seconds: list[float]) -> Iterator[Planes]:
     """Yield frames with square pixels and even sides: an odd one gets its last line twice.
 
     `seconds` is filled with the times at which they start and, at the end, the last one ends.
     """
     memory, end = 0, 0.0
-    for frame in iterate_frames(video):
-        seconds.append(frame.seconds)
-        end = frame.seconds + frame.duration
-        memory += frame.image.nbytes
+    for picture in iterate_pictures(video):
+        seconds.append(picture.seconds)
+        end = picture.seconds + picture.duration
+        planes = _square(picture)
+        memory += sum(plane.nbytes for plane in planes)
         if memory > MEMORY:
             raise CalseError(f"its frames take more than {MEMORY // 2**30} GiB; cut it into parts")
-        yield square(frame)
+        yield planes
     seconds.append(end)
+
+
+def _square(picture: Picture) -> Planes:
+    """Return a picture upright, with square pixels and even sides: an odd one gets its last line twice."""
+    width, height = picture.size
+    if picture.pixel_aspect != 1:
+        return upright(picture, fitted_size(width, height, picture.pixel_aspect, min(width, height)))
+    luma, blue, red = upright(picture, picture.size)
+    return Planes(np.pad(luma, [(0, side % 2) for side in luma.shape], mode="edge"), blue, red)
 
 
 def square(frame: Frame) -> np.ndarray:

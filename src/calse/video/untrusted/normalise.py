@@ -64,11 +64,16 @@ def fitted(pictures: Iterable[Picture], short_side: int) -> Iterator[Planes]:
 
 
 def _fitted(picture: Picture, short_side: int) -> Planes:
+    return upright(picture, fitted_size(*picture.size, picture.pixel_aspect, short_side))
+
+
+def upright(picture: Picture, size: tuple[int, int]) -> Planes:
+    """Return a picture upright; `size` is the width and height that it has as it is coded."""
     from av.video.reformatter import ColorRange, Colorspace
 
-    width, height = fitted_size(*picture.size, picture.pixel_aspect, short_side)
+    width, height = size
     with converting():
-        coded = displayed(picture.coded, (width, height))
+        coded = displayed(picture.coded, size)
         small = coded.reformat(
             width,
             height,

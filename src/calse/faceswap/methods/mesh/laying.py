@@ -12,8 +12,8 @@ _LEAST, _WHITE = np.float32(1e-6), np.float32(255)
 
 
 def exactly(function: Kernel) -> Kernel:
-    """Compile a function of arrays, no products and sums contracted: the same bits as without."""
-    kernel: Kernel = numba.njit(cache=True, error_model="numpy")(function)
+    """Compile a function of arrays, no products and sums contracted: the same bits as without. Threads run at once."""
+    kernel: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return kernel
 
 

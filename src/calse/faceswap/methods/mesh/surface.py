@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.methods.mesh.model.topology import Ints, Numbers
-from signers.kernels import compiled, rasterise
+from signers.kernels import FASTMATH, rasterise
 
 Floats = NDArray[np.float32]
+compiled = numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")  # threads run at once
 
 
 @dataclass(frozen=True)

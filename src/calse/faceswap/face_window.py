@@ -1,0 +1,66 @@
+"""The part of a video in which its face is, at any time: all work on faces is done there, the rest stays as it came."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calse.config.params import LandmarkSettings
+from calse.landmarks.record import Landmarks
+from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
+from calse.video.ours.read import iterate_planes
+
+Pictures = NDArray[np.uint8]
+MARGIN = 0.5  # of a face's width and height, around it: a blur reaches beyond, and a detector wants to see it whole
+BLOCK = 16  # pixels: codecs work in blocks
+
+
+@dataclass(frozen=True)
+class FaceWindow:
+    """Rows and columns of frames of `height x width` pixels."""
+
+    height: int
+    width: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def of(self, planes: Planes) -> Planes:
+        """Return the window of a frame: views of it."""
+        rows, columns = slice(self.top, self.bottom), slice(self.left, self.right)
+        half = slice(self.top // 2, self.bottom // 2), slice(self.left // 2, self.right // 2)
+        return Planes(planes.luma[rows, columns], planes.blue[half], planes.red[half])
+
+    def read(self, video: Path) -> Pictures:
+        """Return the window of every frame of a video, `T x h x w x 3` RGB."""
+        return np.stack([rgb_of(self.of(planes)) for planes in iterate_planes(video)])
+
+    def put(self, picture: Pictures, planes: Planes) -> None:
+        """Write the window, `h x w x 3` RGB, into a frame."""
+        for place, plane in zip(self.of(planes), planes_of_rgb(picture), strict=True):
+            place[:] = plane
+
+    def moved(self, landmarks: Landmarks) -> Landmarks:
+        """Return a video's landmarks in pixels of the window."""
+        corner = np.array([self.left, self.top, 0], np.float32)
+        return replace(
+            landmarks, face=landmarks.face - corner, body=landmarks.body - corner, hands=landmarks.hands - corner
+        )
+
+    def fitted(self, settings: LandmarkSettings) -> LandmarkSettings:
+        """Return what finds faces of the same size in the window as the settings find in whole frames."""
+        return replace(settings, min_width=min(1.0, settings.min_width * self.width / (self.right - self.left)))
+
+
+def face_window_of(landmarks: Landmarks, height: int, width: int) -> FaceWindow:
+    """Return the window around all faces of a video, of which there is one at least."""
+    faces = landmarks.face[landmarks.has_face][..., :2]
+    low, high = faces.min(axis=1), faces.max(axis=1)
+    margin = MARGIN * (high - low)
+    first = np.floor((low - margin).min(axis=0) / BLOCK) * BLOCK
+    last = np.ceil((high + margin).max(axis=0) / BLOCK) * BLOCK
+    left, top = np.clip(first, 0, [width - 2, height - 2]).astype(int) // 2 * 2
+    right, bottom = np.clip(last, [left + 2, top + 2], [width, height]).astype(int)
+    return FaceWindow(height, width, int(top), int(bottom), int(left), int(right))
