@@ -126,6 +126,21 @@ def test_convolutions_pad_as_tensorflow_does(size: tuple[int, ...], kernel: int,
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_the_stem_in_bf16_takes_pixels_in_pairs_to_the_same_sums(size: tuple[int, ...]):
+    """Output and both gradients, within what bf16 keeps: a pixel's shift would change them by about all they are."""
+    unit, x = Unit(3, 8, 7, 2), torch.randn(2, 3, *size).requires_grad_()
+    plain = F.conv3d(padded_as_tensorflow(x, (7,) * 3, (2,) * 3), unit.conv3d.weight, stride=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        paired = unit.convolve(x)
+    assert paired.dtype == torch.bfloat16
+    slope = torch.randn_like(plain)
+    found = paired.float(), *torch.autograd.grad(paired, (x, unit.conv3d.weight), slope.bfloat16())
+    expected = plain, *torch.autograd.grad(plain, (x, unit.conv3d.weight), slope)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours - theirs).norm() / theirs.norm() < 0.02
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("kernel", "stride"), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2)), ((3,) * 3, (1,) * 3)]
 )

@@ -76,11 +76,14 @@ def wrong_in_bf16(model: nn.Module, frames: int, size: int, device: torch.device
 
 
 def _known_wrong(model: nn.Module, frames: int, size: int, device: torch.device, known: Path) -> str | None:
-    """Return what `wrong_in_bf16` does: as it was for equal convolutions of equal inputs on this kind of processor."""
+    """Return what `wrong_in_bf16` does: as it was for equal layers and equal clips on this kind of processor.
+
+    The convolutions' inputs, which torch works out in a second of imports, follow from these.
+    """
     on_cuda = device.type == "cuda"
     processor = torch.cuda.get_device_name(device) if on_cuda else torch.cpu.get_capabilities()
-    layers = [(name, str(layer), shape) for name, layer, shape in convolution_inputs(model, frames, size)]
-    digest = hashlib.sha256(repr((torch.__version__, processor, layers)).encode()).hexdigest()
+    asked = (torch.__version__, processor, str(model), frames, size)
+    digest = hashlib.sha256(repr(asked).encode()).hexdigest()
     file = known / f"{digest[:32]}.json"
     with suppress(OSError, ValueError, KeyError):
         found: str | None = json.loads(file.read_text(encoding="utf-8"))["wrong"]

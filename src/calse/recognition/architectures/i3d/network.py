@@ -71,6 +71,8 @@ class Unit(nn.Module):
         kernel, stride = self.conv3d.kernel_size, self.conv3d.stride
         if kernel == (1, 1, 1):
             return self._mix_channels(x)
+        if stride == (2, 2, 2) and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            return self._convolve_pairs(x)
         pads = [same_padding(*axis) for axis in zip(x.shape[2:], kernel, stride, strict=True)]
         # A convolution pads both ends alike; other axes are padded by hand, and time where it is short (see above).
         inside = [front if front == back else 0 for front, back in pads]
@@ -80,6 +82,22 @@ class Unit(nn.Module):
         if any(any(pair) for pair in outside):
             x = F.pad(x, [amount for pair in reversed(outside) for amount in pair])
         return F.conv3d(x, self.conv3d.weight, None, stride, tuple(inside))
+
+    def _convolve_pairs(self, x: Tensor) -> Tensor:
+        """Convolve with stride 2, each two pixels of a row taken as one with twice the channels.
+
+        The same sums, of fewer and longer products: half the time where channels are few and products bf16.
+        """
+        size, weight = x.shape[4], self.conv3d.weight
+        pads = [same_padding(*axis) for axis in zip(x.shape[2:], self.conv3d.kernel_size, (2, 2, 2), strict=True)]
+        taps = weight.shape[4] + weight.shape[4] % 2
+        front, wanted = pads[2][0], 2 * (-(-size // 2) - 1) + taps
+        pads[2] = front, wanted - size - front
+        x = x.to(torch.bfloat16).movedim(1, -1)  # before it is padded, which copies it
+        x = F.pad(x, [0, 0, *(amount for pair in reversed(pads) for amount in pair)])
+        pairs = torch.unflatten(x, 3, (-1, 2)).flatten(4).movedim(-1, 1)
+        weight = torch.unflatten(F.pad(weight, (0, taps - weight.shape[4])), 4, (-1, 2)).movedim(-1, 1).flatten(1, 2)
+        return F.conv3d(pairs, weight, None, (2, 2, 1))
 
     def _mix_channels(self, x: Tensor) -> Tensor:
         """Convolve by one voxel: as a matrix product over channels, which are last in memory."""
