@@ -37,7 +37,7 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
     """
     split = read_split(layout.split(recipe))
     predictions: list[dict[str, Any]] = []
-    scores: list[dict[str, str]] = []
+    scores: list[np.ndarray] = []
     steps: dict[str, int] = {}
     models = layout.models(recogniser, recipe)
     for run in runs_of(params, recogniser, recipe):
@@ -48,11 +48,12 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
             tests[VALIDATION] = split.validated
         info, rows, found = predict_run(run, split, tests, layout, checkpoint_path(models, run))
         predictions += rows
-        scores += [dict(zip(split.classes, map("{:.6g}".format, one), strict=True)) for one in found[FILMED]]
+        scores += found[FILMED]
         steps[run.test_source] = info["steps"]
     with folder_written_aside(layout.metrics("evaluate") / recogniser / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
-        write_rows(folder / "scores.csv", split.classes, scores)
+        named = (dict(zip(split.classes, map("{:.6g}".format, one), strict=True)) for one in scores)
+        write_rows(folder / "scores.csv", split.classes, named)
         filmed = [row for row in predictions if row["test_set"] == FILMED]
         write_rows(folder / "confusion.csv", ["gloss", "predicted", "clips"], confusion(filmed))
         measured = per_source(predictions, params.evaluate.topk)
