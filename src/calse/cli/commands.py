@@ -5,40 +5,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from calse.cli.publishing import KeyOption, Label, marking
+from calse.cli.options import AsJson, KeyOption, Label, Seconds, Videos, path_argument, path_option
+from calse.cli.publishing import marking
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.repository import from_root
 
 tools = typer.Typer()
-Videos = Annotated[
-    list[Path],
-    typer.Argument(parser=from_root, metavar="VIDEO...", help="of any format that `import` takes, of any length"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
-Seconds = Annotated[float, typer.Option(min=1, help="CPU seconds that reading one video may take")]
 
 
 @tools.command()
 def anonymise(
-    videos: Annotated[list[Path], typer.Argument(parser=from_root, metavar="VIDEO...")],
-    folder: Annotated[
-        Path, typer.Option("--output", "-o", parser=from_root, metavar="FOLDER", help="where the new videos go")
-    ],
+    videos: Annotated[list[Path], path_argument("VIDEO...")],
+    folder: Annotated[Path, path_option("FOLDER", "where the new videos go", "--output", "-o")],
     donor: Annotated[str, typer.Option(help="whose face to put on: a source of kind donor")] = "",
     donor_video: Annotated[
         list[Path] | None,
-        typer.Option(
-            parser=from_root,
-            metavar="VIDEO",
-            help="or somebody who speaks and turns the head, or a folder of such videos; repeatable",
-        ),
+        path_option("VIDEO", "or somebody who speaks and turns the head, or a folder of such videos; repeatable"),
     ] = None,
     donor_images: Annotated[
-        list[Path] | None,
-        typer.Option(
-            parser=from_root, metavar="FOLDER", help="or a folder of pictures of one face, or one; repeatable"
-        ),
+        list[Path] | None, path_option("FOLDER", "or a folder of pictures of one face, or one; repeatable")
     ] = None,
     method: Annotated[str, typer.Option(help="mesh, or autoencoder with a trained donor")] = "mesh",
     eyes: Annotated[
@@ -56,10 +41,7 @@ def anonymise(
     key: KeyOption = None,
     label: Label = False,
     preview: Annotated[
-        Path | None,
-        typer.Option(
-            parser=from_root, metavar="FOLDER", help="also write each video beside its original, to judge it by"
-        ),
+        Path | None, path_option("FOLDER", "also write each video beside its original, to judge it by")
     ] = None,
 ) -> None:
     """Put a donor's face on the signers of any videos and say how well it came out."""
@@ -97,13 +79,8 @@ def require_donor(name: str) -> None:
 
 @tools.command()
 def enrol(
-    folder: Annotated[
-        Path, typer.Argument(parser=from_root, metavar="FOLDER", help="videos, one of them or a table, as for `import`")
-    ],
-    index: Annotated[
-        Path,
-        typer.Option("--output", "-o", parser=from_root, metavar="INDEX", help="the file to make, or to add signs to"),
-    ],
+    folder: Annotated[Path, path_argument("FOLDER", "videos, one of them or a table, as for `import`")],
+    index: Annotated[Path, path_option("INDEX", "the file to make, or to add signs to", "--output", "-o")],
     pattern: Annotated[str | None, typer.Option(help="how file names tell the gloss: {gloss}_{take}.mp4")] = None,
     seconds: Seconds = 300,
 ) -> None:
@@ -120,7 +97,7 @@ def enrol(
 
 @tools.command()
 def lookup(
-    index: Annotated[Path, typer.Argument(parser=from_root, metavar="INDEX", help="what `enrol` has made")],
+    index: Annotated[Path, path_argument("INDEX", "what `enrol` has made")],
     videos: Videos,
     as_json: AsJson = False,
     seconds: Seconds = 300,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calse.cli.options import path_argument, path_option
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.repository import from_root
 
 if TYPE_CHECKING:
     from calse.config.params import Params, Source
@@ -18,19 +18,14 @@ importing = typer.Typer()
 
 @importing.command("import")
 def import_videos(
-    folder: Annotated[
-        Path | None, typer.Argument(parser=from_root, metavar="FOLDER", help="a folder of videos, or a table of them")
-    ] = None,
+    folder: Annotated[Path | None, path_argument("FOLDER", "a folder of videos, or a table of them")] = None,
     corpus: Annotated[str, typer.Option(help="the corpus to add to: a folder of data/raw")] = "",
     source: Annotated[str, typer.Option(help="who recorded these clips, such as SACU")] = "",
     pattern: Annotated[
         str | None, typer.Option(help="how file names tell gloss, signer and take: {gloss}_{signer}_{take}.mp4")
     ] = None,
     glossary: Annotated[
-        Path | None,
-        typer.Option(
-            parser=from_root, metavar="FILE", help="a table with the column `gloss`: all the corpus's glosses"
-        ),
+        Path | None, path_option("FILE", "a table with the column `gloss`: all the corpus's glosses")
     ] = None,
     add_glosses: Annotated[bool, typer.Option("--add-glosses", help="add unknown glosses to the glossary")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="import this source anew")] = False,
@@ -39,16 +34,10 @@ def import_videos(
         bool, typer.Option("--donor", help="it only lends a face: any signs, none for the glossary")
     ] = False,
     corrections: Annotated[
-        Path | None,
-        typer.Option(
-            parser=from_root, metavar="FILE", help="instead: what was flagged and corrected in `calse browse`"
-        ),
+        Path | None, path_option("FILE", "instead: what was flagged and corrected in `calse browse`")
     ] = None,
     elan: Annotated[
-        list[Path] | None,
-        typer.Option(
-            parser=from_root, metavar="FILE", help="instead of FOLDER: cut the video of an ELAN file; repeatable"
-        ),
+        list[Path] | None, path_option("FILE", "instead of FOLDER: cut the video of an ELAN file; repeatable")
     ] = None,
     tier: Annotated[str, typer.Option(help="with --elan: the tier whose annotations are the glosses")] = "",
 ) -> None:

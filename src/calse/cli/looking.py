@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from calse.cli.commands import AsJson, Seconds, Videos, require_donor
-from calse.cli.publishing import KeyOption, marking
+from calse.cli.commands import require_donor
+from calse.cli.options import AsJson, KeyOption, Seconds, Videos, path_argument, path_option
+from calse.cli.publishing import marking
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.repository import from_root
 
 looking = typer.Typer()
 
@@ -27,10 +27,8 @@ def browse() -> None:
 
 @looking.command()
 def overlay(
-    video: Annotated[Path, typer.Argument(parser=from_root, metavar="VIDEO")],
-    target: Annotated[
-        Path, typer.Option("--output", "-o", parser=from_root, metavar="FILE", help="the new video, or NAME.pose")
-    ],
+    video: Annotated[Path, path_argument("VIDEO")],
+    target: Annotated[Path, path_option("FILE", "the new video, or NAME.pose", "--output", "-o")],
 ) -> None:
     """Draw face, arms and hands, as the stage landmarks finds them, on any video; or write them as a .pose file."""
     from calse.browse.overlay import overlay
@@ -45,26 +43,15 @@ def overlay(
 
 @looking.command()
 def predict(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            parser=from_root, metavar="CHECKPOINT", help="what was trained: .../seed-1.safetensors, or an index"
-        ),
-    ],
+    checkpoint: Annotated[Path, path_argument("CHECKPOINT", "what was trained: .../seed-1.safetensors, or an index")],
     videos: Videos,
     as_json: AsJson = False,
     seconds: Seconds = 120,
     preview: Annotated[
-        Path | None,
-        typer.Option(
-            parser=from_root, metavar="FOLDER", help="also write each video with its landmarks, beside its best glosses"
-        ),
+        Path | None, path_option("FOLDER", "also write each video with its landmarks, beside its best glosses")
     ] = None,
     elan: Annotated[
-        Path | None,
-        typer.Option(
-            parser=from_root, metavar="FOLDER", help="also write an ELAN file a video, with tiers of predictions"
-        ),
+        Path | None, path_option("FOLDER", "also write an ELAN file a video, with tiers of predictions")
     ] = None,
 ) -> None:
     """Name the ten most probable glosses of each video."""
@@ -98,16 +85,12 @@ def predict(
 @looking.command()
 def serve(
     model: Annotated[
-        list[Path] | None,
-        typer.Option(parser=from_root, metavar="CHECKPOINT", help="what was trained, as for `predict`; repeatable"),
+        list[Path] | None, path_option("CHECKPOINT", "what was trained, as for `predict`; repeatable")
     ] = None,
-    index: Annotated[
-        Path | None, typer.Option(parser=from_root, metavar="INDEX", help="what `enrol` has made, for look-up")
-    ] = None,
+    index: Annotated[Path | None, path_option("INDEX", "what `enrol` has made, for look-up")] = None,
     donor: Annotated[str, typer.Option(help="for anonymised copies, a source of kind donor")] = "",
     donor_video: Annotated[
-        list[Path] | None,
-        typer.Option(parser=from_root, metavar="VIDEO", help="or somebody who speaks and turns the head; repeatable"),
+        list[Path] | None, path_option("VIDEO", "or somebody who speaks and turns the head; repeatable")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="of this machine alone; 0: any free one")] = 8000,
     key: KeyOption = None,

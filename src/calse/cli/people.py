@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from calse.cli.commands import AsJson
+from calse.cli.options import AsJson
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 

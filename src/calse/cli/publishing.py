@@ -5,24 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calse.cli.options import KeyOption, Label, path_argument, path_option
 from calse.runtime.errors import CalseError
-from calse.runtime.repository import from_root
 
 if TYPE_CHECKING:
     from calse.video.marks.mark import Mark
 
 publishing = typer.Typer()
-KeyOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--key",
-        parser=from_root,
-        metavar="FILE",
-        envvar="CALSE_SIGNING_KEY",
-        help="a PEM file with the private key and certificates that sign the C2PA marks, instead of a self-made one",
-    ),
-]
-Label = Annotated[bool, typer.Option("--label", help="say in the pictures, too, that they are not as filmed")]
 
 
 def marking(key: Path | None) -> "Mark":
@@ -46,10 +35,9 @@ def marking(key: Path | None) -> "Mark":
 
 @publishing.command()
 def verify(
-    files: Annotated[list[Path], typer.Argument(parser=from_root, metavar="FILE...")],
+    files: Annotated[list[Path], path_argument("FILE...")],
     trust: Annotated[
-        list[Path] | None,
-        typer.Option(parser=from_root, metavar="FILE", help="PEM certificates whose signatures you trust; repeatable"),
+        list[Path] | None, path_option("FILE", "PEM certificates whose signatures you trust; repeatable")
     ] = None,
 ) -> None:
     """Say what the C2PA marks of files tell, and whether the files are as they were signed; exit code 1 if not."""
@@ -60,9 +48,7 @@ def verify(
 
 @publishing.command()
 def publish(
-    folder: Annotated[Path, typer.Argument(parser=from_root, metavar="OUT", help="a folder that is made")],
-    key: KeyOption = None,
-    label: Label = False,
+    folder: Annotated[Path, path_argument("OUT", "a folder that is made")], key: KeyOption = None, label: Label = False
 ) -> None:
     """Write a folder for an archive or a hub: all that may be shared, marked, described, with cards and checksums."""
     import importlib.util

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from calse.cli.options import path_argument
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.repository import from_root
 
 runs = typer.Typer()
 track = typer.Typer(no_args_is_help=True, help="MLflow, made from what DVC knows: sync, verify.")
@@ -48,7 +48,7 @@ def track_verify() -> None:
 
 @runs.command()
 def lineage(
-    path: Annotated[Path, typer.Argument(parser=from_root, metavar="PATH")],
+    path: Annotated[Path, path_argument("PATH")],
     as_json: Annotated[bool, typer.Option("--json", help="everything in full, as JSON")] = False,
 ) -> None:
     """Print the way back from a checkpoint, set, split or report: stages, parameters, clips, raw files, hashes."""
