@@ -65,18 +65,15 @@ def import_folder(
     offers = offers_of(folder, pattern)
     # What other sources were imported with stays; a corpus's only source may be spelled anew.
     spelled = one_spelling([*(stood if studied else known), *known, *stood, *(offer.gloss for offer in offers)])
-    first: dict[str, str] = {}  # of a person's names, the one that came first
-    signers_so_far = [*(v.signer for videos in others.values() for v in videos), *(o.signer for o in offers)]
-    people = {signer: first.setdefault(person(signer), signer) for signer in signers_so_far}
+    people = _one_name([*(v.signer for videos in others.values() for v in videos), *(o.signer for o in offers)])
     known = [spelled[gloss] for gloss in known]
     allowed = None if source in donors or add_glosses or (given is None and not studied) else frozenset(known)
     named = [
         dataclasses.replace(offer, gloss=spelled[offer.gloss], signer=people[offer.signer] or source)
         for offer in offers
     ]
-    named = [offer.refused(offer.refusal or _flaw(offer, allowed)) for offer in listed_once(named)]
     forgotten = read_forgotten(layout)
-    named = [_unless_forgotten(offer, forgotten) for offer in named]
+    named = [offer.refused(offer.refusal or _flaw(offer, allowed, forgotten)) for offer in listed_once(named)]
     named = limited(numbered(without_copies(_opened(named, f"open {source}"), others, forgotten)), takes)
     taken = [offer for offer in named if not offer.refusal]
     glosses = known if source in donors else list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
@@ -92,10 +89,10 @@ def import_folder(
     )
 
 
-def _unless_forgotten(offer: Offer, forgotten: frozenset[str]) -> Offer:
-    """Refuse a file of a signer who was forgotten, under whichever spelling."""
-    gone = not offer.refusal and name_digest("signer", person(offer.signer)) in forgotten
-    return offer.refused("shows somebody who was forgotten") if gone else offer
+def _one_name(signers: list[str]) -> dict[str, str]:
+    """Return each signer's name in the spelling that came first."""
+    first: dict[str, str] = {}
+    return {signer: first.setdefault(person(signer), signer) for signer in signers}
 
 
 def offered_videos(folder: Path, pattern: str | None) -> tuple[list[Offer], list[Offer]]:
@@ -127,7 +124,7 @@ def _check_request(layout: Layout, corpus: str, source: str, declared: Iterable[
         raise CalseError(f"{raw / source} is there already; --replace imports source {source} anew")
 
 
-def _flaw(offer: Offer, glosses: frozenset[str] | None) -> str:
+def _flaw(offer: Offer, glosses: frozenset[str] | None, forgotten: frozenset[str] = frozenset()) -> str:
     """Return why a file need not be opened to be refused; nothing when it must be."""
     try:
         status = offer.path.stat()
@@ -143,6 +140,8 @@ def _flaw(offer: Offer, glosses: frozenset[str] | None) -> str:
         return f"is larger than {LARGEST // 1024**3} GiB; cut it into signs"
     if glosses is not None and offer.gloss not in glosses:
         return f"gloss {offer.gloss} is not in the glossary; --add-glosses adds it, and a donor (--donor) needs none"
+    if name_digest("signer", person(offer.signer)) in forgotten:  # under whichever spelling
+        return "shows somebody who was forgotten"
     return ""
 
 
