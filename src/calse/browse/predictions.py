@@ -45,7 +45,8 @@ def predictions_of(params: Params, layout: Layout, clips: Sequence[Shown]) -> Pr
         if not path.is_file():
             continue
         table: list[Any] = read_predictions(layout, recogniser, recipe).to_dict("records")
-        numbers = {seed: len(found.trainings) + place for place, seed in enumerate(dict.fromkeys(map(_seed, table)))}
+        seeds = dict.fromkeys(row["seed"] for row in table)
+        numbers = {seed: len(found.trainings) + place for place, seed in enumerate(seeds)}
         found.trainings += [(recogniser, recipe, seed) for seed in numbers]
         for row in table:
             try:
@@ -59,7 +60,3 @@ def predictions_of(params: Params, layout: Layout, clips: Sequence[Shown]) -> Pr
                 raise CalseError(f"{path} is not of these clips ({error}); run: dvc repro") from None
             found.rows[name].append((numbers[row["seed"]], row["test_set"], row["rank"], best))
     return found
-
-
-def _seed(row: dict[str, Any]) -> int:
-    return int(row["seed"])

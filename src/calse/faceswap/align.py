@@ -46,7 +46,9 @@ def alignment(track: Landmarks, size: int, half_life: float = 0, margin: float =
     forward = size / (margin * turned_width)
     middle = (size - 1) / 2 * (1 + 1j)
     matrices = np.full((len(points), 2, 3), np.nan)
-    matrices[found] = _as_matrix(forward, middle - forward * centre)
+    shift = middle - forward * centre
+    rows = [[forward.real, -forward.imag, shift.real], [forward.imag, forward.real, shift.imag]]
+    matrices[found] = np.moveaxis(np.array(rows, np.float64), 2, 0)
     return stretched(matrices, track, size, margin) if found.any() else matrices
 
 
@@ -76,11 +78,6 @@ def _from_crop(points: NDArray[np.float64]) -> tuple[NDArray[np.complex128], NDA
     offset = mean - mean.mean()
     scale = (placed * offset.conj()).sum(axis=1) / (np.abs(offset) ** 2).sum()
     return scale, placed.mean(axis=1) - scale * mean.mean()
-
-
-def _as_matrix(scale: NDArray[np.complex128], shift: NDArray[np.complex128]) -> Matrix:
-    rows = [[scale.real, -scale.imag, shift.real], [scale.imag, scale.real, shift.imag]]
-    return np.moveaxis(np.array(rows, np.float64), 2, 0)
 
 
 def smooth(series: Series, half_life: float) -> Series:

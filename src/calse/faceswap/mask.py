@@ -32,7 +32,8 @@ def face_mask(
     """
     mask = np.zeros((height, width), np.float32)
     window = face_window(landmarks, height, width)
-    inside = _without_hands(landmarks, hands, height, width)
+    oval = fill([landmarks[list(OVAL)]], height, width)[window]
+    inside = np.where(hand_mask(hands, height, width)[window], np.uint8(0), oval)
     if erode == 0 and feather == 0:
         mask[window] = inside
     elif inside.any():
@@ -50,13 +51,6 @@ def face_window(landmarks: Points, height: int, width: int) -> tuple[slice, slic
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
-def _without_hands(landmarks: Points, hands: Points, height: int, width: int) -> NDArray[np.uint8]:
-    """Return 1 on the face where no hand is, in the face's window."""
-    window = face_window(landmarks, height, width)
-    oval = fill([landmarks[list(OVAL)]], height, width)[window]
-    return np.where(hand_mask(hands, height, width)[window], np.uint8(0), oval)
-
-
 def distance(inside: NDArray[np.uint8]) -> Floats:
     """Return each pixel's distance to the nearest 0, `H x W`, in pixels.
 
@@ -71,17 +65,13 @@ def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:
     """Return 1 where a hand is, `H x W`: palm and fingers about as thick as flesh."""
     canvas = np.zeros((height, width), np.uint8)
     for hand in hands[~np.isnan(hands).any(axis=(1, 2))]:
-        thickness = max(1, round(FINGER_WIDTH * palm_width(hand)))
+        across, along = (float(np.linalg.norm(hand[one, :2] - hand[other, :2])) for one, other in ((5, 17), (0, 9)))
+        palm = max(across, 0.6 * along)  # also one that is seen from its edge
+        thickness = max(1, round(FINGER_WIDTH * palm))
         cv2.fillConvexPoly(canvas, cv2.convexHull(_fixed(hand[list(PALM)])), 1, shift=SUBPIXEL)
         for finger in FINGERS:
             cv2.polylines(canvas, [_fixed(hand[list(finger)])], False, 1, thickness, shift=SUBPIXEL)
     return canvas
-
-
-def palm_width(hand: Points) -> float:
-    """Return the width of a palm in pixels, also of one that is seen from its edge."""
-    across, along = (float(np.linalg.norm(hand[one, :2] - hand[other, :2])) for one, other in ((5, 17), (0, 9)))
-    return max(across, 0.6 * along)
 
 
 def hand_share(landmarks: Points, hands: Points, height: int, width: int) -> float:

@@ -173,8 +173,11 @@ class FaceFollower:
         faces = self._networks.faces(self._view(frame, None))
         self.crowded += len(faces) > 1
         squares = [square_of_detection(self._choose(faces, frame))] if faces else []
-        if self._square is not None and (not squares or _agree(squares[0], self._square)):
-            squares = [self._square, *squares]
+        tracked = self._square
+        if tracked is not None:
+            apart = float(np.hypot(squares[0].x - tracked.x, squares[0].y - tracked.y)) if squares else 0.0
+            if not squares or apart < min(squares[0].side, tracked.side) / 4:
+                squares = [tracked, *squares]
         tries = (self._landmarks(frame, square) for square in squares)
         return next((found for found in tries if found is not None), None)
 
@@ -194,8 +197,3 @@ class FaceFollower:
 
 def _size(face: Detection) -> float:
     return float(face.box[2] - face.box[0])
-
-
-def _agree(one: Square, other: Square) -> bool:
-    """Tell whether two squares are about the same face."""
-    return float(np.hypot(one.x - other.x, one.y - other.y)) < min(one.side, other.side) / 4

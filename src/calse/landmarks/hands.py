@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRISTS
 from calse.landmarks.crops import Pictures, Square, cut, into_picture, rotation, square_around, upwards, window
-from calse.landmarks.detector import Detection, Detector
+from calse.landmarks.detector import Detector
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.landmarks.tflite import Network
 
@@ -94,18 +94,15 @@ class HandFollower:
                 found.hands[slot] = self._tracked(frame, found, slot) if slot in wanted else None
                 is_missed = slot in wanted and found.hands[slot] is None
                 self._missed[slot] = self._missed[slot] + 1 if is_missed else 0
-            sought = [slot for slot in wanted if slot in found.missing and self._is_due(slot)]
-            sought = [slot for slot in sought if not _is_outside(frame, found, slot)]
+            # A missing hand is sought at once, and when that did not help, now and then.
+            due = [slot for slot in found.missing if self._missed[slot] <= _EVERY or self._missed[slot] % _EVERY == 0]
+            sought = [slot for slot in due if slot in wanted and not _is_outside(frame, found, slot)]
             for slot in sought:
                 self._fill(found, slot, self._at_wrist(frame, found, slot))
             if any(slot in found.missing for slot in sought):
                 self._look(frame, found)
             _drop_twin(found)
         self._before.append((frame, found))
-
-    def _is_due(self, slot: int) -> bool:
-        """Tell whether a missing hand is sought: at once, and when that did not help, now and then."""
-        return self._missed[slot] <= _EVERY or self._missed[slot] % _EVERY == 0
 
     def _fill(self, found: Found, slot: int, hand: Hand | None) -> None:
         """Give a hand to a slot and follow it back to where it was sought last."""
@@ -137,7 +134,9 @@ class HandFollower:
         rows, columns = _region(frame, found)
         corner = np.array([columns.start, rows.start], np.float32)
         for palm in self._palms(np.ascontiguousarray(frame[rows, columns])):
-            square = _square_of_palm(palm, corner)
+            around = square_around(palm.box.reshape(2, 2) + corner, 0, 1)
+            turned = around._replace(angle=upwards(palm.points[0], palm.points[2]))  # wrist, the middle finger's root
+            square = turned.moved_up(0.5)._replace(side=around.side * _PALM_SQUARE)
             if not found.missing or any(hand is not None and _is_about(square, hand) for hand in found.hands):
                 continue
             hand = self._mesh(frame, square)
@@ -246,13 +245,6 @@ def _region(frame: Pictures, found: Found) -> tuple[slice, slice]:
     square = square_around(found.face[0][:, :2], 0, _FROM_FACE)
     middle = np.array([square.x, square.y])
     return window(frame, middle - square.side / 2, middle + square.side / 2)
-
-
-def _square_of_palm(palm: Detection, corner: Floats) -> Square:
-    """Return where to look for the hand of a palm; its points 0 and 2 are the wrist and the middle finger's root."""
-    square = square_around(palm.box.reshape(2, 2) + corner, 0, 1)
-    turned = square._replace(angle=upwards(palm.points[0], palm.points[2]))
-    return turned.moved_up(0.5)._replace(side=square.side * _PALM_SQUARE)
 
 
 def _shoulder_width(body: Floats) -> float:

@@ -67,7 +67,8 @@ def forget(who: Who, layout: Layout, exactly: bool, agreed: Callable[[Plan, dict
     from dvc.repo import lock_repo
 
     with repository() as repo:
-        (places, others), note = places_of(repo), _note(repo, who)
+        places, others = places_of(repo)
+        note = Path(repo.tmp_dir) / f"calse-forget-{'-'.join(digest[:8] for digest in who.digests)[:100]}.json"
         who, plan = _planned(who, layout, places, exactly, note)
         if not agreed(plan, _found(places, plan)):
             return None
@@ -88,10 +89,6 @@ def forget(who: Who, layout: Layout, exactly: bool, agreed: Callable[[Plan, dict
         if not left:
             note.unlink()
         return Done(certificate, removed, left, [*others, *_out_of_reach(who, plan)])
-
-
-def _note(repo: "Repo", who: Who) -> Path:
-    return Path(repo.tmp_dir) / f"calse-forget-{'-'.join(digest[:8] for digest in who.digests)[:100]}.json"
 
 
 def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note: Path) -> tuple[Who, Plan]:

@@ -20,7 +20,8 @@ def touched_runs(read: set[tuple[str, str]]) -> list[str]:
         return []
     with locked_store():
         runs = _all_runs(import_client()(store_uri()))
-    own = [run for run in runs if not read.isdisjoint(_data_of(run))]
+    data = [{(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs} for run in runs]
+    own = [run for run, digests in zip(runs, data, strict=True) if not read.isdisjoint(digests)]
     parents = {run.data.tags.get(PARENT) for run in own}
     return sorted({run.info.run_id for run in own} | {run.info.run_id for run in runs if run.info.run_id in parents})
 
@@ -38,10 +39,6 @@ def delete_runs(ids: list[str]) -> str:
         if here:
             _purge([run.info.run_id for run in here], models)
     return ""
-
-
-def _data_of(run: Any) -> set[tuple[str, str]]:
-    return {(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs}
 
 
 def _all_runs(client: Any) -> list[Any]:

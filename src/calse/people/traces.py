@@ -7,7 +7,7 @@ whole; of a stage that this file knows nothing of, all outputs do once anything 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,7 +164,8 @@ class Search:
 
     def _is_in_swap(self, state: State, set_name: str, found: Traces) -> bool:
         """Say whether a swap model was made of somebody: the donor, or one whose face it was trained to replace."""
-        out = next(iter(_outs(state, f"models/faceswap/{set_name}")), None)
+        outs = (out for stage in state.stages.values() for out in stage.get("outs", []))
+        out = next((out for out in outs if out["path"].startswith(f"models/faceswap/{set_name}")), None)
         data = out and self.objects(self._listing(out).get("model.json", ""))
         if not data:
             return True
@@ -173,7 +174,7 @@ class Search:
 
     def _of_training(self, state: State, stage: Entry, out: Entry, found: Traces) -> list[str] | None:
         """Return the checkpoints, or curves, of those test sources against which a touched clip trained."""
-        table = next(iter(_deps(stage, "data/splits/")), None)
+        table = next((dep for dep in stage.get("deps", []) if dep["path"].startswith("data/splits/")), None)
         if table is None or not self._rows(state, table):
             return None
         rows = self._touched_rows(state, table, found)
@@ -238,15 +239,6 @@ def kind_of(digest: str, path: str) -> str:
     if digest.endswith(".dir"):
         return "listings of folders"
     return next(kind for start, kind in KINDS.items() if path.startswith(start))
-
-
-def _outs(state: State, start: str) -> Iterator[Entry]:
-    for stage in state.stages.values():
-        yield from (out for out in stage.get("outs", []) if out["path"].startswith(start))
-
-
-def _deps(stage: Entry, start: str) -> list[Entry]:
-    return [dep for dep in stage.get("deps", []) if dep["path"].startswith(start)]
 
 
 def _is_touched(path: str, touched: set[str]) -> bool:

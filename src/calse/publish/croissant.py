@@ -25,7 +25,12 @@ def write_croissant(study: Study, folder: Path) -> None:
         conforms_to=[VERSION, RAI],
         name=study.title,
         description=study.abstract or study.title,
-        creators=[_creator(mlc, context, author) for author in study.authors],
+        creators=[
+            (mlc.Organization if "name" in author else mlc.Person)(
+                ctx=context, name=author_name(author), url=author.get("website") or author.get("orcid")
+            )
+            for author in study.authors
+        ],
         date_published=study.date,
         keywords=study.keywords,
         license=[address_of(licence) or licence for licence in study.licences],
@@ -42,11 +47,6 @@ def write_croissant(study: Study, folder: Path) -> None:
         if part.made_from:
             records["prov:wasDerivedFrom"] = [{"@id": name} for name in part.made_from]
     write_json(folder / FILE, tree)
-
-
-def _creator(mlc: Any, context: Any, author: dict[str, Any]) -> Any:
-    kind = mlc.Organization if "name" in author else mlc.Person
-    return kind(ctx=context, name=author_name(author), url=author.get("website") or author.get("orcid"))
 
 
 def _file(mlc: Any, context: Any, table: str, folder: Path) -> Any:

@@ -68,8 +68,9 @@ def publish(params: Params, layout: Layout, folder: Path, mark: Mark, label: boo
             write_croissant(study, aside)
             write_crate(study, stages, aside)
             _check_nothing_withheld(params, layout, consent, contents, aside)
-            files = _write_checksums(aside)
-    return Published(folder, len(digests), files, contents.left_out, study.changed)
+            files = sorted(path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file())
+            write_text(aside / CHECKSUMS, "".join(f"{sha256_of(aside / name)}  {name}\n" for name in files))
+    return Published(folder, len(digests), len(files), contents.left_out, study.changed)
 
 
 def _check_nothing_withheld(params: Params, layout: Layout, consent: Consent, contents: Contents, folder: Path) -> None:
@@ -91,13 +92,6 @@ def _check_nothing_withheld(params: Params, layout: Layout, consent: Consent, co
                 raise CalseError(
                     f"{file.relative_to(folder)} names {min(found)}, which may not be shared; nothing was published"
                 )
-
-
-def _write_checksums(folder: Path) -> int:
-    """Write the sha256 of every file, as `sha256sum -c` reads it; return how many there are."""
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    write_text(folder / CHECKSUMS, "".join(f"{sha256_of(folder / name)}  {name}\n" for name in files))
-    return len(files)
 
 
 def print_published(done: Published) -> None:

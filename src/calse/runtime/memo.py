@@ -109,16 +109,13 @@ def code(files: Iterable[Path] | None = None, packages: Container[str] | None = 
     comments and messages do not count either. Of the whole code every byte does: parsing it takes a third of a second.
     """
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(path for file in ([PACKAGE] if files is None else files) for path in _modules(file)):
+    given = [PACKAGE] if files is None else files
+    for path in sorted(path for file in given for path in (file.rglob("*.py") if file.is_dir() else [file])):
         content = path.read_bytes() if files is None else meaning_of([path]).encode()
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + content)
     installed = {path.stem for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info")}
     chosen = sorted(name for name in installed if packages is None or name.partition("-")[0] in packages)
     return hashlib.sha256(f"{digest.hexdigest()} {' '.join(chosen)}".encode()).hexdigest()
-
-
-def _modules(file: Path) -> Iterable[Path]:
-    return file.rglob("*.py") if file.is_dir() else [file]
 
 
 def code_of_stage(stage: str, **items: str) -> list[Path]:

@@ -146,6 +146,7 @@ def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
     before, after = (np.concatenate([getattr(one, name) for one in assessed]) for name in ("before", "after"))
     figures = [one.figures for one in assessed]
     expression = expression_of([one.expression for one in figures])
+    scores = [(one.figures.kept, one.clip) for one in assessed if one.figures.kept is not None]
     kept = mean_kept({name: row for name, (row, _) in expression.items()})
     changes = {
         name: quartiles([getattr(one, name) for one in figures])
@@ -159,9 +160,12 @@ def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
         | {
             "clips_measured": len(assessed),
             "identity": identity_moved(signers, before, after, donor),
-            "expression": {name: _rounded(row) | {"clips": count} for name, (row, count) in expression.items()},
+            "expression": {
+                name: {key: round(value, DIGITS) for key, value in row._asdict().items()} | {"clips": count}
+                for name, (row, count) in expression.items()
+            },
             "kept": None if kept is None else round(kept, DIGITS),
-            "least_kept": _least_kept(assessed),
+            "least_kept": [name for _, name in sorted(scores)[:3]],  # those to look at
             "not_measured": {"lpips": "its weights are in no package; PSNR and SSIM of the face stand in"},
         }
     )
@@ -175,16 +179,6 @@ def expression_of(clips: list[dict[str, FeatureKept]]) -> dict[str, tuple[Featur
         if rows:
             table[name] = FeatureKept(*np.median(rows, axis=0).tolist()), len(rows)
     return table
-
-
-def _least_kept(assessed: list[Assessed]) -> list[str]:
-    """Name the three clips whose expression suffered most: those to look at."""
-    scores = {one.clip: one.figures.kept for one in assessed}
-    return sorted((name for name in scores if scores[name] is not None), key=lambda name: (scores[name], name))[:3]
-
-
-def _rounded(row: FeatureKept) -> dict[str, float]:
-    return {name: round(value, DIGITS) for name, value in row._asdict().items()}
 
 
 def failures(figures: dict[str, Any], swap: SwapSet) -> list[str]:

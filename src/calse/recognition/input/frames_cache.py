@@ -56,7 +56,11 @@ def cached_frames(clips: list[Clip], layout: Layout, size: int) -> list[Path]:
         _link(path, video)
         if path not in kept:
             path.unlink(missing_ok=True)  # a damaged one must not be read when there is no space for a sound one
-    sizes = {path: _bytes_of(clip, side) for path, clip in zip(paths, clips, strict=True)}
+    scales = [side / min(clip.height, clip.width) for clip in clips]
+    sizes = {
+        path: clip.frames * max(side, round(clip.height * scale)) * max(side, round(clip.width * scale)) * 3
+        for path, clip, scale in zip(paths, clips, scales, strict=True)
+    }
     chosen = _that_fit(sorted(videos, key=lambda path: path not in kept), sizes)
     _make_space(folder.parent, chosen, sizes)
     jobs = [(videos[path], path, side) for path in chosen if path not in kept]
@@ -81,12 +85,6 @@ def cache_limit() -> float:
     if not limit >= 0:
         raise CalseError(f"CALSE_CACHE_GB={text!r} is not a number of gigabytes; unset it or give 0 or more")
     return limit
-
-
-def _bytes_of(clip: Clip, side: int) -> int:
-    """Return what a clip takes when it is kept, but for a header."""
-    scale = side / min(clip.height, clip.width)
-    return clip.frames * max(side, round(clip.height * scale)) * max(side, round(clip.width * scale)) * 3
 
 
 def _that_fit(paths: Iterable[Path], sizes: dict[Path, int]) -> list[Path]:

@@ -135,15 +135,10 @@ def checkpoint_path(models: Path, run: Run) -> Path:
 
 def data_of(settings: Any, split: Split) -> dict[str, Any]:
     """Return what all runs of a recipe share and every checkpoint tells: parameters, classes, hash of the data."""
+    clip = split.clips[0]
     return {
         "params": {name: value for name, value in as_dict(settings).items() if name != "seeds"},
         "classes": split.classes,
-        "clip": clip_format(split),
+        "clip": {"fps": clip.fps, "short_side": min(clip.width, clip.height)},  # as a video to predict is brought to
         "split_sha256": sha256_of(split.path),
     }
-
-
-def clip_format(split: Split) -> dict[str, float]:
-    """Return the rate and short side that all clips were brought to: what a video to predict is brought to as well."""
-    clip = split.clips[0]
-    return {"fps": clip.fps, "short_side": min(clip.width, clip.height)}

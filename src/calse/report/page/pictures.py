@@ -5,7 +5,7 @@ Without `report.show_faces` no pixel of a clip leaves this file; of people who a
 """
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -41,7 +41,8 @@ class Pictures:
         if not self.shown or not all(permits(clip, "show") and permits(clip, "share") for clip in clips):
             return None
         rows = [_row(read_frames(verify(clip, self.root))) for clip in clips]
-        return _uri(_stacked(rows))
+        width = max(row.shape[1] for row in rows)
+        return _uri(np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]))
 
     def contact_sheet(self, path: Path, sources: Iterable[str]) -> str | None:
         """Return a contact sheet with people of these sources, made smaller; None when it is not there."""
@@ -58,12 +59,6 @@ def _row(frames: Image) -> Image:
     width = round(SIDE * frames.shape[2] / frames.shape[1])
     small = [cv2.resize(frames[number], (width, SIDE), interpolation=cv2.INTER_AREA) for number in numbers]
     return np.concatenate([np.asarray(image, np.uint8) for image in small], axis=1)
-
-
-def _stacked(rows: Sequence[Image]) -> Image:
-    """Return rows below each other, the narrower ones padded with black."""
-    width = max(row.shape[1] for row in rows)
-    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 
 
 def _uri(image: Image) -> str:

@@ -76,6 +76,8 @@ def name_matrix(coded: "av.VideoFrame") -> None:
 
 def doubts(coded: "av.VideoFrame") -> Iterator[str]:
     """Yield why a picture may not look as it was meant to."""
+    from av.sidedata.sidedata import Type
+
     if coded.interlaced_frame:
         yield "it is coded field by field; each is taken for a whole picture"
     tilted, across = np.sort(np.abs(_matrix(coded)), axis=0)
@@ -85,17 +87,12 @@ def doubts(coded: "av.VideoFrame") -> Iterator[str]:
         yield f"its colour matrix (number {coded.colorspace} of H.273) is not known here"
     if coded.color_primaries == _BT2020 and coded.color_trc == _UNKNOWN:
         yield "it has BT.2020 colours but does not say whether they are HDR; they are taken for SDR"
-    if _is_dolby_vision(coded) and coded.color_trc not in _HDR and coded.color_primaries != _BT709:
+    is_dolby_vision = Type.DOVI_METADATA in coded.side_data or Type.DOVI_RPU_BUFFER in coded.side_data
+    if is_dolby_vision and coded.color_trc not in _HDR and coded.color_primaries != _BT709:
         yield "it is Dolby Vision without colours for other screens"
     alpha = _alpha(coded)
     if alpha is not None and not alpha.any():
         yield "it begins wholly transparent, which is shown as white"
-
-
-def _is_dolby_vision(coded: "av.VideoFrame") -> bool:
-    from av.sidedata.sidedata import Type
-
-    return Type.DOVI_METADATA in coded.side_data or Type.DOVI_RPU_BUFFER in coded.side_data
 
 
 def displayed(coded: "av.VideoFrame", size: tuple[int, int]) -> "av.VideoFrame":

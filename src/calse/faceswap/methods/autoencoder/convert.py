@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calse.faceswap.align import Matrix, alignment, move, warp
-from calse.faceswap.mask import Floats, face_mask
+from calse.faceswap.align import alignment, move, warp
+from calse.faceswap.mask import face_mask
 from calse.faceswap.methods.autoencoder.blend import Pictures, blend, match_colours, predict
 from calse.faceswap.methods.autoencoder.method import Options
 from calse.landmarks.record import Landmarks
@@ -28,22 +28,17 @@ def convert(frames: Pictures, landmarks: Landmarks, network: "SwapNetwork", opti
     swapped = frames.copy()
     if not numbers:
         return swapped
-    originals = np.stack([_crop(frames[number], matrices[number], network.size) for number in numbers])
+    size = network.size
+    aligned = np.stack([warp(frames[number], matrices[number], size, size) for number in numbers])
+    originals = np.clip(aligned, 0, 255).astype(np.float32) / np.float32(255)
     faces, masks = predict(network, originals)
-    inside = np.stack([_crop_mask(landmarks, number, matrices[number], network.size) for number in numbers])
-    faces = match_colours(faces, originals, inside * masks)
+    inside = []
+    for number in numbers:
+        face, hands = (move(points[number], matrices[number]) for points in (landmarks.face, landmarks.hands))
+        inside.append(face_mask(face, hands, size, size))
+    faces = match_colours(faces, originals, np.stack(inside) * masks)
     for number, face, mask in zip(numbers, faces, masks, strict=True):
         points, hands = landmarks.face[number], landmarks.hands[number]
         place = face_mask(points, hands, height, width, options.erode, options.feather)
         swapped[number] = blend(frames[number], place, face, mask, matrices[number])
     return swapped
-
-
-def _crop(frame: Pictures, matrix: Matrix, size: int) -> Floats:
-    """Return an aligned face in 0..1, `size x size x 3`."""
-    return np.clip(warp(frame, matrix, size, size), 0, 255).astype(np.float32) / np.float32(255)
-
-
-def _crop_mask(landmarks: Landmarks, number: int, matrix: Matrix, size: int) -> Floats:
-    face, hands = (move(points[number], matrix) for points in (landmarks.face, landmarks.hands))
-    return face_mask(face, hands, size, size)

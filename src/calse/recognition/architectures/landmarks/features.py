@@ -43,7 +43,9 @@ def features(signing: Signing) -> Floats:
     shape, direction, normal = palm_frame(signing.world)
     place = signing.hands[..., PALM, :].mean(axis=-2)
     tips = signing.hands[..., TIPS, :]
-    velocity = _velocity(place)
+    frames = np.arange(place.shape[-3])
+    before, after = (np.clip(frames + step, 0, frames[-1]) for step in (-VELOCITY_OVER, VELOCITY_OVER))
+    velocity = np.asarray(place[..., after, :, :] - place[..., before, :, :], np.float32)
     other_up = np.clip((UP[0] - place[..., 1, 1:]) / UP[1], 0, 1)
     flat_shape = shape.reshape(*shape.shape[:-2], -1) / np.sqrt(shape.shape[-2])
     turned = np.concatenate([direction, normal], axis=-1)
@@ -64,10 +66,3 @@ def features(signing: Signing) -> Floats:
         signing.mask,
     ]
     return np.ascontiguousarray(np.concatenate(parts, axis=-1).swapaxes(-1, -2), np.float32)
-
-
-def _velocity(place: Floats) -> Floats:
-    """Return how far places `... T x 2 x 2` move from some frames before to some after, at the ends what there is."""
-    frames = np.arange(place.shape[-3])
-    before, after = (np.clip(frames + step, 0, frames[-1]) for step in (-VELOCITY_OVER, VELOCITY_OVER))
-    return np.asarray(place[..., after, :, :] - place[..., before, :, :], np.float32)

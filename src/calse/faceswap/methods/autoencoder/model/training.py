@@ -33,7 +33,10 @@ class SwapTraining:
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=settings.lr, betas=(0.9, 0.999), eps=1e-7, fused=True
         )
-        self._threads = side_threads(settings.threads) if self.device.type == "cpu" and settings.threads > 1 else None
+        self._threads: Executor | None = None
+        if self.device.type == "cpu" and settings.threads > 1:  # one a side; CPU threads are shared out between them
+            threads = settings.threads // len(SIDES)
+            self._threads = ThreadPoolExecutor(len(SIDES), initializer=torch.set_num_threads, initargs=(threads,))
         self.history: list[tuple[float, float]] = []
 
     @property
@@ -139,8 +142,3 @@ def choose_precision(wanted: str, device: torch.device) -> tuple[str, str]:
         abilities = torch.cpu.get_capabilities()
         native = any(abilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
     return ("bf16", f"native on this {device.type}") if native else ("fp32", f"no native bf16 on this {device.type}")
-
-
-def side_threads(count: int) -> Executor:
-    """Return a thread for each side; the `count` CPU threads are shared out between them."""
-    return ThreadPoolExecutor(len(SIDES), initializer=torch.set_num_threads, initargs=(count // len(SIDES),))
