@@ -4,10 +4,9 @@ The word cannot stand in params.yaml itself, as `landmarks: off`: DVC makes a st
 that is written there, and knows no condition.
 """
 
-import io
-from typing import Any, Literal
+from typing import Literal
 
-from ruamel.yaml import YAML
+from calse.config.edited import dumped, loaded
 
 
 def left_out(part: Literal["landmarks", "swap", "augment"], text: str) -> str:
@@ -15,9 +14,7 @@ def left_out(part: Literal["landmarks", "swap", "augment"], text: str) -> str:
 
     Recipes go that name a set of that part, and with landmarks also the recogniser that reads nothing else.
     """
-    yaml = YAML(typ="rt", pure=True)
-    yaml.width, yaml.preserve_quotes = 10_000, True
-    tree: Any = yaml.load(text)
+    tree = loaded(text)
     if part == "landmarks":
         tree["landmarks"]["sources"], tree["omit"] = [], []
         tree["train"].pop("landmarks", None)
@@ -26,6 +23,4 @@ def left_out(part: Literal["landmarks", "swap", "augment"], text: str) -> str:
     for name, recipe in list(tree["recipes"].items()):
         if sets & set(recipe["sets"] if isinstance(recipe, dict) else recipe):
             del tree["recipes"][name]
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return dumped(tree)

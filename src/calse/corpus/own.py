@@ -1,13 +1,12 @@
 """A preset for anybody's videos: its corpus is what was imported."""
 
-import io
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from calse.config.edited import dumped, loaded
 from calse.corpus.glossary import read_glossary
 from calse.corpus.raw import index_of
 from calse.data.paths import Layout
@@ -24,16 +23,13 @@ def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
     CalseError when there are fewer than two sources, or it is not clear of which corpus.
     """
     text = preset.read_text(encoding="utf-8")
-    yaml = YAML(typ="rt", pure=True)
-    yaml.width = 10_000
-    yaml.preserve_quotes = True
-    tree: Any = yaml.load(text)
+    tree = loaded(text)
     if tree["corpus"]["name"] != OWN:
         if corpus is not None:
             raise CalseError(f"--corpus {corpus}: {preset} is for the corpus {tree['corpus']['name']} alone")
         return text
     name = corpus or _only_import(layout)
-    standing = _standing(yaml, name)
+    standing = _standing(name)
     declared = standing["corpus"]["sources"]
     sources = sorted(index.parent.name for index in layout.raw(name).glob(f"*/{index_of(Path()).name}"))
     sources = [source for source in sources if declared.get(source, {}).get("kind") != "donor"]
@@ -51,15 +47,13 @@ def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
     kinds = tree["corpus"]["sources"]
     tree["landmarks"]["sources"] = sources
     tree["test_sources"] = [source for source in sources if kinds[source]["kind"] == "public"]
-    out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue()
+    return dumped(tree)
 
 
-def _standing(yaml: YAML, corpus: str) -> Any:
+def _standing(corpus: str) -> Any:
     """Return what params.yaml says, as far as it can be read and is of this corpus."""
     with suppress(OSError, YAMLError, KeyError, TypeError, AttributeError):
-        tree: Any = yaml.load(Path("params.yaml"))
+        tree = loaded(Path("params.yaml").read_text(encoding="utf-8"))
         if tree["corpus"]["name"] == corpus and all("kind" in one for one in tree["corpus"]["sources"].values()):
             return tree | {"synthesise": tree.get("synthesise") or {}}
     return {"corpus": {"sources": {}}, "synthesise": {}}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
+from calse.config.edited import dumped, loaded
 from calse.config.params import Params, check_params, read_params
 from calse.corpus.glossary import read_glossary
 from calse.corpus.raw import RawVideo, ids_of, index_of, read_index, write_index
@@ -38,10 +39,7 @@ def params_without(who: Who, layout: Layout) -> str | None:
     would be left.
     """
     params = read_params()
-    yaml = YAML(typ="rt", pure=True)
-    yaml.preserve_quotes, yaml.width = True, 10_000
-    text = PARAMS.read_text(encoding="utf-8")
-    tree: Any = yaml.load(text)
+    tree = loaded(PARAMS.read_text(encoding="utf-8"))
     videos = videos_of(params, layout)
     gone = {name for name in params.corpus.sources if name in who.sources}
     touched = False
@@ -56,15 +54,14 @@ def params_without(who: Who, layout: Layout) -> str | None:
         names = [*settings.without, *who.signers, *who.sources, *who.clips]
         tree["synthesise"][name]["without"] = list(dict.fromkeys(names))
     _without_sources(tree, params, gone)
-    out = io.StringIO()
-    yaml.dump(tree, out)
+    text = dumped(tree)
     if not touched and not gone:
         return None
     try:
-        check_params(YAML(typ="safe", pure=True).load(out.getvalue()))
+        check_params(YAML(typ="safe", pure=True).load(text))
     except CalseError as error:
         raise CalseError(f"without {who} no study is left: {error}; change params.yaml first") from None
-    return out.getvalue()
+    return text
 
 
 def videos_of(params: Params, layout: Layout) -> dict[str, dict[str, RawVideo]]:

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 from ruamel.yaml import YAML
 
+from calse.config.edited import dumped, loaded
 from calse.data.consent import Consent
 from calse.data.paths import Layout
 from calse.publish.about import CITATION, SPDX, Study, citation
@@ -58,14 +59,11 @@ def _write_params(layout: Layout, consent: Consent, folder: Path) -> None:
     if not silent:
         shutil.copyfile(file, target)
         return
-    yaml = YAML(typ="rt", pure=True)
-    yaml.preserve_quotes, yaml.width = True, 4096
-    tree = yaml.load(file.read_text(encoding="utf-8"))
+    tree = loaded(file.read_text(encoding="utf-8"))
     for name in silent:
         for said in ("licence", "consent"):
             tree["corpus"]["sources"][name].pop(said, None)
-    with written_aside(target) as aside, open(aside, "w", encoding="utf-8") as stream:
-        yaml.dump(tree, stream)
+    write_text(target, dumped(tree))
 
 
 def _write_citation(layout: Layout, study: Study, folder: Path) -> None:

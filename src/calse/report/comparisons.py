@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, VALIDATION, Cells, in_words
+from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, VALIDATION, Cells, in_words, markdown
 from calse.report.variance import MIN_TRAININGS, components, mean_components, needed, trainings_of
 
 VERSUS = f"The mean over the test sources, recipe {BASELINE}, paired over the same clips"
@@ -19,41 +19,22 @@ def outcome_section(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     k = comparisons["k"].min()
     steps = table[table["test_source"] == MEAN].groupby("recipe")["steps"].first()
     heading = ["recipe", f"steps ({BASELINE}: {steps[BASELINE]})", f"mean top-{k}", "95 % interval", "p", "p adjusted"]
-    heading.append("outcome")
-    lines = [f"## Against {BASELINE}\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
+    lines = [[*heading, "outcome"]]
     for row in comparisons[(comparisons["test_source"] == MEAN) & (comparisons["k"] == k)].to_dict("records"):
         change, low, high = (f"{100 * row[name]:+.1f}" for name in ("delta", "low", "high"))
-        cells = [
-            row["recipe"],
-            str(steps[row["recipe"]]),
-            change,
-            f"{low} to {high}",
-            _p(row["p"]),
-            _p(row["p_adjusted"]),
-            in_words(row["outcome"], row["about"]),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", everywhere(comparisons), "", footnote(table, comparisons), ""])
+        found = [change, f"{low} to {high}", _p(row["p"]), _p(row["p_adjusted"])]
+        lines.append([row["recipe"], str(steps[row["recipe"]]), *found, in_words(row["outcome"], row["about"])])
+    notes = ["", everywhere(comparisons), "", footnote(table, comparisons), ""]
+    return "\n".join([f"## Against {BASELINE}\n", *markdown(lines), *notes])
 
 
 def recogniser_section(versus: pd.DataFrame) -> str:
     """Return the recognisers against each other as Markdown, empty with a single one."""
     if versus.empty:
         return ""
-    heading = [
-        "recogniser",
-        "top-K",
-        "accuracy",
-        "against",
-        "change",
-        "95 % interval",
-        "p adjusted",
-        "outcome",
-        "clips",
-    ]
-    lines = [heading, ["---"] * len(heading), *recogniser_cells(versus)]
-    text = f"# Recognisers\n\n{VERSUS} (`recognisers.csv`).\n\n"
-    return text + "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    heading = ["recogniser", "top-K", "accuracy", "against", "change", "95 % interval", "p adjusted", "outcome"]
+    lines = markdown([[*heading, "clips"], *recogniser_cells(versus)])
+    return "\n".join([f"# Recognisers\n\n{VERSUS} (`recognisers.csv`).\n", *lines, ""])
 
 
 def recogniser_cells(versus: pd.DataFrame) -> list[list[str]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.report.read import read_scored
-from calse.report.table import BASELINE, MEAN, Cells, counted_cells
+from calse.report.table import BASELINE, MEAN, Cells, counted_cells, markdown
 from calse.runtime.errors import CalseError
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the network's z-scores; the other's have weight 1
@@ -99,19 +99,15 @@ def ranks_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def fusion_cells(fusions: Sequence[Fusion]) -> list[list[str]]:
     """Return the accuracies in percent as cells: a line of names, then a line a fusion and test source."""
-    lines: list[list[str]] = []
+    lines = [["fusion", "test source", *(f"weight {weight:g}" for weight in WEIGHTS), "chosen", "its weight"]]
     for one in fusions:
-        heading = ["fusion", "test source", *(f"weight {weight:g}" for weight in WEIGHTS), "chosen", "its weight"]
-        lines = lines or [heading]
         for row in one.table.itertuples(index=False, name=None):
             lines.append([row[0], row[1], *(f"{100 * value:.1f}" for value in row[2:-1]), row[-1]])
-    return lines
+    return lines if fusions else []
 
 
 def fusion_section(fusions: Sequence[Fusion], k: int) -> str:
     """Return the fusions as Markdown, empty without one."""
-    lines = [f"| {' | '.join(line)} |" for line in fusion_cells(fusions)]
-    if not lines:
+    if not fusions:
         return ""
-    lines.insert(1, "|---" * (len(WEIGHTS) + 4) + "|")
-    return "\n".join([f"# Fusions\n\n{FUSED} (top-{k}, `fusions.csv`).\n", *lines, ""])
+    return "\n".join([f"# Fusions\n\n{FUSED} (top-{k}, `fusions.csv`).\n", *markdown(fusion_cells(fusions)), ""])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from calse.report.table import MEAN, OMITTED, VALIDATION
+from calse.report.table import MEAN, OMITTED, VALIDATION, markdown
 
 NOT_SHOWN_HERE = re.compile(r"clips|seeds|top\d+")  # top-K has a table of its own
 
@@ -66,6 +66,5 @@ def measure_section(table: pd.DataFrame) -> str:
     cells = mean_measures(table)
     if not cells:
         return ""
-    lines = [f"| {' | '.join(line)} |" for line in cells]
-    lines.insert(1, f"|{'---|' * len(cells[0])}")
-    return "\n".join(["## Other measures: means over the test sources, and the worst (`measures.csv`)\n", *lines, ""])
+    heading = "## Other measures: means over the test sources, and the worst (`measures.csv`)\n"
+    return "\n".join([heading, *markdown(cells), ""])

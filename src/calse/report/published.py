@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from calse.report.statistics import holm, mcnemar
-from calse.report.table import BASELINE, MEAN, SIGNIFICANT, to_markdown
+from calse.report.table import BASELINE, MEAN, SIGNIFICANT, markdown, to_markdown
 
 NOISE, PERHAPS, HARDLY = "certainly within noise", "could be noise", "hardly noise"
 SECTION = """
@@ -72,11 +72,11 @@ def plausible_p(baseline: float, accuracy: float, clips: int) -> float:
 def published_section(published: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Return the published tables as Markdown, and a row an outcome with the changes that earn it."""
     lines = ["## As published\n", *(to_markdown(published, k) for k in published["k"].unique()), SECTION]
-    lines += ["| outcome | changes | which |", "|---|---|---|"]
+    found = [["outcome", "changes", "which"]]
     for outcome in (HARDLY, PERHAPS, NOISE):
         rows = comparisons[comparisons["outcome"] == outcome]
-        lines.append(f"| {outcome} | {len(rows)} | {'all others' if outcome == NOISE else _named(rows)} |")
-    return "\n".join([*lines, "", "Each with its p: `published.csv`.\n"])
+        found.append([outcome, str(len(rows)), "all others" if outcome == NOISE else _named(rows)])
+    return "\n".join([*lines, *markdown(found), "", "Each with its p: `published.csv`.\n"])
 
 
 def _named(rows: pd.DataFrame) -> str:

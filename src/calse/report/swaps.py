@@ -5,6 +5,7 @@ from typing import Any
 
 from calse.config.params import Params
 from calse.data.paths import Layout
+from calse.report.table import markdown
 from calse.runtime.errors import CalseError
 
 LEGEND = """
@@ -28,11 +29,9 @@ def swap_section(params: Params, layout: Layout) -> str:
     if not params.swap:
         return ""
     heading = ["set", "donor", "frames swapped", "identity moved", "expression kept", "detail", "outcome"]
-    lines = ["## Face-swapped sets\n", f"| {' | '.join(heading)} |", f"|{'---|' * len(heading)}"]
-    for name, settings in params.swap.items():
-        lines.append(f"| {' | '.join([name, settings.donor, *_cells(_read(layout, name))])} |")
+    lines = [[name, one.donor, *_cells(_read(layout, name))] for name, one in params.swap.items()]
     attacks = [f"- {name}: {named_by(_read(layout, name, 'reidentify'))}" for name in params.swap]
-    return "\n".join([*lines, LEGEND, *attacks, ATTACK])
+    return "\n".join(["## Face-swapped sets\n", *markdown([heading, *lines]), LEGEND, *attacks, ATTACK])
 
 
 def _read(layout: Layout, name: str, stage: str = "swap") -> dict[str, Any]:

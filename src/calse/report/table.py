@@ -167,6 +167,12 @@ def in_words(outcome: str, about: str) -> str:
     return outcome if outcome == EVEN or about == RECIPES else f"{outcome} in these {TRAININGS}"
 
 
+def markdown(cells: list[list[str]]) -> list[str]:
+    """Return the lines of a table in Markdown; the first line of its cells is the heading."""
+    lines = [f"| {' | '.join(line)} |" for line in cells]
+    return [lines[0], f"|{'---|' * len(cells[0])}", *lines[1:]]
+
+
 def to_markdown(table: pd.DataFrame, k: int) -> str:
     """Return one top-K: recipes as rows, test sources as columns, accuracy in percent and its change in points."""
     table = table[table["k"] == k]
@@ -174,11 +180,11 @@ def to_markdown(table: pd.DataFrame, k: int) -> str:
     values = (100 * table["accuracy"]).round(1)
     if len(table) > 1 and values.nunique() == 1:
         return f"top-{k}: {values.iloc[0]:.1f} everywhere\n"
-    lines = [f"| top-{k} | {' | '.join(sources)} |", f"|{'---|' * (len(sources) + 1)}"]
+    lines = [[f"top-{k}", *sources]]
     for recipe, rows in table.groupby("recipe", sort=False):
         by_source = rows.set_index("test_source")
-        lines.append(f"| {recipe} | {' | '.join(_cell(by_source, source) for source in sources)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([str(recipe), *(_cell(by_source, source) for source in sources)])
+    return "\n".join(markdown(lines)) + "\n"
 
 
 def _cell(rows: pd.DataFrame, source: str) -> str:
