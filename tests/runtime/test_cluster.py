@@ -193,6 +193,7 @@ def test_no_process_outlives_a_stage_that_is_stopped(here, address, number):
         while len(found := list(here.glob("*.pid"))) < 2:
             time.sleep(0.05)
         running.send_signal(number)
+    assert running.returncode, "it was stopped before its 60 seconds were over"
     deadline = time.monotonic() + 20
     while any(Path("/proc", path.stem).exists() for path in found):
         assert time.monotonic() < deadline
