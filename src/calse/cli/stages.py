@@ -231,6 +231,8 @@ def main() -> None:
     """Run a command; an expected error is one line on stderr and exit code 1."""
     # OpenMP threads that spin while they wait slow each other 40-fold as soon as anything else runs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # NumPy's own threads spin too, on arrays as small as ours in vain, and its sums would depend on how many there are.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _stop)
     end_with_dvc()
     enter_root()
