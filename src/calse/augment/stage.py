@@ -70,7 +70,6 @@ def make_copy(copy: Copy) -> Clip:
     sizes: list[tuple[int, int]] = []
 
     def measured(frames: Iterable[Planes | np.ndarray]) -> Iterator[Planes | np.ndarray]:
-        """Note the size of each frame that passes by."""
         for frame in frames:
             sizes.append((frame.luma if isinstance(frame, Planes) else frame).shape[:2])
             yield frame

@@ -38,7 +38,6 @@ def forget(
         raise CalseError("name a signer, or --source or --clip; data/manifests/sources lists them")
 
     def agreed(plan: Plan, places: dict[str, str]) -> bool:
-        """Show what is to go and ask."""
         print_plan(plan, places)
         return yes or typer.confirm("Remove all this? It cannot be taken back")
 

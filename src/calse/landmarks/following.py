@@ -49,7 +49,6 @@ def load_networks(layout: Layout) -> Networks:
     """Load the networks, once a process. Raises CalseError when a model is missing or damaged."""
 
     def network(model: ModelFile, outputs: tuple[int, ...] | None = None) -> Network:
-        """Open one model file."""
         return Network(model_path(layout, model), outputs)
 
     return Networks(
@@ -99,7 +98,6 @@ def follow(
     parts: list[Landmarks] = []
 
     def people() -> Iterator[tuple[Pictures, Found]]:
-        """Yield every frame with the face and body in it."""
         body = None
         for number, frame in enumerate(frames):
             face = face_of(frame)

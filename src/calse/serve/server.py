@@ -71,10 +71,8 @@ def application(models: Models, folder: Path) -> ASGIApp:
     worker, turn = ThreadPoolExecutor(1), asyncio.Lock()
 
     def question(answer: Callable[[Path], Response]) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that answers a posted clip."""
 
         async def endpoint(request: Request) -> Response:
-            """Take the clip in, wait for its turn, answer."""
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
                 clip = Path(own) / "clip"
                 await _receive(request, clip)
@@ -86,7 +84,6 @@ def application(models: Models, folder: Path) -> ASGIApp:
         return endpoint
 
     def predict(clip: Path) -> Response:
-        """Answer with JSON."""
         return JSONResponse(models.predictions(clip))
 
     def anonymise(clip: Path) -> Response:
@@ -100,7 +97,6 @@ def application(models: Models, folder: Path) -> ASGIApp:
     files["/about"] = (json.dumps(about), "application/json")
 
     async def page(request: Request) -> Response:
-        """Answer with a file of the page."""
         content, kind = files[request.url.path]
         return Response(content, media_type=kind)
 

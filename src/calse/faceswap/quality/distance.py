@@ -48,7 +48,6 @@ def identity_moved(signers: list[str], before: Floats, after: Floats, donor: Flo
     galleries = [people[name] for name in signers]
 
     def to_signer(faces: Floats) -> Floats:
-        """Return the distance of each face to its own signer."""
         return np.array([distances(face[None], own)[0] for face, own in zip(faces, galleries, strict=True)])
 
     signer, to_donor = to_signer(after), distances(after, donor)

@@ -165,7 +165,6 @@ def summarise_oracles(oracles: list[Oracle]) -> dict[str, Any]:
     """Return medians over clips, of the swap beside the unswapped original (`before`)."""
 
     def median(values: list[float]) -> float:
-        """Return a median as it is written."""
         return round(float(np.median(values)), DIGITS)
 
     figures: dict[str, Any] = {"clips": len(oracles)}

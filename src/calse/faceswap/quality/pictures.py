@@ -94,7 +94,6 @@ def ssim(one: Greys, other: Greys) -> float:
     x, y = np.where(inside, one, 0), np.where(inside, other, 0)
 
     def blur(values: Greys) -> Greys:
-        """Average over the window that structural similarity is defined with."""
         return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float64)
 
     mean_x, mean_y = blur(x), blur(y)

@@ -90,7 +90,6 @@ def _train(job: Job, ranks: int, letters: Any) -> None:
     """Train one run in this process, telling over a queue."""
 
     def tell(kind: str, *details: Any) -> None:
-        """Send the driver what became of the run."""
         letters.put((kind, job.run, *details))
 
     with locked(job.lock, waiting=lambda: tell("waiting")):

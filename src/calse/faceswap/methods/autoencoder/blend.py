@@ -45,7 +45,6 @@ def match_colours(faces: Floats, originals: Floats, weights: Floats) -> Floats:
     drawn, wanted = (np.stack([cv2.cvtColor(face, cv2.COLOR_RGB2LAB) for face in part]) for part in (faces, originals))
 
     def statistics(colours: Floats) -> tuple[Floats, Floats]:
-        """Return weighted mean and deviation of each colour channel."""
         mean = (colours * weights[..., None]).sum(axis=(0, 1, 2)) / total
         spread = ((colours - mean) ** 2 * weights[..., None]).sum(axis=(0, 1, 2)) / total
         return mean, np.sqrt(spread)

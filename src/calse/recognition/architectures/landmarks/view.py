@@ -31,7 +31,6 @@ def example_of_video(
     doubts: set[str] = set()
 
     def frames() -> Iterator[NDArray[np.uint8]]:
-        """Yield the frames as they are decoded."""
         for picture in at_rate(iterate_pictures(video), fps):
             doubts.update(picture.doubts)
             yield rgb_of(next(fitted([picture], short_side)))
