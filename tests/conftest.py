@@ -16,7 +16,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands have them
 for libraries in ("OMP", "OPENBLAS"):  # on arrays as small as ours a second thread only spins: twice the CPU
     os.environ.setdefault(f"{libraries}_NUM_THREADS", "1")
 os.environ.setdefault("CALSE_WORKERS", "1")  # each more is a process to start, and other tests have the other cores
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C, as do their children
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a shell's background jobs ignore Ctrl-C, as do their children
 # These take longest: begun last, one of them would run on while the other cores rest.
 LONGEST = ("test_all_stages", "test_cluster", "test_extend", "test_taken", "test_tracking_server", "test_versioning")
 SLOW = {"ai_edge_litert", "dlib", "dvc", "great_expectations", "mlflow", "numba", "torch"}

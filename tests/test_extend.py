@@ -105,6 +105,12 @@ def study(tmp_path_factory):
     return root
 
 
+def test_the_page_says_how_many_lines_an_addition_takes():
+    parts = ("architectures/tiny/", "augment/time_warp.py", "methods/tint/")
+    counts = [sum(text.count("\n") for path, _, text in blocks("python") if part in path) for part in parts]
+    assert re.findall(r"new files?, (\d+) lines", PAGE.read_text(encoding="utf-8")) == list(map(str, counts))
+
+
 def test_nothing_but_what_the_page_names_was_changed(study):
     files = [path for path in (study / "src").rglob("*.*") if "__pycache__" not in path.parts]
     theirs = {path.relative_to(study).as_posix() for path in files}

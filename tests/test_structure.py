@@ -1,4 +1,4 @@
-"""The house rules that keep stages skippable and rooms apart, read off the code itself."""
+"""The house rules that keep stages skippable and packages apart, read off the code itself."""
 
 import ast
 import re
@@ -36,9 +36,9 @@ NOT_ASKED = {
     "train": {SOURCE / "calse/recognition/inference.py"},
     "evaluate": {SOURCE / "calse/recognition/pretrained.py"},
 }
-# A room imports none that stands below it; config knows what may stand in params.yaml from registries
+# A package imports none that stands below it; config knows what may stand in params.yaml from registries
 # and the clip record alone.
-ROOMS = (
+PACKAGES = (
     "runtime", "config", "video", "data", "corpus", "landmarks", "augment", "faceswap", "recognition", "evaluation",
     "report", "browse", "serve", "tracking", "people", "publish", "doctor", "cli",
 )  # fmt: skip
@@ -54,7 +54,7 @@ OWN_CODE = {name: {SOURCE / "calse" / file for file in find_recogniser(name).cod
 METHODS = sorted(path.parent.name for path in SWAP_METHODS.glob("*/method.py"))
 KINDS = sorted({path.stem for path in Path("src/calse/augment").glob("*.py")} - {"__init__", "registry", "stage"})
 LAUNCHED = {SOURCE / "calse/recognition/launch/train.py"}
-STRANGERS = {"corpus", "augment", "faceswap", "recognition"}  # which share records, never code
+APART = {"corpus", "augment", "faceswap", "recognition"}  # which share records, never code
 
 
 def path_of(module):
@@ -96,8 +96,8 @@ def closure(path, left_out=frozenset()):
     return seen
 
 
-def room(path):
-    """The room of a file of calse; that of signers, which knows nothing of the study, is its own."""
+def package(path):
+    """The package of a file of calse; that of signers, which knows nothing of the study, is its own."""
     parts = path.relative_to(SOURCE).parts
     return parts[1].removesuffix(".py") if parts[0] == "calse" and len(parts) > 2 else parts[0]
 
@@ -112,7 +112,7 @@ def entry_of(stage):
     for node in ast.parse((SOURCE / "calse/cli/stages.py").read_text()).body:
         if isinstance(node, ast.FunctionDef) and node.name == stage.replace("-", "_"):
             modules = [path_of(part.module) for part in node.body if isinstance(part, ast.ImportFrom)]
-            return next(file for file in modules if room(file) not in ("config", "runtime", "tracking"))
+            return next(file for file in modules if package(file) not in ("config", "runtime", "tracking"))
     raise LookupError(stage)
 
 
@@ -174,26 +174,26 @@ def test_a_stage_is_a_command_of_the_same_name_run_on_the_clones_own_code(stage)
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_doors_open_one_way(path):
-    here = room(path)
+def test_imports_go_one_way(path):
+    here = package(path)
     if here == "signers":
-        assert {room(file) for file in imports_of(path)} <= {"signers"}
-    elif here in ROOMS:
-        others = {file for file in imports_of(path) if room(file) != here and room(file) in ROOMS}
+        assert {package(file) for file in imports_of(path)} <= {"signers"}
+    elif here in PACKAGES:
+        others = {file for file in imports_of(path) if package(file) != here and package(file) in PACKAGES}
         others -= {file for file in others if here == "config" and file.name in ("registry.py", "clips.py")}
-        assert not {file for file in others if ROOMS.index(room(file)) > ROOMS.index(here)}
-        assert not {file for file in others if {here, room(file)} <= STRANGERS}
+        assert not {file for file in others if PACKAGES.index(package(file)) > PACKAGES.index(here)}
+        assert not {file for file in others if {here, package(file)} <= APART}
 
 
-def test_tests_lie_in_the_room_they_test():
+def test_tests_lie_in_the_package_that_they_test():
     folders = {path.parent for path in Path("tests").rglob("test_*.py")} - {Path("tests")}
-    assert {str(folder.relative_to("tests")) for folder in folders} <= {*ROOMS, "signers"}
+    assert {str(folder.relative_to("tests")) for folder in folders} <= {*PACKAGES, "signers"}
 
 
-def test_the_picture_of_the_rooms_is_that_of_the_imports():
+def test_the_picture_of_the_packages_is_that_of_the_imports():
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", Path("docs/architecture.md").read_text(encoding="utf-8"), re.M))
-    files = [path for path in SOURCE.rglob("*.py") if room(path) in ROOMS[:-1]]
-    real = {(room(path), room(file)) for path in files for file in imports_of(path)}
+    files = [path for path in SOURCE.rglob("*.py") if package(path) in PACKAGES[:-1]]
+    real = {(package(path), package(file)) for path in files for file in imports_of(path)}
     real = {(here, there) for here, there in real if here != there and (here != "config" or there == "runtime")}
     assert drawn <= real
     reached = drawn
@@ -209,13 +209,13 @@ def test_what_a_page_links_to_is_there(page):
     assert not [target for target in targets if not (page.parent / target).exists()]
 
 
-def test_the_readme_shows_the_rooms_as_they_are():
+def test_the_readme_shows_the_packages_as_they_are():
     layout = Path("README.md").read_text(encoding="utf-8").split("## Layout")[1].split("```")[1]
     names = [(line.startswith(" "), line.split("   ")[0].split() or line.split()[:1]) for line in layout.splitlines()]
     shown = [SOURCE / "calse" / name if inside else Path(name) for inside, some in names for name in some]
     made = {Path(name) for name in ("models", "metrics", "data")}
     assert not [path for path in shown if not path.exists() and path not in made]
-    assert {path.name for path in shown if path.parent == SOURCE / "calse"} == set(ROOMS)
+    assert {path.name for path in shown if path.parent == SOURCE / "calse"} == set(PACKAGES)
 
 
 def test_the_page_of_the_pipeline_has_every_stage_in_order():

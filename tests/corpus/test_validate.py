@@ -69,12 +69,12 @@ def change(layout, source, gloss, /, **changes):
     write_manifest(layout.source_manifest(source), clips)
 
 
-def verdict(layout, source):
+def outcome(layout, source):
     return json.loads((layout.metrics("validate") / f"{source}.json").read_text())
 
 
 def failed(layout, source):
-    return {o["text"]: o["offenders"] for o in verdict(layout, source)["outcomes"] if not o["passed"]}
+    return {o["text"]: o["offenders"] for o in outcome(layout, source)["outcomes"] if not o["passed"]}
 
 
 def test_a_good_corpus_passes_with_the_same_bytes_each_time(layout):
@@ -84,17 +84,17 @@ def test_a_good_corpus_passes_with_the_same_bytes_each_time(layout):
         written.append({path.name: path.read_bytes() for path in layout.metrics("validate").iterdir()})
     assert written[0] == written[1]
     assert set(written[0]) == {"glossary.json", "SACU.json", "STS.json", "index.html"}
-    assert verdict(layout, "STS")["passed"] is True
-    assert len(verdict(layout, "STS")["outcomes"]) == 13
+    assert outcome(layout, "STS")["passed"] is True
+    assert len(outcome(layout, "STS")["outcomes"]) == 13
     assert failed(layout, "STS") == {}
 
 
 def test_licence_and_consent_stand_beside_what_was_found(layout):
     sources = PARAMS.corpus.sources | {"STS": Source("public", 1, "CC <BY> 4.0", "in writing", share=False)}
     validate(dataclasses.replace(PARAMS, corpus=dataclasses.replace(PARAMS.corpus, sources=sources)), layout)
-    assert verdict(layout, "STS")["summary"].endswith("; licence: CC <BY> 4.0; consent: in writing; not to be shared")
+    assert outcome(layout, "STS")["summary"].endswith("; licence: CC <BY> 4.0; consent: in writing; not to be shared")
     assert "licence: CC &lt;BY&gt; 4.0" in (layout.metrics("validate") / "index.html").read_text(encoding="utf-8")
-    assert "licence" not in verdict(layout, "SACU")["summary"]
+    assert "licence" not in outcome(layout, "SACU")["summary"]
 
 
 def test_nothing_passes_while_dvc_would_push_what_is_not_to_be_shared(layout):
@@ -105,16 +105,16 @@ def test_nothing_passes_while_dvc_would_push_what_is_not_to_be_shared(layout):
 
 
 @pytest.mark.parametrize(
-    ("lent", "found"),
+    ("donated", "found"),
     [
         ({"signer": "ana  PÉREZ"}, "ana  PÉREZ signs in the test source SACU too"),
         ({"sha256": "film"}, "DONOR-1-HI-1 is the test clip SACU-NO-1"),
         ({"signer": "Luis"}, None),
     ],
 )
-def test_a_donor_who_is_tested_on_stops_the_corpus_before_a_model_is_trained(layout, lent, found):
+def test_a_donor_who_is_tested_on_stops_the_corpus_before_a_model_is_trained(layout, donated, found):
     change(layout, "SACU", "NO", signer="Ana Pe\u0301rez", sha256="film")
-    lay_source(layout, "DONOR-1", [dataclasses.replace(make_clip(layout, "DONOR-1", "HI"), **lent)])
+    lay_source(layout, "DONOR-1", [dataclasses.replace(make_clip(layout, "DONOR-1", "HI"), **donated)])
     sources = PARAMS.corpus.sources | {"DONOR-1": Source("donor", None)}
     corpus = dataclasses.replace(PARAMS.corpus, sources=sources)
     params = dataclasses.replace(PARAMS, corpus=corpus, test_sources=("SACU",))
@@ -133,7 +133,7 @@ def test_a_missing_gloss_stops_the_corpus_and_is_named(layout):
     with pytest.raises(CalseError, match=r"^source STS, gloss AÑO: .*exactly 1.*index\.html$"):
         validate(PARAMS, layout)
     assert list(failed(layout, "STS").values()) == [[{"clips": 0, "gloss": "AÑO"}]]
-    assert verdict(layout, "SACU")["passed"] is True
+    assert outcome(layout, "SACU")["passed"] is True
 
 
 def test_a_gloss_lost_by_a_named_drop_is_a_warning(layout, capsys):
@@ -234,7 +234,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(layout):
     assert all(text in page for text in ("STS-NO-1", "SACU", "fails"))
 
 
-def test_a_check_that_breaks_is_no_verdict_on_the_data():
+def test_a_check_that_breaks_is_no_outcome_of_the_data():
     broken = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "none"}, "description": "is odd"}
     with pytest.raises(CalseError, match="source STS: the check 'is odd' could not be made"):
         tried(broken)

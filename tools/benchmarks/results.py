@@ -52,5 +52,5 @@ def add_rows(
 
 def line_of(row: Row) -> str:
     """Return a figure as one line to read."""
-    verdict = {"yes": f" reached {row['target']}", "no": f" NOT {row['target']}", "": ""}[row["reached"]]
-    return f"{row['figure']}: {row['median']} {row['unit']} [{row['lowest']}..{row['highest']}]{verdict}"
+    outcome = {"yes": f" reached {row['target']}", "no": f" NOT {row['target']}", "": ""}[row["reached"]]
+    return f"{row['figure']}: {row['median']} {row['unit']} [{row['lowest']}..{row['highest']}]{outcome}"

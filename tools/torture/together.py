@@ -113,9 +113,9 @@ def queue_beside_repro(study: Study, expected: dict[str, str]) -> Case:
     faults = [f"dvc repro failed: {printed[-300:]}"] if code else []
     faults += [] if time.monotonic() < deadline else ["the queued experiment did not end"]
     study.run(sys.executable, "-m", "calse", "track", "sync")
-    code, verdict = study.run(sys.executable, "-m", "calse", "track", "verify")
-    faults += [f"the store: {verdict}"] if code else []
-    return Case("a queue beside dvc repro", line_with(verdict, "exactly"), faults + different(study, expected))
+    code, outcome = study.run(sys.executable, "-m", "calse", "track", "verify")
+    faults += [f"the store: {outcome}"] if code else []
+    return Case("a queue beside dvc repro", line_with(outcome, "exactly"), faults + different(study, expected))
 
 
 def two_trainings(study: Study, expected: dict[str, str]) -> Case:

@@ -96,8 +96,8 @@ def glosses_picture(glosses: Sequence[tuple[str, float]], height: int) -> Pictur
         top, middle = place * row, (place + 0.5) * row
         pen.rectangle((0, top + 1, chance * width, top + row - 2), fill=BAR)
         text = f"{100 * chance:.0f} %"
-        room = width - pen.textlength(text, font) - 0.8 * row
-        while gloss and pen.textlength(gloss, font) > room:
+        width_left = width - pen.textlength(text, font) - 0.8 * row
+        while gloss and pen.textlength(gloss, font) > width_left:
             gloss = gloss.removesuffix("…")[:-1] + "…" if len(gloss) > 1 else ""
         pen.text((0.2 * row, middle), gloss, INK, font, "lm")
         pen.text((width - 0.2 * row, middle), text, INK, font, "rm")
