@@ -67,6 +67,7 @@ def study(tmp_path_factory):
         "metrics/omit",
         "data/landmarks",
         "data/manifests/omitted",
+        "data/manifests/sets",
         "data/consent",
     ):
         (root / folder).mkdir(parents=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from calse.runtime.side_by_side import urgent_first
+
 SOURCE = Path("src").resolve()
 PIPELINE = """
 stages:
@@ -138,3 +140,9 @@ def test_an_interruption_stops_both_and_the_next_run_goes_on(study):
     code, printed = study.run(*REPRO)
     assert code == 0, printed
     assert (study.root / "last").exists()
+
+
+def test_the_stages_with_the_longest_chain_behind_them_come_first():
+    needed = {"short": set(), "long": set(), "next": {"long"}, "other": {"long"}, "last": {"long", "next"}}
+    needed["end"] = {"short", "long", "next", "other", "last"}
+    assert urgent_first(list(needed), needed) == ["long", "next", "short", "other", "last", "end"]

@@ -11,7 +11,14 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 KEPT = tuple(
     f"{folder}/.gitkeep"
-    for folder in ("metrics/reidentify", "metrics/swap", "data/manifests/omitted", "data/landmarks", "data/consent")
+    for folder in (
+        "metrics/reidentify",
+        "metrics/swap",
+        "data/manifests/omitted",
+        "data/manifests/sets",
+        "data/landmarks",
+        "data/consent",
+    )
 )
 COPIED = ("src", "presets", ".dvc/config", "dvc.yaml", ".dvcignore", ".gitignore", *KEPT)
 COMPARED = (

@@ -46,22 +46,28 @@ def run_stages(jobs: int) -> None:
             _tidy_lock(repo)
 
 
-def ready(plan: list[str], needed: Graph, started: set[str], done: set[str]) -> list[str]:
-    """Return the stages that may start now, first those on which most others wait; of equal ones, the plan decides."""
-    waiting = {name: sum(name in deps for deps in needed.values()) for name in plan}
-    free = [name for name in plan if name not in started and needed[name] <= done]
-    return sorted(free, key=lambda name: -waiting[name])
+def urgent_first(plan: list[str], needed: Graph) -> list[str]:
+    """Return the stages with the longest chain of stages behind them first; of equal ones those most others wait for,
+    then as they are planned.
+
+    `needed` are all that a stage waits for, near and far.
+    """
+    behind = {name: [other for other in plan if name in needed[other]] for name in plan}
+    chain: dict[str, int] = {}
+    for name in reversed(plan):
+        chain[name] = 1 + max((chain[other] for other in behind[name]), default=0)
+    return sorted(plan, key=lambda name: (-chain[name], -len(behind[name])))
 
 
 def _run(plan: list[str], needed: Graph, lanes: "list[Lane]", display: "Display") -> None:
-    started: set[str] = set()
-    done: set[str] = set()
+    waiting, done = urgent_first(plan, needed), set[str]()
     for lane in lanes:
         lane.await_start()
     while len(done) < len(plan):
         free = [lane for lane in lanes if not lane.stage]
-        for lane, name in zip(free, ready(plan, needed, started, done), strict=False):
-            started.add(name)
+        ready = [name for name in waiting if needed[name] <= done][: len(free)]
+        for lane, name in zip(free, ready, strict=False):
+            waiting.remove(name)
             lane.start(name)
             display.started(name)
         busy = {lane.connection: lane for lane in lanes if lane.stage}
