@@ -85,19 +85,19 @@ def _blobs() -> Iterator[Callable[[str], bytes]]:
     """Yield a function that reads blobs of git: one process for all of them."""
     command, pipe = ["git", "cat-file", "--batch"], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        asked, answers = process.stdin, process.stdout
+        asked, replies = process.stdin, process.stdout
         assert asked is not None
-        assert answers is not None
-        yield cache(lambda name: _blob(name, asked, answers))
+        assert replies is not None
+        yield cache(lambda name: _blob(name, asked, replies))
         asked.close()
 
 
-def _blob(name: str, asked: IO[bytes], answers: IO[bytes]) -> bytes:
+def _blob(name: str, asked: IO[bytes], replies: IO[bytes]) -> bytes:
     asked.write(f"{name}\n".encode())
     asked.flush()
-    size = int(answers.readline().split()[-1])
-    data = answers.read(size)
-    answers.read(1)
+    size = int(replies.readline().split()[-1])
+    data = replies.read(size)
+    replies.read(1)
     return data
 
 

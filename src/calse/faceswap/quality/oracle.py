@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from calse.config.params import LandmarkSettings, Params
 from calse.data.clips import Clip
 from calse.data.paths import Layout
+from calse.faceswap.quality.compare import follow
 from calse.faceswap.quality.distance import DIGITS
 from calse.faceswap.quality.expression import FEATURES, Series, correlation, features, moves
 from calse.faceswap.quality.identity import embed
 from calse.faceswap.quality.pictures import Pictures, detail, flicker, grey_faces, ssim
-from calse.landmarks.following import FaceFollower, Networks
-from calse.landmarks.record import FACE_POINTS, Floats, Landmarks, no_landmarks
+from calse.landmarks.following import Networks
+from calse.landmarks.record import Floats, Landmarks, no_landmarks
 from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
 from calse.video.ours.encode import write_video
@@ -85,7 +86,7 @@ def beside_oracle(
     """
     (swapped, original), (track, after) = pictures, faces
     filmed, mouth, brows = _film(shot, len(original))
-    found = _follow(filmed, networks, settings)
+    found = _faces_alone(follow(filmed, networks, settings))
     both = found.has_face & track.has_face & ~np.isnan(after[:, 0, 0])
     if not both.any():
         return None
@@ -134,12 +135,6 @@ def _film(shot: Shot, count: int) -> tuple[Pictures, Series, Series]:
         np.array([label.mouth[jaw] for label in labels], np.float64),
         np.array([label.brows[up] - label.brows[down] for label in labels], np.float64),
     )
-
-
-def _follow(frames: Pictures, networks: Networks, settings: LandmarkSettings) -> Landmarks:
-    follower = FaceFollower(networks, settings)
-    nothing = np.full((FACE_POINTS, 3), np.nan, np.float32)
-    return _faces_alone(np.stack([nothing if (one := follower(frame)) is None else one[0] for frame in frames]))
 
 
 def _faces_alone(face: Floats) -> Landmarks:
