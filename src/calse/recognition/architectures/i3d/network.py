@@ -17,7 +17,6 @@ from calse.runtime.errors import CalseError
 Triple = tuple[int, int, int]
 
 MIN_FRAMES = 9
-FEATURES = 1024
 # Channels of the branches b0, b1a, b1b, b2a, b2b, b3b.
 INCEPTIONS = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),

@@ -14,6 +14,7 @@ BAND = 0.3  # share of the length by which two sequences may run apart
 LEFT_OUT = 0.25  # share of a sequence that may be left out at either end: clips start and stop anywhere
 UNKNOWN = 0.6  # the distance of hands of which one was not found
 
+# Constants of the compiled functions.
 _COUNTS = np.array([group.numbers for group in GROUPS.values()])
 _WEIGHTS = np.array([group.weight for group in GROUPS.values()], np.float32)
 _HANDS = np.array([group.hand for group in GROUPS.values()])
@@ -32,64 +33,56 @@ def distances(query: Floats, known: Floats) -> Floats:
 
     The smallest of nine: at each end LEFT_OUT of the one, of the other or of neither is left out.
     """
-    return np.asarray(_distances(query, known, _COUNTS, _WEIGHTS, _HANDS), np.float32)
-
-
-def frame_costs(one: Floats, other: Floats) -> Floats:
-    """Return the cost of every pair of frames, `T x T`."""
-    return np.asarray(_frame_costs(one, other, _COUNTS, _WEIGHTS, _HANDS), np.float32)
-
-
-def path_cost(costs: Floats) -> float:
-    """Return the mean along the path of least cost from the first pair of frames to the last, all steps alike."""
-    return float(_path_cost(costs.astype(np.float32)))
+    return np.asarray(_distances(query, known), np.float32)
 
 
 @compiled
-def _distances(query: Any, known: Any, counts: Any, weights: Any, hands: Any) -> Any:
+def _distances(query: Any, known: Any) -> Any:
     result = np.empty(len(known), np.float32)
     frames = query.shape[1]
     cut = int(LEFT_OUT * frames)
     for number in range(len(known)):
-        costs = _frame_costs(query, known[number], counts, weights, hands)
+        costs = frame_costs(query, known[number])
         best = np.float32(np.inf)
         for start in range(3):
             top, left = cut * (start == 1), cut * (start == 2)
             for end in range(3):
                 bottom, right = frames - cut * (end == 1), frames - cut * (end == 2)
-                best = min(best, _path_cost(costs[top:bottom, left:right]))
+                best = min(best, path_cost(costs[top:bottom, left:right]))
         result[number] = best
     return result
 
 
 @compiled
-def _frame_costs(one: Any, other: Any, counts: Any, weights: Any, hands: Any) -> Any:
+def frame_costs(one: Any, other: Any) -> Any:
+    """Return the cost of every pair of frames, `T x T`."""
     rows, frames = one.shape
     costs = np.zeros((frames, other.shape[1]), np.float32)
     square = np.empty(other.shape[1], np.float32)
     other_up = rows - 3
     for i in range(frames):
         first = 0
-        for group in range(len(counts)):
-            hand = hands[group]
+        for group in range(len(_COUNTS)):
+            hand = _HANDS[group]
             square[:] = 0
-            for row in range(first, first + counts[group]):
+            for row in range(first, first + _COUNTS[group]):
                 for j in range(other.shape[1]):
                     difference = one[row, i] - other[row, j]
                     square[j] += difference * difference
-            first += counts[group]
+            first += _COUNTS[group]
             for j in range(other.shape[1]):
                 distance = np.float32(math.sqrt(square[j]))
                 if hand >= 0 and not (one[rows - 2 + hand, i] > 0 and other[rows - 2 + hand, j] > 0):
                     distance = np.float32(UNKNOWN)
                 if hand == 1:
                     distance *= min(one[other_up, i], other[other_up, j])
-                costs[i, j] += weights[group] * distance
+                costs[i, j] += _WEIGHTS[group] * distance
     return costs
 
 
 @compiled
-def _path_cost(costs: Any) -> Any:
+def path_cost(costs: Any) -> Any:
+    """Return the mean along the path of least cost from the first pair of frames to the last, all steps alike."""
     rows, columns = costs.shape
     slope = (columns - 1) / max(rows - 1, 1)
     band = max(BAND * columns, slope, 1.0)
