@@ -1,6 +1,8 @@
 """A tiny repository to train on: bright squares that move, one way for each gloss, over a ground that says nothing."""
 
+from copy import deepcopy
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +60,17 @@ def toy_input(**train: object) -> Input:
 
 def toy_tree(recogniser: str = "i3d", **train: object) -> dict[str, Any]:
     """The same as params.yaml has them."""
-    tree: dict[str, Any] = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
+    tree = deepcopy(_preset())
     tree["recipes"] = {"Baseline": []}
     tree["test_sources"] = ["SACU", "STS"]
     tree["omit"] = ["SACU"]
     tree["train"] = {recogniser: changed(tree["train"]["i3d"], TRAIN | train)}
+    return tree
+
+
+@cache
+def _preset() -> dict[str, Any]:
+    tree: dict[str, Any] = YAML(typ="safe", pure=True).load(PRESET.read_text(encoding="utf-8"))
     return tree
 
 

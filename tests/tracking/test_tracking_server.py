@@ -22,20 +22,9 @@ from calse.runtime.files import write_json
 from calse.tracking.promote import promote
 from calse.tracking.sync import sync, verify
 from calse.tracking.ui import serve
-from studies import NAME, QUALITY, RUN, RUNS, client, runs, tracked, write_checkpoint, write_lock, write_study
+from studies import NAME, QUALITY, RUN, RUNS, client, race, runs, tracked, write_checkpoint, write_lock, write_study
 
 RACES = 3
-RACE = """
-import os, sys
-from calse.tracking.runs import import_client
-from calse.tracking.sync import sync
-import_client()
-for name in sys.argv[1:]:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    os.environ["MLFLOW_EXPERIMENT_NAME"] = name
-    print(dict(sync()), file=sys.stderr)
-"""
 
 
 @contextmanager
@@ -110,24 +99,15 @@ def shared(server, surroundings, tmp_path, monkeypatch, request):
     return server[0]
 
 
-def race(tmp_path, monkeypatch, names):
+def raced(tmp_path, monkeypatch, names):
     """Two checkouts of one study sync for the first time at once, under each name; then each run is there once."""
-    racers = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)
         write_study()
-        command = [sys.executable, "-c", RACE, *names]
-        racers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    for _ in names:
-        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 2
-        for racer in racers:
-            racer.stdin.write("go\n")
-            racer.stdin.flush()
-    assert [racer.wait() for racer in racers] == [0, 0]
-    for racer in racers:
-        racer.stdin.close()
-        racer.stdout.close()
+    monkeypatch.chdir(tmp_path)
+    race(["one", "two"], names)
+    monkeypatch.chdir("two")
     for name in names:
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         assert verify() == ([], [])
@@ -136,7 +116,7 @@ def race(tmp_path, monkeypatch, names):
 
 
 def test_first_syncs_of_two_checkouts_at_once_make_one_experiment_with_each_run_once(shared, tmp_path, monkeypatch):
-    race(tmp_path, monkeypatch, [f"race {number}" for number in range(RACES)])
+    raced(tmp_path, monkeypatch, [f"race {number}" for number in range(RACES)])
 
 
 def test_a_server_over_postgresql_takes_two_first_syncs_at_once_verifies_promotes_and_shows(
@@ -146,7 +126,7 @@ def test_a_server_over_postgresql_takes_two_first_syncs_at_once_verifies_promote
     folder.mkdir()
     with postgresql() as database, mlflow_server(folder, database) as (address, _):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        race(tmp_path, monkeypatch, ["study"])
+        raced(tmp_path, monkeypatch, ["study"])
         write_checkpoint()
         sync()
         assert promote(NAME, "served") == ("served", "1")
