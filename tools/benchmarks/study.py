@@ -20,6 +20,7 @@ from torture.toy import environment, make_toy
 
 CLIPS = 5  # of a gloss: one of each of two dictionaries, three of the interpreter
 DVC = "dvc itself"
+OURS = [name for name in COLUMNS if name != "giga_instructions"]
 
 
 def grow_study(glosses: list[int], path: Path, kept: Path) -> None:
@@ -42,14 +43,14 @@ def grow_study(glosses: list[int], path: Path, kept: Path) -> None:
         disk.append(sum(path.lstat().st_size for path in root.rglob("*") if path.is_file()) / 1e6)
         print(f"disk, {number} glosses: {disk[-1]:.1f} MB", flush=True)
     counts = [CLIPS * number for number in glosses]
-    rows = [row_of(stage, counts, usages) for stage, usages in found.items()]
+    rows = [{name: row_of(stage, counts, usages)[name] for name in OURS} for stage, usages in found.items()]
     stored = {
         "stage": "MB of disk",
         "clips": rows[0]["clips"],
         "exponent": f"{exponent(disk[0], disk[1], disk[2], glosses[1] / glosses[0]):.2f}",
         "peak_mb": "/".join(f"{size:.1f}" for size in disk),
     }
-    write_rows(path, COLUMNS, [*rows, dict.fromkeys(COLUMNS, "") | stored])
+    write_rows(path, OURS, [*rows, dict.fromkeys(OURS, "") | stored])
 
 
 def sizes(glosses: int) -> dict[str, object]:
