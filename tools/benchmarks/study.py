@@ -7,6 +7,7 @@ stages' commands as `growth` does; what is left of the whole is DVC's own. A sta
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -36,6 +37,7 @@ def grow_study(glosses: list[int], path: Path, kept: Path) -> None:
     for number in glosses:
         root = kept.resolve() / str(number) / "study"
         if not (root / ".git").exists():
+            shutil.rmtree(root, ignore_errors=True)
             git(make_toy(root, sizes(number)))
         for stage, usage in rebuilt(root).items():
             found[stage].append(usage)
