@@ -20,7 +20,7 @@ from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import iterate_frames
-from calse.video.untrusted.copy import Foreign, copy_videos
+from calse.video.untrusted.copy import Foreign, Times, copy_videos
 
 FACE, BODY, HANDS = (255, 255, 255), (255, 220, 0), ((0, 220, 255), (255, 80, 200))  # the hands: left, right
 SUBPIXEL = 4  # bits
@@ -35,18 +35,24 @@ def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landma
         raise CalseError(f"{target} exists; remove it or choose another name")
     networks = load_networks(layout)
     with folder_for_now(scratch() / "foreign") as folder:
-        job = Foreign(video, folder / "copy.mp4")
-        (times,) = copy_videos([job], params.ingest.seconds_per_clip)
-        if isinstance(times, Refused):
-            raise CalseError(f"{video}: {times.reason}")
-        found = landmarks_of_frames(iterate_frames(job.copy), networks, params.landmarks)
+        copy, times = copied(params, video, folder)
+        found = landmarks_of_frames(iterate_frames(copy), networks, params.landmarks)
         if target.suffix == ".pose":
-            height, width = next(iterate_frames(job.copy)).shape[:2]
+            height, width = next(iterate_frames(copy)).shape[:2]
             write_pose(target, found, times.fps, width, height)
             return found
-        pictures = drawn(iterate_frames(job.copy), found)
+        pictures = drawn(iterate_frames(copy), found)
         write_video(target, pictures, times.fps, times=None if times.constant else times.seconds)
     return found
+
+
+def copied(params: Params, video: Path, folder: Path) -> tuple[Path, Times]:
+    """Return a safe copy of a foreign video and when its frames are on screen. Raises CalseError naming a bad video."""
+    job = Foreign(video, folder / "copy.mp4")
+    (times,) = copy_videos([job], params.ingest.seconds_per_clip)
+    if isinstance(times, Refused):
+        raise CalseError(f"{video}: {times.reason}")
+    return job.copy, times
 
 
 def drawn(frames: Iterator[Pictures], landmarks: Landmarks) -> Iterator[Pictures]:

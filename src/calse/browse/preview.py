@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calse.browse.overlay import drawn
+from calse.browse.overlay import copied, drawn
 from calse.config.params import Params
 from calse.data.clips import provenance
 from calse.data.paths import Layout
@@ -14,11 +14,9 @@ from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
-from calse.runtime.sandbox import Refused
 from calse.video.marks.label import labelled
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import iterate_frames
-from calse.video.untrusted.copy import Foreign, Times, copy_videos
 
 ROWS = 10  # of a list of glosses
 PAPER, INK, BAR = (29, 32, 36), (232, 232, 230), (52, 84, 120)
@@ -52,7 +50,7 @@ def preview_swaps(params: Params, swaps: Sequence[tuple[Path, Path, Path]]) -> N
     """
     with folder_for_now(scratch() / "foreign") as folder:
         for video, result, target in swaps:
-            copy, times = _copied(params, video, folder)
+            copy, times = copied(params, video, folder)
             pairs = zip(iterate_frames(copy), iterate_frames(result), strict=True)
             frames = (np.hstack([labelled(one, "original"), labelled(two, "synthetic face")]) for one, two in pairs)
             made = provenance("", {"by": "preview", "face": "synthetic face on the right"})
@@ -71,7 +69,7 @@ def preview_predictions(
     networks = load_networks(layout)
     with folder_for_now(scratch() / "foreign") as folder:
         for video, glosses, target in predicted:
-            copy, times = _copied(params, video, folder)
+            copy, times = copied(params, video, folder)
             found = landmarks_of_frames(iterate_frames(copy), networks, params.landmarks)
             listed = glosses_picture(glosses, next(iterate_frames(copy)).shape[0])
             frames = (np.hstack([frame, listed]) for frame in drawn(iterate_frames(copy), found))
@@ -102,12 +100,3 @@ def glosses_picture(glosses: Sequence[tuple[str, float]], height: int) -> Pictur
         pen.text((0.2 * row, middle), gloss, INK, font, "lm")
         pen.text((width - 0.2 * row, middle), text, INK, font, "rm")
     return np.asarray(picture)
-
-
-def _copied(params: Params, video: Path, folder: Path) -> tuple[Path, Times]:
-    """Return a safe copy of a foreign video and when its frames are on screen."""
-    job = Foreign(video, folder / "copy.mp4")
-    (times,) = copy_videos([job], params.ingest.seconds_per_clip)
-    if isinstance(times, Refused):
-        raise CalseError(f"{video}: {times.reason}")
-    return job.copy, times

@@ -17,7 +17,8 @@ from calse.faceswap.mask import hand_share
 from calse.faceswap.quality.contact_sheet import write_contact_sheet
 from calse.faceswap.quality.quality import assess_set
 from calse.faceswap.registry import SwapSet, find_method
-from calse.faceswap.sets import clips_of_set, landmarks_of, set_of
+from calse.faceswap.sets import clips_of_set, set_of
+from calse.landmarks.generated import landmarks_of
 from calse.landmarks.record import Landmarks, landmarks_hash
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
@@ -90,7 +91,7 @@ def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
     cv2.setNumThreads(1)
     parent, settings = job.parent, job.settings
     frames = read_frames(verify(parent, job.layout.root))
-    landmarks = landmarks_of(parent, job.layout, len(frames))
+    landmarks = landmarks_of(parent, job.layout)
     model = _model(settings.method, job.layout, job.layout.swap_model(job.set_name))
     swapped, report = swap_frames(frames, landmarks, model, settings)
     path = job.folder / f"{job.name}.mp4"

@@ -1,11 +1,10 @@
-"""What the stages of a face-swapped set read alike: its settings, its clips, their landmarks."""
+"""What the stages of a face-swapped set read alike: its settings and its clips."""
 
 from calse.config.params import Params
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from calse.faceswap.registry import SwapSet
-from calse.landmarks.record import Landmarks, read_landmarks
 from calse.runtime.errors import CalseError
 
 
@@ -23,15 +22,3 @@ def clips_of_set(layout: Layout, settings: SwapSet) -> tuple[list[Clip], list[Cl
     """
     signers, donor = (read_manifest(layout.source_manifest(name)) for name in (settings.signers, settings.donor))
     return signers, donor
-
-
-def landmarks_of(clip: Clip, layout: Layout, frames: int) -> Landmarks:
-    """Return the landmarks of a clip of so many frames. Raises CalseError when they are missing or of another clip."""
-    path = layout.landmarks(clip.source) / f"{clip.clip}.npz"
-    landmarks = read_landmarks(path)
-    if len(landmarks.face) != frames:
-        raise CalseError(
-            f"{path} is of {len(landmarks.face)} frames, clip {clip.clip} has {frames}; "
-            f"run: dvc repro landmarks@{clip.source}"
-        )
-    return landmarks

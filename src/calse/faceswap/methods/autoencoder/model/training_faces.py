@@ -15,7 +15,7 @@ from calse.data.paths import Layout
 from calse.faceswap.align import alignment, move, warp
 from calse.faceswap.mask import detail_weights, face_mask
 from calse.faceswap.methods.autoencoder.method import Settings
-from calse.faceswap.sets import landmarks_of
+from calse.landmarks.generated import landmarks_of
 from calse.landmarks.record import Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
@@ -90,7 +90,7 @@ def cut_faces(
 def _cut_clip(cutting: Cutting) -> None:
     cv2.setNumThreads(1)
     frames = read_frames(verify(cutting.clip, cutting.layout.root))
-    track = landmarks_of(cutting.clip, cutting.layout, len(frames))
+    track = landmarks_of(cutting.clip, cutting.layout)
     crops = aligned_crops(frames, track, cutting.side, cutting.margin, cutting.settings)
     with written_aside(cutting.path) as aside:
         np.save(aside, crops)

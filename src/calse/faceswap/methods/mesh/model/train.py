@@ -27,7 +27,7 @@ from calse.faceswap.methods.mesh.model.library import (
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.topology import Topology, read_topology
 from calse.faceswap.points import EXPRESSION
-from calse.faceswap.sets import landmarks_of
+from calse.landmarks.generated import landmarks_of
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
@@ -87,7 +87,7 @@ def chosen(clips: list[Clip], layout: Layout, most: int, donor: str) -> list[Job
     """Return which frames of a donor's clips are kept. Raises CalseError when none can be."""
     frames = []
     for clip in clips:
-        found = landmarks_of(clip, layout, clip.frames)
+        found = landmarks_of(clip, layout)
         frames += [(clip.clip, int(number)) for number in usable(found, clip.height, clip.width)]
     kept = [frames[number] for number in spread(len(frames), most)]
     if not kept:
@@ -103,7 +103,7 @@ def cut_clip(job: Job) -> Cut:
     """Return the kept faces of one clip."""
     cv2.setNumThreads(1)
     frames: NDArray[np.uint8] = read_frames(verify(job.clip, job.layout.root))
-    return cut(frames, landmarks_of(job.clip, job.layout, len(frames)), np.array(job.numbers))
+    return cut(frames, landmarks_of(job.clip, job.layout), np.array(job.numbers))
 
 
 def topology(layout: Layout) -> Topology:
