@@ -9,19 +9,8 @@ from calse.landmarks.record import FACE_POINTS, Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
 
-_SIDED = [
-    "SHOULDER",
-    "ELBOW",
-    "WRIST",
-    "PINKY",
-    "INDEX",
-    "THUMB",
-    "HIP",
-    "KNEE",
-    "ANKLE",
-    "HEEL",
-    "FOOT_INDEX",
-]  # each left, then right, after the points of the face
+# Each left, then right, after the points of the face.
+_SIDED = ["SHOULDER", "ELBOW", "WRIST", "PINKY", "INDEX", "THUMB", "HIP", "KNEE", "ANKLE", "HEEL", "FOOT_INDEX"]
 BODY = [
     *["NOSE", "LEFT_EYE_INNER", "LEFT_EYE", "LEFT_EYE_OUTER", "RIGHT_EYE_INNER", "RIGHT_EYE", "RIGHT_EYE_OUTER"],
     *["LEFT_EAR", "RIGHT_EAR", "MOUTH_LEFT", "MOUTH_RIGHT"],
