@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.methods.mesh.model.topology import Ints, Numbers
-from signers.kernels import FASTMATH, rasterise
+from signers.kernels import FASTMATH, Kernel, rasterise
 
 Floats = NDArray[np.float32]
-compiled = numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")  # threads run at once
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compile a function of arrays; threads run at once."""
+    kernel: Kernel = numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    return kernel
 
 
 @dataclass(frozen=True)
