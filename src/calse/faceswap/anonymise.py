@@ -138,7 +138,8 @@ class Swapper:
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
         window = face_window_of(track, *size)
-        original, near, settings = window.read(job.copy), window.moved(track), window.fitted(self._landmarks)
+        original, near = window.read(job.copy, len(track.face)), window.moved(track)
+        settings = window.fitted(self._landmarks)
         swapped, report = swap_frames(original, near, self._donor.model, self._donor.settings)
         lost = lost_faces(near, times.seconds) if self._unswapped == "blur" else {}
         for number, landmarks in lost.items():

@@ -12,7 +12,7 @@ from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
 from calse.video.ours.read import iterate_planes
 
 Pictures = NDArray[np.uint8]
-MARGIN = 0.5  # of a face's width and height, around it: a blur reaches beyond, and a detector wants to see it whole
+MARGIN = 0.35  # of a face's width and height, around it: a blur reaches beyond, and a detector wants to see it whole
 BLOCK = 16  # pixels: codecs work in blocks
 
 
@@ -33,9 +33,12 @@ class FaceWindow:
         half = slice(self.top // 2, self.bottom // 2), slice(self.left // 2, self.right // 2)
         return Planes(planes.luma[rows, columns], planes.blue[half], planes.red[half])
 
-    def read(self, video: Path) -> Pictures:
-        """Return the window of every frame of a video, `T x h x w x 3` RGB."""
-        return np.stack([rgb_of(self.of(planes)) for planes in iterate_planes(video)])
+    def read(self, video: Path, count: int) -> Pictures:
+        """Return the window of every frame of a video, `T x h x w x 3` RGB, of so many frames."""
+        pictures = np.empty((count, self.bottom - self.top, self.right - self.left, 3), np.uint8)
+        for picture, planes in zip(pictures, iterate_planes(video), strict=True):
+            picture[:] = rgb_of(self.of(planes))
+        return pictures
 
     def put(self, picture: Pictures, planes: Planes) -> None:
         """Write the window, `h x w x 3` RGB, into a frame."""
