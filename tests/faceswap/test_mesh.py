@@ -244,11 +244,15 @@ def test_a_swap_of_the_same_is_the_same_to_the_bit(topology, signer, library, tm
     assert np.array_equal(one, other)
 
 
-def test_a_swap_by_two_threads_is_the_same_to_the_bit(topology, signer, library, monkeypatch):
-    monkeypatch.setattr(cv2, "getNumThreads", lambda: 1)
-    alone = swap_frames(*signer, (library, topology), SET)[0]
-    monkeypatch.setattr(cv2, "getNumThreads", lambda: 3)
-    assert np.array_equal(swap_frames(*signer, (library, topology), SET)[0], alone)
+def test_a_swap_by_three_threads_is_the_same_to_the_bit(topology, signer, library, request):
+    before = cv2.getNumThreads()
+    request.addfinalizer(lambda: cv2.setNumThreads(before))
+    swapped = []
+    for threads in (1, 3):
+        cv2.setNumThreads(threads)
+        swapped.append(swap_frames(*signer, (library, topology), SET)[0])
+        assert cv2.getNumThreads() == threads, "the caller's own"
+    assert np.array_equal(*swapped)
 
 
 def test_eyes_and_mouth_are_the_signers_pixels_or_the_donors(topology, signer, library):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -25,7 +26,7 @@ from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.runtime.errors import CalseError
-from calse.runtime.executor import progress_bar
+from calse.runtime.executor import progress_bar, worker_count
 from calse.runtime.files import folder_for_now, sha256_of
 from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused
@@ -132,6 +133,7 @@ class Swapper:
 
     def _swap(self, job: Foreign, target: Path, times: Times) -> Result:
         """Put the donor's face on one video, measure what came out and write it."""
+        cv2.setNumThreads(1)  # what runs side by side are steps and frames: threads inside each wait for one another
         size = next(iterate_planes(job.copy)).luma.shape
         frames = iterate_frames(job.copy)
         track = landmarks_of_frames(frames, self._networks, self._landmarks, at_face=True)
@@ -140,7 +142,9 @@ class Swapper:
         window = face_window_of(track, *size)
         original, near = window.read(job.copy, len(track.face)), window.moved(track)
         settings = window.fitted(self._landmarks)
+        cv2.setNumThreads(worker_count())
         swapped, report = swap_frames(original, near, self._donor.model, self._donor.settings)
+        cv2.setNumThreads(1)
         lost = lost_faces(near, times.seconds) if self._unswapped == "blur" else {}
         for number, landmarks in lost.items():
             if landmarks is not None:

@@ -4,7 +4,6 @@ import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-import cv2
 import numpy as np
 
 from calse.config.params import LandmarkSettings
@@ -22,7 +21,6 @@ from calse.video.ours.planes import Planes, rgb_of
 
 GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
 LOOKED, TILES, TILED = 0.1, 3, 0.4  # seconds between two looks for faces; for small ones: parts a side, and seconds
-CELL, SAME = 8, 8  # pixels a side, grey levels: a part whose cells all changed by less looks as it did
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
 GLASSES = 12  # frames in which glasses are sought
@@ -130,7 +128,6 @@ class LeftFaces:
         self._widths: dict[int, list[float]] = {}  # of the faces in each frame that was looked at
         self._waiting: list[tuple[int, Pictures | Planes]] = []
         self._looked = self._tiled = -math.inf  # seconds
-        self._empty: dict[int, Pictures] = {}  # how the parts looked in which there was no face
         self._number = 0
         self.size = 0, 0
 
@@ -166,9 +163,9 @@ class LeftFaces:
         while self._waiting:
             number, frame = self._waiting.pop()
             picture = rgb_of(frame) if isinstance(frame, Planes) else frame
-            widths = self._widths[number] = self._left(number, picture, 0, 0, picture)[0]
+            widths = self._widths[number] = self._left(number, picture, 1)
             if is_small or self._times[number] - self._tiled >= TILED - 1e-6:
-                widths += self._in_parts(number, picture)
+                widths += self._left(number, picture, TILES)
                 self._tiled = max(self._tiled, self._times[number])
                 is_small = self._is_small(number)
             if not widths:
@@ -177,40 +174,24 @@ class LeftFaces:
     def _is_small(self, number: int) -> bool:
         return any(width < self.least for width in self._widths.get(number, []))
 
-    def _in_parts(self, number: int, frame: Pictures) -> list[float]:
-        """Look at the parts of a frame; not at one that looks as it did when there was no face in it."""
-        widths: list[float] = []
-        small = cv2.resize(frame, None, fx=1 / CELL, fy=1 / CELL, interpolation=cv2.INTER_AREA).astype(np.int16)
-        for place, (top, left, height, width) in enumerate(_parts(*frame.shape[:2])):
-            cells = small[top // CELL : (top + height) // CELL + 1, left // CELL : (left + width) // CELL + 1]
-            before = self._empty.get(place)
-            if before is None or np.abs(cells - before).max(initial=0) >= SAME:
-                part = frame[top : top + height, left : left + width]
-                faces, is_empty = self._left(number, frame, top, left, part)
-                self._empty.pop(place, None)
-                if is_empty:
-                    self._empty[place] = cells
-                widths += faces
-        return widths
-
-    def _left(self, number: int, frame: Pictures, top: int, left: int, part: Pictures) -> tuple[list[float], bool]:
-        """Return the widths of the left faces in a part of a frame, in shares of its own, and whether it shows none."""
-        found: list[float] = []
-        seen = self._networks.faces(part)
-        for face in seen:
-            if _is_at(face.centre + np.array([left, top], np.float32), self._treated[number]):
-                continue
-            if self._networks.mesh(part, square_of_detection(face))[1] >= self._presence:
-                found.append(float(face.box[2] - face.box[0]) / frame.shape[1])
-        return found, not seen
+    def _left(self, number: int, frame: Pictures, parts: int) -> list[float]:
+        """Return the widths of the left faces that so many parts a side of a frame show, in shares of its own."""
+        found = []
+        for left, top, part in _parts(frame, parts):
+            for face in self._networks.faces(part):
+                if _is_at(face.centre + np.array([left, top], np.float32), self._treated[number]):
+                    continue
+                if self._networks.mesh(part, square_of_detection(face))[1] >= self._presence:
+                    found.append(float(face.box[2] - face.box[0]) / frame.shape[1])
+        return found
 
 
-def _parts(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield top, left, height and width of the overlapping parts of a frame."""
-    down, across = (min(side, round(1.3 * side / TILES)) for side in (height, width))
-    for top in np.linspace(0, height - down, TILES).astype(int).tolist():
-        for left in np.linspace(0, width - across, TILES).astype(int).tolist():
-            yield top, left, down, across
+def _parts(frame: Pictures, tiles: int) -> Iterator[tuple[int, int, Pictures]]:
+    """Yield the overlapping parts of a frame, so many a side, each with its left and top."""
+    height, width = (min(side, round(1.3 * side / tiles)) for side in frame.shape[:2])
+    for top in np.linspace(0, frame.shape[0] - height, tiles).astype(int).tolist():
+        for left in np.linspace(0, frame.shape[1] - width, tiles).astype(int).tolist():
+            yield left, top, frame[top : top + height, left : left + width]
 
 
 def _is_at(place: Floats, landmarks: Floats) -> bool:

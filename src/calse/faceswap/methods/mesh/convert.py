@@ -34,9 +34,14 @@ def convert(frames: Pictures, landmarks: Landmarks, model: tuple[Library, Topolo
     swapped = frames.copy()
     if landmarks.has_face.any():
         painter = Painter(frames, landmarks, *model, options)
-        with ThreadPoolExecutor(cv2.getNumThreads()) as threads:  # one in a stage, whose clips run side by side
-            canvases = [swapped[number] for number in painter.numbers]
-            list(threads.map(painter.paint, range(len(canvases)), canvases))
+        canvases = [swapped[number] for number in painter.numbers]
+        threads = cv2.getNumThreads()  # as many as the caller may use: one in a stage, whose clips run side by side
+        cv2.setNumThreads(1)  # frames side by side, not parts of each
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(painter.paint, range(len(canvases)), canvases))
+        finally:
+            cv2.setNumThreads(threads)
     return swapped
 
 
