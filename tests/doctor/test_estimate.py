@@ -88,3 +88,8 @@ def test_a_preset_larger_than_the_disk_is_refused_in_one_line(capsys: pytest.Cap
         CalseError, match=r"huge needs about .* GB, and .* GB free; free some, or lower corpus\.glosses$"
     ):
         check_space(huge, "huge", Path())
+
+
+def test_the_smallest_study_takes_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    check_space(read_params(Path("presets/smallest.yaml")), "smallest", Path())
+    assert capsys.readouterr().out.startswith("smallest takes about a minute on two cores")

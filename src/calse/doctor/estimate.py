@@ -25,9 +25,9 @@ def check_space(params: Params, name: str, folder: Path) -> None:
     """Print what a study takes of time and disk. Raises CalseError when its files would not fit on the disk."""
     hours, bytes_needed = sum(seconds_of(params).values()) / 3600, bytes_of(params)
     free = shutil.disk_usage(folder).free
-    took = (
-        f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.0f} days"
-    )
+    took = f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+    if hours < 1:
+        took = f"{hours * 60:.0f} minutes" if hours * 60 >= 1.5 else "a minute"
     print(
         f"{name} takes about {took} on {MACHINE}, and {bytes_needed / 1e9:.1f} GB of disk; {free / 1e9:.1f} GB are free"
     )
