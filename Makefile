@@ -7,7 +7,8 @@ export GX_ANALYTICS_ENABLED := false
 READY := $(VENV)/.ready
 EXTRAS := $(VENV)/.extras
 # One more than two cores: some tests wait. Files in the order of collection, for the longest come first there.
-PYTEST = pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
+# Only our plugins: of all that libraries bring along, pytest would rewrite each module in every worker.
+PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 pytest -p xdist -p _hypothesis_pytestplugin -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 LOCK = $(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 ROUNDS ?= 21
 
