@@ -23,10 +23,9 @@ _PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop ove
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
 _WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
 _FROM_BODY = 0.6  # shoulder widths between the wrist of a hand and that of its body
-_FROM_FACE_YET = (
-    1.2  # shoulder widths from wrist or knuckles: farther hands are not at the face soon. Sought from .8 on,
-)
-# one was found too late in 3 of 10 frames that it hid; from here on in none (42 such frames of three people)
+# Shoulder widths from wrist or knuckles to the face: a hand that is farther is not in front of it soon. Sought from .8 on,
+# one was found too late in 3 of the 10 frames that it hid; from here on in none (42 such frames of three people).
+_SOON = 1.2
 _OUTSIDE = 0.3  # shoulder widths beyond the picture's edge where no hand is sought any more
 _BESIDE, _ABOVE, _BELOW = 0.35, 0.8, 1.2  # shoulder widths around the arms, over the nose, under the shoulders
 _FROM_FACE = 3.0  # side of the region where palms are sought without a body, over the face's extent
@@ -229,7 +228,7 @@ def _is_far_from_face(found: Found, slot: int) -> bool:
     hand = found.body[0][[WRISTS[slot], LITTLES[slot], INDICES[slot]], :2]
     low, high = found.face[0][:, :2].min(axis=0), found.face[0][:, :2].max(axis=0)
     beyond = np.maximum(0, np.maximum(low - hand, hand - high))
-    return float(np.linalg.norm(beyond, axis=1).min()) > _FROM_FACE_YET * _shoulder_width(found.body[0])
+    return float(np.linalg.norm(beyond, axis=1).min()) > _SOON * _shoulder_width(found.body[0])
 
 
 def _region(frame: Pictures, found: Found) -> tuple[slice, slice]:
