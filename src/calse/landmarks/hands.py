@@ -23,8 +23,8 @@ _PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop ove
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
 _WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
 _FROM_BODY = 0.6  # shoulder widths between the wrist of a hand and that of its body
-# Shoulder widths from wrist or knuckles to the face: a hand that is farther is not in front of it soon. Sought from .8 on,
-# one was found too late in 3 of the 10 frames that it hid; from here on in none (42 such frames of three people).
+# Shoulder widths from wrist or knuckles to the face: a hand that is farther is not in front of it soon. Sought from .8
+# on, one was found too late in 3 of the 10 frames that it hid; from here on in none (42 such frames of three people).
 _SOON = 1.2
 _OUTSIDE = 0.3  # shoulder widths beyond the picture's edge where no hand is sought any more
 _BESIDE, _ABOVE, _BELOW = 0.35, 0.8, 1.2  # shoulder widths around the arms, over the nose, under the shoulders
