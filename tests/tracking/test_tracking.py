@@ -255,12 +255,26 @@ def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trai
 def test_a_training_goes_on_when_mlflow_fails(study, capsys):
     shutil.rmtree("mlruns")
     Path("mlruns").touch()
-    tracker = Tracker(PARAMS)
+    tracker = Tracker(PARAMS, patience=0)
     tracker.started(RUN, INFO)
     tracker.epoch(RUN, 1, {"loss": 1.0})
     tracker.finished(RUN)
     sync_workspace()
     assert capsys.readouterr().err.count("calse track sync") == 2
+
+
+def test_a_short_training_is_left_to_the_next_sync_and_a_failed_one_written_at_once(study):
+    sync()
+    before = len(every_run())
+    tracker = Tracker(PARAMS)
+    tracker.corpus = "toy"
+    tracker.started(RUN, INFO | {"fingerprint": "another"})
+    tracker.epoch(RUN, 1, {"loss": 1.0})
+    assert len(every_run()) == before
+    tracker.failed(RUN, "no memory")
+    (failed,) = [run for run in every_run() if run.info.status == "FAILED"]
+    assert failed.data.params["reason"] == "no memory"
+    assert failed.data.metrics["loss"] == 1.0
 
 
 def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
@@ -369,7 +383,7 @@ def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_a
 def test_an_sqlite_lock_of_another_programme_is_told_by_name(study, capsys):
     with sqlite3.connect("mlruns/mlflow.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        Tracker(PARAMS).started(RUN, INFO)
+        Tracker(PARAMS, patience=0).started(RUN, INFO)
         other.execute("ROLLBACK")
     assert "database is locked" in capsys.readouterr().err
 

@@ -1,6 +1,7 @@
 """Trainings as they happen: each is an MLflow run with its parameters and live curves, which `sync` completes."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,28 +13,30 @@ from calse.tracking.expected import TRAIN, of_collapse, of_training, training_na
 from calse.tracking.place import locked_store, pipeline_name
 from calse.tracking.runs import TRAINING, Store
 
+PATIENCE = 120.0  # seconds; to import MLflow takes two of a core
+
 
 class Tracker:
     """Writes trainings into MLflow.
 
     When MLflow fails the training goes on without it, and the next sync writes what is missing. A training of one
-    epoch is over before MLflow is imported, and left to the next sync altogether.
+    epoch, or one that ends well within PATIENCE, is left to the next sync altogether, and MLflow not imported for it.
     """
 
-    def __init__(self, params: Params) -> None:
-        """Nothing is opened, and MLflow not imported, until the first run starts."""
-        self.corpus = params.corpus.name
+    def __init__(self, params: Params, patience: float = PATIENCE) -> None:
+        """Nothing is opened, and MLflow not imported, until a run has lasted `patience` seconds."""
+        self.corpus, self.patience = params.corpus.name, patience
         self.store: Store | None = None
         self.open: dict[Run, str] = {}
         self.infos: dict[Run, dict[str, Any]] = {}
+        self.held: dict[Run, Content] = {}
+        self.since: dict[Run, float] = {}
         self.broken = False
 
     def started(self, run: Run, info: dict[str, Any]) -> None:
-        """Open the run with its parameters."""
-        self.infos[run] = info
-        if info["epochs"] == 1:
-            return
-        self._beside(lambda: self._start(run, info))
+        """Hold the run's parameters, or open it with them."""
+        self.infos[run], self.since[run] = info, time.monotonic()
+        self._log(run, {})
 
     def epoch(self, run: Run, epoch: int, measured: dict[str, float]) -> None:
         """Add one point to each curve; after the last epoch, a warning when nothing was learned."""
@@ -50,18 +53,26 @@ class Tracker:
 
     def failed(self, run: Run, reason: str) -> None:
         """Close the run as failed, with the reason among its parameters."""
-        self._log(run, {("param", "reason", 0): reason, STATUS: "FAILED"})
+        self._log(run, {("param", "reason", 0): reason, STATUS: "FAILED"}, wait=False)
 
-    def _start(self, run: Run, info: dict[str, Any]) -> None:
+    def _log(self, run: Run, content: Content, wait: bool = True) -> None:
+        """Write into the run, or hold what there is to write as long as that may `wait`."""
+        if self.infos[run]["epochs"] == 1:
+            return
+        held = self.held.get(run, {}) | content
+        waits = run not in self.open and wait and time.monotonic() - self.since[run] < self.patience
+        self.held[run] = held if waits else {}
+        if not waits:
+            self._beside(lambda: self._write(run, held))
+
+    def _write(self, run: Run, content: Content) -> None:
         self.store = self.store or Store(self.corpus)
-        tags = {TRAINING: info["fingerprint"]}
-        self.open[run] = self.store.start(training_name(info), TRAIN, pipeline_name(), tags)
-        self.store.log(self.open[run], of_training(info))
-
-    def _log(self, run: Run, content: Content) -> None:
-        store, run_id = self.store, self.open.get(run)
-        if store and run_id:
-            self._beside(lambda: store.log(run_id, content))
+        if run not in self.open:
+            info = self.infos[run]
+            tags = {TRAINING: info["fingerprint"]}
+            self.open[run] = self.store.start(training_name(info), TRAIN, pipeline_name(), tags)
+            content = of_training(info) | content
+        self.store.log(self.open[run], content)
 
     def _beside(self, write: Callable[[], None]) -> None:
         """Write under the store's lock, unless that failed before: a training never stops for its tracking."""
