@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import write_json
+from calse.runtime.files import locked, write_json
 
 TOLERANCE = 0.05  # bf16 keeps 8 bits: right gradients differ by under 1 %, wrong ones by 100 % or more
 
@@ -85,12 +85,13 @@ def _known_wrong(model: nn.Module, frames: int, size: int, device: torch.device,
     asked = (torch.__version__, processor, str(model), frames, size)
     digest = hashlib.sha256(repr(asked).encode()).hexdigest()
     file = known / f"{digest[:32]}.json"
-    with suppress(OSError, ValueError, KeyError):
-        found: str | None = json.loads(file.read_text(encoding="utf-8"))["wrong"]
-        return found
-    wrong = wrong_in_bf16(model, frames, size, device)
-    write_json(file, {"wrong": wrong})
-    return wrong
+    with locked(file.with_suffix(".lock")):  # trainings that start together ask once
+        with suppress(OSError, ValueError, KeyError):
+            found: str | None = json.loads(file.read_text(encoding="utf-8"))["wrong"]
+            return found
+        wrong = wrong_in_bf16(model, frames, size, device)
+        write_json(file, {"wrong": wrong})
+        return wrong
 
 
 def weight_gradient(layer: nn.Module, x: Tensor, bf16: bool) -> Tensor:
