@@ -274,9 +274,14 @@ def test_a_set_without_a_face_fails_by_name(world):
     write_manifest(layout.source_manifest("STS"), [parent])
     assert not track_of(layout, parent, noise).has_face.any()
     swapped = replace(parent, clip="DF-1-NOISE-1", set="DF-1", parent="NOISE")
-    assert assess_set(params(), layout, "DF-1", [swapped])["failed"] == [
-        "no clip of the set has a face that can be measured"
-    ]
+    failed = ["no sampled clip of the set has a face that can be measured"]
+    assert assess_set(params(), layout, "DF-1", [swapped]) == {"passed": False, "failed": failed}
+
+
+def test_a_set_whose_sampled_frames_lie_in_clips_that_lost_the_face_fails_by_name(world, monkeypatch):
+    monkeypatch.setattr(quality, "FRAMES", 0)  # none is left for the clip that kept it
+    failed = ["no sampled clip of the set has a face that can be measured"]
+    assert assess(world, "unsampled", world[2]) == {"passed": False, "failed": failed}
 
 
 def test_the_contact_sheet_shows_original_swap_and_donor(world):

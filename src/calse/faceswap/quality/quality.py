@@ -70,8 +70,8 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
     jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, set_name, clips)]
     results = map_parallel(measure, jobs, f"quality {set_name}")
     assessed = [result for result in results if isinstance(result, Assessed)]
-    if not assessed:
-        return {"passed": False, "failed": ["no clip of the set has a face that can be measured"]}
+    if not any(len(one.before) for one in assessed):
+        return {"passed": False, "failed": ["no sampled clip of the set has a face that can be measured"]}
     donor = [result for result in results if isinstance(result, np.ndarray) and len(result)]
     if not donor:
         raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/landmarks/{swap.donor}.json")
