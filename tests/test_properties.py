@@ -66,8 +66,8 @@ def test_every_wrong_value_of_every_parameter_is_refused_by_its_path(preset):
     for where in leaves(PRESETS[preset]):
         if (*where, type(at(PRESETS[preset], where))) in others:
             continue  # tried in another preset
+        tree = copy.deepcopy(PRESETS[preset])
         for wrong in wrong_values(at(PRESETS[preset], where)):
-            tree = copy.deepcopy(PRESETS[preset])
             if where[-1] in ("pretrained", "licence", "consent") and isinstance(wrong, str) and wrong.isprintable():
                 continue  # any text may stand there; a missing file is refused where it is read
             at(tree, where[:-1])[where[-1]] = wrong
