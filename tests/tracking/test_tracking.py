@@ -277,6 +277,16 @@ def test_a_short_training_is_left_to_the_next_sync_and_a_failed_one_written_at_o
     assert failed.data.metrics["loss"] == 1.0
 
 
+def test_a_short_training_of_an_experiment_is_written_at_once_for_its_folder_may_go(study, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "short")
+    tracker = Tracker(PARAMS)
+    tracker.corpus = "toy"
+    tracker.started(RUN, INFO)
+    tracker.epoch(RUN, 2, {"loss": 1.5})
+    assert runs()[NAME].data.tags["dvc.experiment"] == "short"
+    assert runs()[NAME].data.metrics["loss"] == 1.5
+
+
 def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
     shutil.rmtree("mlruns")
     with pytest.raises(CalseError, match="calse track sync"):

@@ -10,7 +10,7 @@ from calse.recognition.launch.observer import Run
 from calse.runtime.errors import CalseError
 from calse.tracking.content import STATUS, Content, metrics
 from calse.tracking.expected import TRAIN, of_collapse, of_training, training_name
-from calse.tracking.place import locked_store, pipeline_name
+from calse.tracking.place import WORKSPACE, locked_store, pipeline_name
 from calse.tracking.runs import TRAINING, Store
 
 PATIENCE = 120.0  # seconds; to import MLflow takes two of a core
@@ -20,12 +20,13 @@ class Tracker:
     """Writes trainings into MLflow.
 
     When MLflow fails the training goes on without it, and the next sync writes what is missing. A training of one
-    epoch, or one that ends well within PATIENCE, is left to the next sync altogether, and MLflow not imported for it.
+    epoch, or one that ends well within PATIENCE, is left to the next sync altogether, and MLflow not imported for it;
+    not so one of a DVC experiment, whose folder may be gone by then.
     """
 
     def __init__(self, params: Params, patience: float = PATIENCE) -> None:
         """Nothing is opened, and MLflow not imported, until a run has lasted `patience` seconds."""
-        self.corpus, self.patience = params.corpus.name, patience
+        self.corpus, self.patience = params.corpus.name, patience if pipeline_name() == WORKSPACE else 0
         self.store: Store | None = None
         self.open: dict[Run, str] = {}
         self.infos: dict[Run, dict[str, Any]] = {}
