@@ -19,7 +19,7 @@ from calse.recognition.training.parts import Parts
 from calse.runtime.errors import CalseError
 from toys import make_repository, on_cpu, toy_params, toy_settings
 
-EPOCHS = 8
+EPOCHS = 5
 MICRO = {"epochs": EPOCHS, "batch": 4, "micro_batch": 1, "dropout": 0.3, "clip_norm": 1.0}
 
 

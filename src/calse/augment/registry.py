@@ -14,13 +14,13 @@ import pkgutil
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
+from pydantic import BeforeValidator, SerializeAsAny
 from pydantic.dataclasses import dataclass
 
 import calse.augment
-from calse.config.sections import STRICT, Positive, Seed, refusal
+from calse.config.sections import STRICT, Positive, Seed, adapter_of, refusal
 from calse.runtime.additions import imported
 
 NOT_KINDS = {"registry", "stage"}
@@ -60,8 +60,7 @@ def set_of_kind(value: object) -> object:
         return value  # refused as any section is that is no mapping or lacks a parameter
     if value["kind"] not in kinds():
         raise refusal("kind", value["kind"], f"there is no kind {value['kind']!r}; those are: {', '.join(kinds())}")
-    options: Any = kind_of(value["kind"]).Options
-    return TypeAdapter(options).validate_json(json.dumps(value))
+    return adapter_of(kind_of(value["kind"]).Options).validate_json(json.dumps(value))
 
 
 AnySet = Annotated[SerializeAsAny[AugmentationSet], BeforeValidator(set_of_kind)]

@@ -1,9 +1,10 @@
 """The sections of params.yaml as frozen, typed records: what each parameter may be."""
 
 from datetime import date
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -24,6 +25,12 @@ def refusal(parameter: str | tuple[str, ...], value: object, why: str) -> Valida
     where = (parameter,) if isinstance(parameter, str) else parameter
     kind = PydanticCustomError("refused", "{why}", {"why": why})
     return ValidationError.from_exception_data("section", [InitErrorDetails(type=kind, loc=where, input=value)])
+
+
+@cache
+def adapter_of(section: type) -> TypeAdapter[Any]:
+    """Return what checks a section; to make it takes longer than to check."""
+    return TypeAdapter(section)
 
 
 def _once(values: tuple[object, ...]) -> tuple[object, ...]:

@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
+from pydantic import BeforeValidator, SerializeAsAny
 from pydantic.dataclasses import dataclass
 
-from calse.config.sections import STRICT, Name, Positive, Seed, Share, refusal
+from calse.config.sections import STRICT, Name, Positive, Seed, Share, adapter_of, refusal
 from calse.runtime.additions import declared
 from calse.runtime.errors import CalseError
 
@@ -104,8 +104,7 @@ def _set(value: object) -> object:
     if not isinstance(value, dict) or "method" not in value:
         return value  # refused as any section is that is no mapping or lacks a parameter
     _check_known("method", value["method"])
-    options: Any = methods()[value["method"]].options
-    return TypeAdapter(options).validate_json(json.dumps(value))
+    return adapter_of(methods()[value["method"]].options).validate_json(json.dumps(value))
 
 
 def _named(sections: object) -> object:
@@ -120,7 +119,7 @@ def _settings(named: Any) -> Any:
     name, settings = named
     if isinstance(settings, MethodSettings):
         return settings
-    return TypeAdapter(methods()[name].settings).validate_json(json.dumps(settings))
+    return adapter_of(methods()[name].settings).validate_json(json.dumps(settings))
 
 
 AnySwap = Annotated[SerializeAsAny[SwapSet], BeforeValidator(_set)]

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter
+from pydantic import BeforeValidator, Field, SerializeAsAny
 from pydantic.dataclasses import dataclass as section
 
-from calse.config.sections import STRICT, Name, refusal
+from calse.config.sections import STRICT, Name, adapter_of, refusal
 from calse.runtime.additions import declared
 from calse.runtime.errors import CalseError
 
@@ -128,7 +128,7 @@ def find_recogniser(name: str) -> Recogniser:
 def parsed_settings(name: str, value: object) -> Any:
     """Return a recogniser's settings from plain values. Raises ValidationError naming the parameter."""
     recogniser = find_recogniser(name)
-    settings: Any = TypeAdapter(recogniser.settings).validate_json(json.dumps(value))
+    settings = adapter_of(recogniser.settings).validate_json(json.dumps(value))
     recogniser.check(settings)
     return settings
 
