@@ -2,6 +2,7 @@
 
 import itertools
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import av.filter
@@ -13,7 +14,7 @@ from calse.runtime.errors import CalseError
 from calse.runtime.sandbox import Refused
 from calse.video.ours.planes import rgb_of
 from calse.video.ours.read import iterate_frames as iterate_copy
-from calse.video.untrusted.copy import Foreign, Times, copy_videos
+from calse.video.untrusted.copy import Foreign, Times, copy_videos, safe_copy
 from calse.video.untrusted.decode import Picture, iterate_frames, iterate_pictures
 from calse.video.untrusted.display import Orientation
 from calse.video.untrusted.normalise import fitted
@@ -307,6 +308,17 @@ def test_a_film_that_changes_its_shape_is_refused_in_words_of_the_film(tmp_path,
     path = call(tmp_path, (64, 96), (96, 64))
     reason = "changes its shape from 96x64 to 64x96 pixels at frame 5; cut it there"
     assert list(copy_videos([Foreign(path, tmp_path / "scratch" / "copy.mp4")], 20)) == [Refused(reason)]
+
+
+def test_a_copy_never_takes_more_than_half_of_the_free_disk(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "film.mp4", [coded(patches(64, 64), "601")] * 4)
+    frame = 64 * 64 * 3 // 2
+    monkeypatch.setattr("calse.video.untrusted.copy.disk_usage", lambda folder: SimpleNamespace(free=6 * frame))
+    with pytest.raises(CalseError, match="take over 0.0 GB, half of the free disk; free some, or cut it into parts"):
+        safe_copy(Foreign(path, tmp_path / "copy.nut"))
+    assert [one.name for one in tmp_path.iterdir()] == ["film.mp4"]
+    monkeypatch.setattr("calse.video.untrusted.copy.disk_usage", lambda folder: SimpleNamespace(free=8 * frame))
+    assert len(safe_copy(Foreign(path, tmp_path / "copy.nut")).seconds) == 5
 
 
 @pytest.mark.parametrize(

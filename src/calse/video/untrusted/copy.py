@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from calse.video.ours.planes import Planes, resized
 from calse.video.untrusted.decode import Frame, Picture, iterate_pictures, probe
 from calse.video.untrusted.normalise import fitted_size, upright
 
-MEMORY = 2 * 1024**3  # bytes that the frames of one video may take
+MEMORY = 2 * 1024**3  # bytes that the frames of one sign may take
 STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
 
 
@@ -56,7 +57,8 @@ def safe_copy(job: Foreign) -> Times:
     seconds: list[float] = []
     try:
         fps = probe(job.video).fps
-        write_raw(job.copy, _square_pixels(job.video, seconds))
+        job.copy.parent.mkdir(parents=True, exist_ok=True)
+        write_raw(job.copy, _square_pixels(job.video, seconds, disk_usage(job.copy.parent).free // 2))
     except StarvedError:
         raise
     except CalseError as error:
@@ -65,19 +67,22 @@ def safe_copy(job: Foreign) -> Times:
     return Times(tuple(seconds), fps if constant else (len(seconds) - 1) / seconds[-1], constant)
 
 
-def _square_pixels(video: Path, seconds: list[float]) -> Iterator[Planes]:
+def _square_pixels(video: Path, seconds: list[float], most: int) -> Iterator[Planes]:
     """Yield frames with square pixels and even sides: an odd one gets its last line twice.
 
-    `seconds` is filled with the times at which they start and, at the end, the last one ends.
+    `seconds` is filled with the times at which they start and, at the end, the last one ends. Raises CalseError when
+    the frames take more than `most` bytes: half of what is free, so that a film without end cannot fill the disk.
     """
-    memory, end = 0, 0.0
+    taken, end = 0, 0.0
     for picture in iterate_pictures(video):
         seconds.append(picture.seconds)
         end = picture.seconds + picture.duration
         planes = _square(picture)
-        memory += sum(plane.nbytes for plane in planes)
-        if memory > MEMORY:
-            raise CalseError(f"its frames take more than {MEMORY // 2**30} GiB; cut it into parts")
+        taken += sum(plane.nbytes for plane in planes)
+        if taken > most:
+            raise CalseError(
+                f"its frames take over {most / 1e9:.1f} GB, half of the free disk; free some, or cut it into parts"
+            )
         yield planes
     seconds.append(end)
 
