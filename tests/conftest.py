@@ -1,5 +1,6 @@
 """For every test: few threads and processes, the fast lane, and what several tests share."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -50,16 +51,22 @@ def skip_what_is_slow(event, arguments):
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
-    """A fresh MLflow store; making one takes seconds."""
+    """A fresh MLflow store; making one takes seconds, so all workers share it."""
     from calse.tracking.place import locked_store
     from calse.tracking.runs import Store
 
-    root = tmp_path_factory.mktemp("migrated")
-    with pytest.MonkeyPatch.context() as patch:
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    root, made = shared / "migrated", shared / "migrated/made"
+    root.mkdir(exist_ok=True)
+    with open(root / "lock", "w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         patch.setenv("DVC_ROOT", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        with locked_store():
-            Store("toy")
+        if not made.exists():
+            with locked_store():
+                Store("toy")
+            made.touch()
     return root / "mlruns"
 
 
