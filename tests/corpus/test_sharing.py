@@ -1,8 +1,6 @@
 """A source that is not to be shared: said where people see it, and kept out of `dvc push` by DVC's own flags."""
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,9 +85,9 @@ def test_a_tag_in_a_file_of_dvc_runs_nothing(layout):
 
 
 def dvc(*arguments):
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    from dvc.cli import main
+
+    assert main(arguments) == 0
 
 
 @pytest.mark.parametrize("added_first", [True, False])
