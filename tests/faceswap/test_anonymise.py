@@ -332,6 +332,16 @@ def test_outside_the_faces_window_a_video_is_as_it_came(world, tmp_path):
     assert np.abs(cut[y, x].astype(int) - frames[0, whole_y, whole_x]).max() < 12
 
 
+def test_a_film_too_long_for_memory_is_refused_with_the_length_of_a_part(world, tmp_path, monkeypatch):
+    layout, videos, frames = world
+    window = face_window_of(landmarks_of_frames(frames, load_networks(layout), FACES), *frames.shape[1:3])
+    size = 6 * (window.bottom - window.top) * (window.right - window.left)
+    monkeypatch.setattr("calse.faceswap.face_window.MEMORY", size * len(frames) - 1)
+    [result] = anonymise(PARAMS, layout, [videos / "signer.mp4"], TRAINED, tmp_path)
+    assert result.refused.endswith(f"cut it into parts of {len(frames) - 1} at most")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_face_at_the_edge_is_named(world, tmp_path):
     layout, _, frames = world
     points = landmarks_of_frames(frames[:1], load_networks(layout), FACES).face[0, :, :2]

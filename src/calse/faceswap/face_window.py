@@ -1,5 +1,6 @@
 """The part of a video in which its face is, at any time: all work on faces is done there, the rest stays as it came."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ from numpy.typing import NDArray
 
 from calse.config.params import LandmarkSettings
 from calse.landmarks.record import Landmarks
+from calse.runtime.errors import CalseError
 from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
 from calse.video.ours.read import iterate_planes
 
 Pictures = NDArray[np.uint8]
 MARGIN = 0.35  # of a face's width and height, around it: a blur reaches beyond, and a detector wants to see it whole
 BLOCK = 16  # pixels: codecs work in blocks
+MEMORY = 4 * 1024**3  # bytes that the window of all frames may take, before and after the swap
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,17 @@ class FaceWindow:
         return Planes(planes.luma[rows, columns], planes.blue[half], planes.red[half])
 
     def read(self, video: Path, count: int) -> Pictures:
-        """Return the window of every frame of a video, `T x h x w x 3` RGB, of so many frames."""
-        pictures = np.empty((count, self.bottom - self.top, self.right - self.left, 3), np.uint8)
+        """Return the window of every frame of a video, `T x h x w x 3` RGB, of so many frames.
+
+        Raises CalseError when these, and as many swapped ones, would take more than MEMORY.
+        """
+        shape = (count, self.bottom - self.top, self.right - self.left, 3)
+        if 2 * math.prod(shape) > MEMORY:
+            most = MEMORY // (2 * math.prod(shape[1:]))
+            raise CalseError(
+                f"its {count} frames take too much memory around the face; cut it into parts of {most} at most"
+            )
+        pictures = np.empty(shape, np.uint8)
         for picture, planes in zip(pictures, iterate_planes(video), strict=True):
             picture[:] = rgb_of(self.of(planes))
         return pictures
