@@ -21,6 +21,7 @@ class Landmarks(Recogniser):
     """A gloss is as near as its nearest training clip: the checkpoint is an index of these."""
 
     settings: ClassVar[Any] = LandmarksSettings
+    needs: ClassVar[str] = "calse.recognition.architectures.landmarks.index"
     code: ClassVar[tuple[str, ...]] = ("landmarks/active.py", "landmarks/generated.py", "landmarks/record.py")
 
     def reads(self, params: "Params", layout: "Layout") -> list[Path]:
