@@ -43,9 +43,9 @@ def write_croissant(study: Study, folder: Path) -> None:
     )
     tree: dict[str, Any] = metadata.to_json()
     tree["@context"] |= {"prov": PROV}
-    for records, part in zip(tree["recordSet"], study.parts, strict=True):
+    for table, part in zip(tree["recordSet"], study.parts, strict=True):
         if part.made_from:
-            records["prov:wasDerivedFrom"] = [{"@id": name} for name in part.made_from]
+            table["prov:wasDerivedFrom"] = [{"@id": name} for name in part.made_from]
     write_json(folder / FILE, tree)
 
 

@@ -80,5 +80,5 @@ def published_section(published: pd.DataFrame, comparisons: pd.DataFrame) -> str
 
 
 def _named(rows: pd.DataFrame) -> str:
-    records = rows.to_dict("records")
-    return "; ".join(f"{r['recipe']} {r['test_source']} top-{r['k']} ({100 * r['delta']:+.1f})" for r in records)
+    rows = rows.assign(change=100 * rows["delta"])
+    return "; ".join("{recipe} {test_source} top-{k} ({change:+.1f})".format_map(row) for _, row in rows.iterrows())

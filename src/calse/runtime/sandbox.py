@@ -112,8 +112,8 @@ class Sandbox(Generic[Item, Result]):
 
         with progress_bar() as progress, ThreadPoolExecutor(len(self._cells)) as threads:
             try:
-                answers = [threads.submit(run, item) for item in items]
-                return [answer.result() for answer in progress.track(answers, description=description)]
+                futures = [threads.submit(run, item) for item in items]
+                return [future.result() for future in progress.track(futures, description=description)]
             except BaseException:  # let the threads go: they wait for these processes
                 threads.shutdown(wait=False, cancel_futures=True)
                 for cell in self._cells:

@@ -113,11 +113,11 @@ class Painter:
             return None
         inside = surface.triangle >= 0
         shown = np.flatnonzero(share).tolist()
-        seen: Floats = surface.mixed(
+        mixed: Floats = surface.mixed(
             np.column_stack([self._bare[index], self._skin[index], self._facing[index], *self._library.visible[shown]])
         )
         weights, donor = np.empty((*surface.shape, len(shown)), np.float32), np.zeros((*surface.shape, 3), np.float32)
-        share_out(seen[..., 3:], share[shown].astype(np.float32), weights)
+        share_out(mixed[..., 3:], share[shown].astype(np.float32), weights)
         for number, k in enumerate(shown):
             add(surface.taken(*self._picture(k), cv2.INTER_CUBIC), weights[..., number], donor)
         signer = np.asarray(surface.taken(frame, self._faces[index], cv2.INTER_CUBIC) / np.float32(255), np.float32)
@@ -126,9 +126,9 @@ class Painter:
         face = self._faces[index] - corner
         place = face_mask(face, hands, *surface.shape, self._options.erode, self._options.feather)
         place = place * inside
-        bare, likely, width = seen[..., 0], seen[..., 1], self._width(index)
+        bare, likely, width = mixed[..., 0], mixed[..., 1], self._width(index)
         holes, every_hole = (opened(target, surface, rings, width) for rings in (self._rings, list(OPENINGS)))
-        known = seen[..., 3:].max(axis=2) / np.maximum(seen[..., 2], np.float32(0.05))
+        known = mixed[..., 3:].max(axis=2) / np.maximum(mixed[..., 2], np.float32(0.05))
         known = np.clip((known - HIDDEN[0]) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
         skin = likely * (likely > BARE) * (1 - every_hole) * (place > 0)
         return Layer(surface, donor, signer, bare * (1 - holes) * known, skin, place)

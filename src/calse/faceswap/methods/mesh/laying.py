@@ -18,16 +18,16 @@ def exactly(function: Kernel) -> Kernel:
 
 
 @exactly
-def share_out(seen: Any, shares: Any, weights: Any) -> None:
+def share_out(visible: Any, shares: Any, weights: Any) -> None:
     """Write into `weights`, `H x W x K`, how much of each of K pictures in 0..255 a pixel in 0..1 shows.
 
-    `seen`, of the same shape, is how far the pictures show the place, `shares` `K` what each has of the frame.
+    `visible`, of the same shape, is how far the pictures show the place, `shares` `K` what each has of the frame.
     """
     for row in range(weights.shape[0]):
         for column in range(weights.shape[1]):
             total = ZERO
             for k in range(weights.shape[2]):
-                weights[row, column, k] = shares[k] * max(seen[row, column, k], FAINT)
+                weights[row, column, k] = shares[k] * max(visible[row, column, k], FAINT)
                 total += weights[row, column, k]
             for k in range(weights.shape[2]):
                 weights[row, column, k] /= max(total, _LEAST) * _WHITE

@@ -55,8 +55,8 @@ class Encoder(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         """Return embeddings of length 1, N x SIZE, of frame numbers N x T x NUMBERS."""
         over_time = self.blocks(self.first(numbers.transpose(1, 2))).transpose(1, 2)
-        seen = self.transformer(over_time + self.positions)
-        return functional.normalize(self.last(torch.cat([seen.mean(1), seen.amax(1)], 1)), dim=1)
+        encoded = self.transformer(over_time + self.positions)
+        return functional.normalize(self.last(torch.cat([encoded.mean(1), encoded.amax(1)], 1)), dim=1)
 
     @torch.inference_mode()
     def embed(self, signings: Signing) -> Floats:

@@ -132,9 +132,9 @@ def validation(index: Index, examples: dict[Clip, Example | None]) -> dict[str, 
             kin = [family[name][0] == own[0] if several else family[name] == own for name in index.clips]
             to_clips[kin] = np.inf
             to_clips = to_clips if np.isfinite(to_clips).any() else None
-        scores, chances = class_scores(index, to_clips)
+        scores, probabilities = class_scores(index, to_clips)
         truth = index.info["classes"].index(clip.gloss)
-        losses.append(-float(np.log(max(chances[truth], 1e-6))))
+        losses.append(-float(np.log(max(probabilities[truth], 1e-6))))
         right.append(best_first(scores)[0] == truth)
     return {"loss": float(np.mean(losses)), "accuracy": float(np.mean(right)), "lr": 0.0}
 
