@@ -259,6 +259,23 @@ def test_a_sample_is_not_made_worse_by_the_frames_that_were_sought(world, perfec
     assert who.moved == 1 - len(set(missed) & set(who.sampled)) / len(who.sampled)
 
 
+def test_between_two_frames_that_are_taken_for_the_signer_none_is_measured_and_all_are_named(world, perfect):
+    original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
+    missed = range(10, 30)
+    swapped[10:30] = original[10:30]
+    networks, times = load_networks(world[0]), np.arange(len(original) + 1) / 25
+    track = landmarks_of_frames(original, networks, FACES)
+    track.hands[:] = np.nan
+    landmarks = np.where(
+        np.isin(np.arange(len(original)), missed)[:, None, None], track.face, follow(swapped, networks, FACES)
+    )
+    who = identity(world[0], original, swapped, track, landmarks, times)
+    assert who.signer == list(missed)
+    ends = {9, 10, 29, 30}
+    assert ends <= set(who.measured)
+    assert len(set(missed) & set(who.measured)) <= len(missed) / 2
+
+
 def test_frames_in_which_a_swap_fails_first_are_looked_at(world, perfect):
     track = landmarks_of_frames(world[2], load_networks(world[0]), FACES)
     track.hands[:] = np.nan

@@ -1,7 +1,7 @@
 """The command `anonymise`: a donor's face on the signer of any video, with the figures of what came out."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from calse.config.params import Params
 from calse.data.clips import provenance
 from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
-from calse.faceswap.convert import FACE, Pictures, swap_frames
+from calse.faceswap.convert import FACE, Pictures, SwapReport, swap_frames
 from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings, what_to_try
 from calse.faceswap.exposure import LeftFaces, exposures, lost_faces, near_donor, turned_faces, worn_glasses
 from calse.faceswap.face_window import FaceWindow, face_window_of
@@ -25,7 +25,7 @@ from calse.faceswap.quality.compare import find_again, mean_kept
 from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, StarvedError
 from calse.runtime.executor import progress_bar, worker_count
 from calse.runtime.files import folder_for_now, sha256_of
 from calse.runtime.repository import scratch
@@ -34,8 +34,7 @@ from calse.video.marks.label import labelled
 from calse.video.marks.mark import Mark, Origin, unmarked
 from calse.video.ours.encode import SPEED, write_video
 from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
-from calse.video.ours.read import iterate_frames, iterate_planes
-from calse.video.untrusted.copy import Foreign, Times, copy_videos
+from calse.video.untrusted.copy import Copier, Copy, Foreign, Times
 
 Unswapped = Literal["blur", "keep", "drop"]
 POOR, ENOUGH = 3, 50  # frames of which one is looked at as a poor copy, which only says what can be read; but so many
@@ -87,12 +86,10 @@ def anonymise(
     donor = donor_of(params, layout, wish)
     print_warnings(donor.warnings)
     swapper = Swapper(params, layout, donor, mark, label, unswapped)
-    with folder_for_now(scratch() / "foreign") as temporary:
-        foreign = [Foreign(video, temporary / one.name) for video, one in zip(videos, targets, strict=True)]
-        copied = copy_videos(foreign, params.ingest.seconds_per_clip)
-        with progress_bar() as progress:
-            work = progress.track(zip(foreign, targets, copied, strict=True), len(videos), description="anonymise")
-            return [swapper.result(*job) for job in work]
+    copier = Copier(params.ingest.seconds_per_clip)
+    with folder_for_now(scratch() / "foreign") as temporary, copier, progress_bar() as progress:
+        work = progress.track(list(zip(videos, targets, strict=True)), description="anonymise")
+        return [swapper.result(copier.start(Foreign(one, temporary / to.name)), to) for one, to in work]
 
 
 def _targets(videos: list[Path], folder: Path) -> list[Path]:
@@ -122,59 +119,67 @@ class Swapper:
         made = {"by": "anonymise", "method": donor.settings.method, "donor": donor.name, "model": donor.digest}
         self._made = made | {"face": FACE}
 
-    def result(self, job: Foreign, target: Path, copied: Times | Refused) -> Result:
-        """Return what comes out of one video, or why nothing does."""
-        if isinstance(copied, Refused):
-            return Result(job.video, target, copied.reason)
+    def result(self, copy: Copy, target: Path) -> Result:
+        """Return what comes out of one video, of which a copy is being made, or why nothing does."""
         try:
-            return self._swap(job, target, copied)
+            return self._swap(copy, target)
+        except StarvedError:
+            raise
         except CalseError as error:
-            return Result(job.video, target, str(error))
+            return Result(copy.video, target, str(error))
 
-    def _swap(self, job: Foreign, target: Path, times: Times) -> Result:
-        """Put the donor's face on one video, measure what came out and write it."""
+    def _swap(self, copy: Copy, target: Path) -> Result:
+        """Put the donor's face on one video, measure what came out and write it; a step beside another on each core."""
         cv2.setNumThreads(1)  # what runs side by side are steps and frames: threads inside each wait for one another
-        size = next(iterate_planes(job.copy)).luma.shape
-        frames = iterate_frames(job.copy)
-        track = landmarks_of_frames(frames, self._networks, self._landmarks, at_face=True)
+        track = landmarks_of_frames(map(rgb_of, copy), self._networks, self._landmarks, at_face=True)
+        times = copy.times()
+        if isinstance(times, Refused):
+            raise CalseError(times.reason)
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
-        window = face_window_of(track, *size)
-        original, near = window.read(job.copy, len(track.face)), window.moved(track)
-        settings = window.fitted(self._landmarks)
-        cv2.setNumThreads(worker_count())
-        swapped, report = swap_frames(original, near, self._donor.model, self._donor.settings)
-        cv2.setNumThreads(1)
-        lost = lost_faces(near, times.seconds) if self._unswapped == "blur" else {}
-        for number, landmarks in lost.items():
-            if landmarks is not None:
-                swapped[number] = blur_face(swapped[number], landmarks, NO_HANDS)
-        left = track.has_face if self._unswapped == "drop" else np.full(len(swapped), True)
-        shown = Shown(job.copy, window, swapped, track, lost, left)
-        origin = Origin(self._made, parent_sha256=sha256_of(job.video))  # unnamed: it may be a person's name
-        finished = job.copy.with_suffix(".done.mp4")
-        with ThreadPoolExecutor(2) as beside:  # what needs no interpreter
+        window = face_window_of(track, *next(iter(copy)).luma.shape)
+        lost = lost_faces(track, times.seconds) if self._unswapped == "blur" else {}
+        left = track.has_face if self._unswapped == "drop" else np.full(len(track.face), True)
+        looks = LeftFaces(track, lost, times.seconds, self._networks, self._landmarks)
+        with ThreadPoolExecutor(1) as beside:
+            looking = beside.submit(looks.look_at, _shown_as_they_came(copy, lost, left))
+            original, near = window.read(copy.path, len(left)), window.moved(track)
+            swapped, report = self._swapped(original, near)
+            looking.result()
+            for number, landmarks in lost.items():
+                if landmarks is not None:
+                    swapped[number] = blur_face(swapped[number], window.inside(landmarks), NO_HANDS)
+            origin = Origin(self._made, parent_sha256=sha256_of(copy.video))  # unnamed: it may be a person's name
+            finished = copy.path.with_suffix(".done.mp4")
+            shown = Shown(copy, window, swapped, track, lost, left)
             written = beside.submit(self._write, finished, shown, times, left, origin)
             every = max(1, min(POOR, len(original) // ENOUGH))
+            settings = window.fitted(self._landmarks)
             found = find_again(original, swapped, near, self._networks, settings, every)
-            looks = LeftFaces(track, shown.lost, times.seconds, self._networks, self._landmarks)
-            looking = beside.submit(looks.look_at, shown)  # its networks are free now
             who = identity(self._layout, original, swapped, near, found.landmarks, times.seconds)
             after, dropped = found.landmarks, np.flatnonzero(~left).tolist()
-            exposed = exposures(looking.result(), track, shown.lost, after, who, times.seconds, dropped)
+            exposed = exposures(looks, track, lost, after, who, times.seconds, dropped)
             alike = near_donor(who, self._donor.faces)
             exposed += turned_faces(found.original, times.seconds) + alike + worn_glasses(original, near)
             unhidden = bool(alike or who.signer)
             advice = what_to_try(self._params, self._layout, self._donor, who.before) if unhidden else ""
             written.result()
-        job.copy.unlink()
+        copy.path.unlink()
         self._mark(finished, target, origin)
         finished.unlink(missing_ok=True)
         counts = (len(original), report.swapped, int((~left).sum()))
         return Result(
-            job.video, target, "", *counts, moved=who.moved, kept=mean_kept(found.expression), exposed=exposed,
+            copy.video, target, "", *counts, moved=who.moved, kept=mean_kept(found.expression), exposed=exposed,
             advice=advice,
         )  # fmt: skip
+
+    def _swapped(self, original: Pictures, near: Landmarks) -> tuple[Pictures, SwapReport]:
+        """Swap the faces of the windows of all frames, as many frames at once as there are cores."""
+        cv2.setNumThreads(worker_count())
+        try:
+            return swap_frames(original, near, self._donor.model, self._donor.settings)
+        finally:
+            cv2.setNumThreads(1)
 
     def _write(self, path: Path, shown: "Shown", times: Times, left: NDArray[np.bool_], origin: Origin) -> None:
         """Encode the frames that are left, at their times, with the label when it is asked for."""
@@ -186,7 +191,7 @@ class Swapper:
 
 
 class Shown:
-    """The frames of a swapped video, read anew each time: as they came, but for the window of the face.
+    """The frames of a swapped video: as they came, but for the window of the face.
 
     `swapped` are its windows, `track` the video's landmarks, `lost` the faces that were blurred in them, None where
     the whole picture is; a frame that is not `left` is None.
@@ -194,31 +199,37 @@ class Shown:
 
     def __init__(
         self,
-        video: Path,
+        video: Iterable[Planes],
         window: FaceWindow,
         swapped: Pictures,
         track: Landmarks,
         lost: dict[int, Floats | None],
         left: NDArray[np.bool_],
     ) -> None:
-        self._video, self._window, self._swapped, self._left = video, window, swapped, left
+        self._video, self._window, self._swapped, self._lost, self._left = video, window, swapped, lost, left
         self.pixels = window.height * window.width
-        corner = np.array([window.left, window.top, 0], np.float32)
-        self.lost = {number: None if face is None else face + corner for number, face in lost.items()}
         self._changed = track.has_face | np.isin(np.arange(len(left)), list(lost))
         self._blur = BLUR * max(face_width(face) for face in track.face[track.has_face])
 
     def __iter__(self) -> Iterator[Planes | None]:
         """Yield the frames."""
-        for number, planes in enumerate(iterate_planes(self._video)):
+        for number, planes in enumerate(self._video):
             if not self._left[number]:
                 yield None
-            elif number in self.lost and self.lost[number] is None:
+            elif number in self._lost and self._lost[number] is None:
                 yield planes_of_rgb(strongly_blurred(rgb_of(planes), self._blur))
             else:
                 if self._changed[number]:
                     self._window.put(self._swapped[number], planes)
                 yield planes
+
+
+def _shown_as_they_came(
+    video: Iterable[Planes], lost: dict[int, Floats | None], left: NDArray[np.bool_]
+) -> Iterator[Planes | None]:
+    """Yield the frames of a video, but None for those that are left out or blurred as a whole."""
+    for number, planes in enumerate(video):
+        yield planes if left[number] and (number not in lost or lost[number] is not None) else None
 
 
 def _starts(seconds: Sequence[float], left: NDArray[np.bool_]) -> list[float]:

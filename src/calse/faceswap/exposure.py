@@ -62,8 +62,9 @@ def exposures(
     unfound = np.flatnonzero(track.has_face & np.isnan(after[:, 0, 0])).tolist()
     others, small = looks.found()
     cut = _cut_faces(track, *looks.size)
+    alike = len(set(who.signer) & set(who.measured))
     dangers = [
-        (who.signer, f"{len(who.signer)} OF {measured} MEASURED FRAMES STILL LOOK LIKE THE SIGNER"),
+        (who.signer, f"{alike} OF {measured} MEASURED FRAMES STILL LOOK LIKE THE SIGNER"),
         (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} SWAPPED FRAMES, NOT MEASURED"),
         (bare, f"NO FACE FOUND IN {len(bare)} OF {count} FRAMES, LEFT AS THEY WERE"),
         (around, f"FACE LOST IN {len(around)} OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN"),

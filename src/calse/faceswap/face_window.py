@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.config.params import LandmarkSettings
-from calse.landmarks.record import Landmarks
+from calse.landmarks.record import Floats, Landmarks
 from calse.runtime.errors import CalseError
 from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
-from calse.video.ours.read import iterate_planes
+from calse.video.ours.raw import iterate_raw
 
 Pictures = NDArray[np.uint8]
 MARGIN = 0.35  # of a face's width and height, around it: a blur reaches beyond, and a detector wants to see it whole
@@ -37,7 +37,7 @@ class FaceWindow:
         return Planes(planes.luma[rows, columns], planes.blue[half], planes.red[half])
 
     def read(self, video: Path, count: int) -> Pictures:
-        """Return the window of every frame of a video, `T x h x w x 3` RGB, of so many frames.
+        """Return the window of every frame of a raw video, `T x h x w x 3` RGB, of so many frames.
 
         Raises CalseError when these, and as many swapped ones, would take more than MEMORY.
         """
@@ -48,7 +48,7 @@ class FaceWindow:
                 f"its {count} frames take too much memory around the face; cut it into parts of {most} at most"
             )
         pictures = np.empty(shape, np.uint8)
-        for picture, planes in zip(pictures, iterate_planes(video), strict=True):
+        for picture, planes in zip(pictures, iterate_raw(video), strict=True):
             picture[:] = rgb_of(self.of(planes))
         return pictures
 
@@ -57,12 +57,14 @@ class FaceWindow:
         for place, plane in zip(self.of(planes), planes_of_rgb(picture), strict=True):
             place[:] = plane
 
+    def inside(self, points: Floats) -> Floats:
+        """Return points `... x 3` of a frame in pixels of the window."""
+        return points - np.array([self.left, self.top, 0], np.float32)
+
     def moved(self, landmarks: Landmarks) -> Landmarks:
         """Return a video's landmarks in pixels of the window."""
-        corner = np.array([self.left, self.top, 0], np.float32)
-        return replace(
-            landmarks, face=landmarks.face - corner, body=landmarks.body - corner, hands=landmarks.hands - corner
-        )
+        moved = {name: self.inside(getattr(landmarks, name)) for name in ("face", "body", "hands")}
+        return replace(landmarks, **moved)
 
     def fitted(self, settings: LandmarkSettings) -> LandmarkSettings:
         """Return what finds faces of the same size in the window as the settings find in whole frames."""

@@ -1,6 +1,7 @@
 """In which frames of a swapped video the face is still taken for the signer's."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,7 +16,7 @@ from calse.faceswap.quality.identity import SAME_PERSON
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.record import Floats, Landmarks
 
-EVERY = 0.2  # seconds between two frames that are measured whatever they show: each takes 0.08 s
+EVERY = 0.2  # seconds between two frames that are measured whatever they show: each takes 0.01 s
 LEAST = 8  # such frames, of a video too short to have them otherwise
 SIGNER = 12  # frames of the original that say who signs
 NEAR = 0.65  # beside a frame under this distance to the signer the next ones are measured too
@@ -25,9 +26,10 @@ TURNED, HIDDEN = 25.0, 0.02  # degrees of the head, share of the face behind a h
 
 @dataclass(frozen=True)
 class Identity:
-    """Which frames were measured, which of them are still taken for the signer, and the signer's embeddings.
+    """Which frames were measured, which are still taken for the signer, and the signer's embeddings.
 
-    `sampled` are the measured frames that were not chosen for what they show.
+    Frames between two measured ones that are taken for the signer are so too, unmeasured. `sampled` are the measured
+    frames that were not chosen for what they show.
     """
 
     measured: list[int]
@@ -47,7 +49,7 @@ def identity(
     """Compare the face in frames after a swap with the signer's; `after` are the landmarks found in the swapped.
 
     Measured are a frame every EVERY seconds, all that look like a risk, and from each that is near the signer on all
-    neighbours until one is far.
+    neighbours until one is far, or until two that are taken for the signer meet.
     """
     both = np.flatnonzero(track.has_face & ~np.isnan(after[:, 0, 0]))
     if not len(both):
@@ -64,8 +66,22 @@ def identity(
         near = np.array([number for number in numbers if apart[number] <= NEAR], int)
         places = np.searchsorted(both, near)
         beside = np.concatenate([places - 1, places + 1])
-        wanted = set(both[beside[(beside >= 0) & (beside < len(both))]].tolist()) - apart.keys()
-    return Identity(sorted(apart), [k for k in sorted(apart) if apart[k] <= SAME_PERSON], sampled, before)
+        neighbours = set(both[beside[(beside >= 0) & (beside < len(both))]].tolist())
+        wanted = neighbours - apart.keys() - set(_taken(both, apart))
+    return Identity(sorted(apart), _taken(both, apart), sampled, before)
+
+
+def _taken(numbers: NDArray[np.integer], apart: Mapping[int, float]) -> list[int]:
+    """Return which frames are taken for the signer: those so near (`apart`), and all from one of them to the next.
+
+    `apart` says of the measured ones how far they are from the signer.
+    """
+    measured = sorted(apart)
+    known = {number for number in measured if apart[number] <= SAME_PERSON}
+    for first, last in itertools.pairwise(measured):
+        if first in known and last in known:
+            known |= set(numbers[(numbers > first) & (numbers < last)].tolist())
+    return sorted(known)
 
 
 def _spread(numbers: NDArray[np.integer], times: Sequence[float]) -> list[int]:

@@ -96,6 +96,11 @@ class Sandbox(Generic[Item, Result]):
         for cell in self._cells:
             cell.stop()
 
+    def kill(self) -> None:
+        """End the processes under whoever waits for their results."""
+        for cell in self._cells:
+            cell.kill()
+
     def map(self, items: Sequence[Item], description: str) -> list[Result | Refused]:
         """Return the function's results in the items' order, with progress."""
         free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
@@ -116,8 +121,7 @@ class Sandbox(Generic[Item, Result]):
                 return [future.result() for future in progress.track(futures, description=description)]
             except BaseException:  # let the threads go: they wait for these processes
                 threads.shutdown(wait=False, cancel_futures=True)
-                for cell in self._cells:
-                    cell.kill()
+                self.kill()
                 raise
 
 

@@ -12,7 +12,7 @@ from calse.recognition.predict import Predictor, load_predictor
 from calse.runtime.errors import CalseError
 from calse.runtime.sandbox import Refused
 from calse.serve.reader import SECONDS, Reader
-from calse.video.untrusted.copy import Foreign, copy_videos
+from calse.video.untrusted.copy import Copier, Foreign
 
 LONGEST = 60  # seconds of a clip that is anonymised: it is worked on in memory while the next one waits
 
@@ -53,10 +53,12 @@ class Models:
         if self.swapper is None:
             raise CalseError("no donor is named: calse serve --donor-video VIDEO")
         job = Foreign(clip, clip.with_name("read.mp4"))
-        (times,) = copy_videos([job], SECONDS)
-        if not isinstance(times, Refused) and times.seconds[-1] > LONGEST:
-            raise CalseError(f"lasts over {LONGEST} seconds; the command calse anonymise takes any length")
-        result = self.swapper.result(job, clip.with_name("anonymised.mp4"), times)
+        with Copier(SECONDS) as copier:
+            copy = copier.start(job)
+            times = copy.times()
+            if not isinstance(times, Refused) and times.seconds[-1] > LONGEST:
+                raise CalseError(f"lasts over {LONGEST} seconds; the command calse anonymise takes any length")
+            result = self.swapper.result(copy, clip.with_name("anonymised.mp4"))
         if result.refused:
             raise CalseError(result.refused)
         says = line_of(replace(result, target=Path(result.target.name), exposed=()))

@@ -80,25 +80,6 @@ def write_video(
         container.mux(stream.encode(None))
 
 
-def write_raw(path: Path, frames: Iterable[Planes]) -> None:
-    """Write frames as they are, for another process to read once or twice: `iterate_frames` and `iterate_planes` do.
-
-    Large (3 MB a frame of 1920 x 1080) and a twentieth of the time that lossless H.264 takes. Raises CalseError naming
-    the file.
-    """
-    import av
-
-    with written_aside(path) as aside, av.open(str(aside), "w", format="nut") as container:
-        stream = None
-        for planes in frames:
-            if stream is None:
-                stream = container.add_stream("rawvideo", rate=25)
-                stream.height, stream.width, stream.pix_fmt = *_size(path, planes), "yuv420p"
-            container.mux(stream.encode(frame_of(planes)))
-        if stream is None:
-            raise CalseError(f"{path}: there is no frame to write")
-
-
 def _timed(stream: "av.VideoStream", times: Sequence[float]) -> Iterator[tuple[int, int]]:
     """Prepare a stream for frames at times of their own; return start and duration of each in units of CLOCK.
 

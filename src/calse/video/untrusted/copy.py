@@ -1,6 +1,7 @@
 """A safe copy of a foreign video: raw, square pixels, even sides; every frame stays, and so does its time."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import disk_usage
@@ -9,12 +10,13 @@ import numpy as np
 
 from calse.runtime.errors import CalseError, StarvedError
 from calse.runtime.sandbox import Refused, Sandbox
-from calse.video.ours.encode import write_raw
 from calse.video.ours.planes import Planes, resized
+from calse.video.ours.raw import iterate_raw, write_raw
 from calse.video.untrusted.decode import Frame, Picture, iterate_pictures, probe
 from calse.video.untrusted.normalise import fitted_size, upright
 
 MEMORY = 2 * 1024**3  # bytes that the frames of one sign may take
+PAUSE = 0.005  # seconds after which somebody who reads faster than a video is copied looks again
 STEADY = 1e-5  # seconds by which the frames of a constant rate may miss their times: clocks round them
 
 
@@ -38,18 +40,50 @@ class Times:
     constant: bool
 
 
-def copy_videos(videos: Iterable[Foreign], seconds: float) -> Iterator[Times | Refused]:
-    """Copy videos in a process that may die, each within so many seconds; yield their times, or why they are refused.
+class Copy:
+    """A safe copy, whole or still being made."""
 
-    Each is copied when it is asked for: a copy takes as much disk as its frames take memory, so remove it when it is
-    read. Only its pixels count: its own rate is any.
+    def __init__(self, job: Foreign, made: "Future[list[Times | Refused]]") -> None:
+        self.video, self.path, self._made = job.video, job.copy, made
+
+    def __iter__(self) -> Iterator[Planes]:
+        """Yield the frames, each as soon as it is there; fewer of a video that is refused."""
+        return iterate_raw(self.path, lambda: bool(wait([self._made], PAUSE).done))
+
+    def times(self) -> Times | Refused:
+        """Return when the frames are on screen, once all are there, or why the video is refused."""
+        return self._made.result()[0]
+
+
+class Copier:
+    """A process that may die, in which videos are copied one at a time, each within so many seconds of its CPU time.
+
+    A copy takes as much disk as its frames take memory, so remove it when it is read. Only its pixels count: its own
+    rate is any.
     """
-    sandbox = Sandbox(safe_copy, seconds, 1)
-    try:
+
+    def __init__(self, seconds: float) -> None:
+        self._sandbox = Sandbox(safe_copy, seconds, 1)
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> "Copier":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sandbox.kill()
+        self._thread.shutdown(cancel_futures=True)
+        self._sandbox.stop()
+
+    def start(self, job: Foreign) -> Copy:
+        """Start to copy a video."""
+        return Copy(job, self._thread.submit(self._sandbox.map, [job], "read"))
+
+
+def copy_videos(videos: Iterable[Foreign], seconds: float) -> Iterator[Times | Refused]:
+    """Copy videos as Copier does, each when it is asked for; yield their times, or why they are refused."""
+    with Copier(seconds) as copier:
         for video in videos:
-            yield from sandbox.map([video], "read")
-    finally:
-        sandbox.stop()
+            yield copier.start(video).times()
 
 
 def safe_copy(job: Foreign) -> Times:
