@@ -131,7 +131,7 @@ class Swapper:
     def _swap(self, copy: Copy, target: Path) -> Result:
         """Put the donor's face on one video, measure what came out and write it; a step beside another on each core."""
         cv2.setNumThreads(1)  # what runs side by side are steps and frames: threads inside each wait for one another
-        track = landmarks_of_frames(map(rgb_of, copy), self._networks, self._landmarks, at_face=True)
+        track = landmarks_of_frames(copy, self._networks, self._landmarks, at_face=True)
         times = copy.times()
         if isinstance(times, Refused):
             raise CalseError(times.reason)

@@ -14,10 +14,10 @@ from calse.faceswap.quality.distance import distances
 from calse.faceswap.quality.expression import FEATURES, Series
 from calse.faceswap.quality.pictures import Pictures
 from calse.faceswap.recognised import LEAST, Identity
+from calse.landmarks.crops import Frame, part_of
 from calse.landmarks.following import Networks
 from calse.landmarks.mesh import square_of_detection
 from calse.landmarks.record import Floats, Landmarks
-from calse.video.ours.planes import Planes, rgb_of
 
 GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
 LOOKED, TILES, TILED = 0.1, 3, 0.4  # seconds between two looks for faces; for small ones: parts a side, and seconds
@@ -127,23 +127,23 @@ class LeftFaces:
             if landmarks is not None:
                 self._treated[number] = landmarks
         self._widths: dict[int, list[float]] = {}  # of the faces in each frame that was looked at
-        self._waiting: list[tuple[int, Pictures | Planes]] = []
+        self._waiting: list[tuple[int, Frame]] = []
         self._looked = self._tiled = -math.inf  # seconds
         self._number = 0
         self.size = 0, 0
 
-    def look_at(self, frames: Iterable[Pictures | Planes | None]) -> "LeftFaces":
+    def look_at(self, frames: Iterable[Frame | None]) -> "LeftFaces":
         """Look at all frames, RGB or planes; None is one that nobody will see."""
         for frame in frames:
             self._take(frame)
         return self
 
-    def _take(self, frame: Pictures | Planes | None) -> None:
+    def _take(self, frame: Frame | None) -> None:
         """Look at the next frame, or let it wait."""
         number, self._number = self._number, self._number + 1
         if frame is None:
             return
-        self.size = (frame.luma if isinstance(frame, Planes) else frame).shape[:2]
+        self.size = frame.shape[0], frame.shape[1]
         self._waiting.append((number, frame))
         last = max(self._widths, default=None)
         if self._times[number] - self._looked >= LOOKED - 1e-6 or (last is not None and self._widths[last]):
@@ -163,10 +163,9 @@ class LeftFaces:
         self._looked = self._times[self._waiting[-1][0]]
         while self._waiting:
             number, frame = self._waiting.pop()
-            picture = rgb_of(frame) if isinstance(frame, Planes) else frame
-            widths = self._widths[number] = self._left(number, picture, 1)
+            widths = self._widths[number] = self._left(number, frame, 1)
             if is_small or self._times[number] - self._tiled >= TILED - 1e-6:
-                widths += self._left(number, picture, TILES)
+                widths += self._left(number, frame, TILES)
                 self._tiled = max(self._tiled, self._times[number])
                 is_small = self._is_small(number)
             if not widths:
@@ -175,7 +174,7 @@ class LeftFaces:
     def _is_small(self, number: int) -> bool:
         return any(width < self.least for width in self._widths.get(number, []))
 
-    def _left(self, number: int, frame: Pictures, parts: int) -> list[float]:
+    def _left(self, number: int, frame: Frame, parts: int) -> list[float]:
         """Return the widths of the left faces that so many parts a side of a frame show, in shares of its own."""
         found = []
         for left, top, part in _parts(frame, parts):
@@ -187,12 +186,12 @@ class LeftFaces:
         return found
 
 
-def _parts(frame: Pictures, tiles: int) -> Iterator[tuple[int, int, Pictures]]:
+def _parts(frame: Frame, tiles: int) -> Iterator[tuple[int, int, Frame]]:
     """Yield the overlapping parts of a frame, so many a side, each with its left and top."""
     height, width = (min(side, round(1.3 * side / tiles)) for side in frame.shape[:2])
     for top in np.linspace(0, frame.shape[0] - height, tiles).astype(int).tolist():
         for left in np.linspace(0, frame.shape[1] - width, tiles).astype(int).tolist():
-            yield left, top, frame[top : top + height, left : left + width]
+            yield left, top, part_of(frame, slice(top, top + height), slice(left, left + width))
 
 
 def _is_at(place: Floats, landmarks: Floats) -> bool:

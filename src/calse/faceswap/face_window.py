@@ -32,9 +32,7 @@ class FaceWindow:
 
     def of(self, planes: Planes) -> Planes:
         """Return the window of a frame: views of it."""
-        rows, columns = slice(self.top, self.bottom), slice(self.left, self.right)
-        half = slice(self.top // 2, self.bottom // 2), slice(self.left // 2, self.right // 2)
-        return Planes(planes.luma[rows, columns], planes.blue[half], planes.red[half])
+        return planes.part(slice(self.top, self.bottom), slice(self.left, self.right))
 
     def read(self, video: Path, count: int) -> Pictures:
         """Return the window of every frame of a raw video, `T x h x w x 3` RGB, of so many frames.

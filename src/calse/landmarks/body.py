@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from calse.landmarks.crops import Pictures, Square, cut, into_picture, upwards
+from calse.landmarks.crops import Frame, Square, cut, into_picture, upwards
 from calse.landmarks.detector import Detection, Detector
 from calse.landmarks.record import BODY_POINTS, Floats
 from calse.landmarks.tflite import Network, sigmoid
@@ -26,10 +26,10 @@ class BodyMesh:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def __call__(self, picture: Pictures, square: Square) -> tuple[Floats, float, Square]:
-        """Return points `33 x 3` in pixels of the picture, the presence 0..1 of a body, and its square hereafter."""
+    def __call__(self, frame: Frame, square: Square) -> tuple[Floats, float, Square]:
+        """Return points `33 x 3` in pixels of the frame, the presence 0..1 of a body, and its square hereafter."""
         size = self._network.size
-        values, presence, heat = self._network(cut(picture, square, size))
+        values, presence, heat = self._network(cut(frame, square, size))
         crop = values.reshape(_OUTPUT_POINTS, -1)[:, :3].copy()
         crop[:, :2] = refined(crop[:, :2] / (size / _HEAT), heat.reshape(_HEAT, _HEAT, -1)) * (size / _HEAT)
         points = into_picture(crop, square, size)
@@ -61,12 +61,12 @@ class BodyFollower:
         self._square: Square | None = None  # where the body will be in the next frame
         self.crowded = 0
 
-    def __call__(self, frame: Pictures, face: Floats | None) -> tuple[Floats, float] | None:
+    def __call__(self, frame: Frame, face: Floats | None) -> tuple[Floats, float] | None:
         """Return points and presence of the body in the next frame, or nothing; `face`, `468 x 3`, is the person's."""
         tracked = [] if self._square is None else [self._square]
         return self._look(frame, tracked) or self._look(frame, self._afresh(frame, face))
 
-    def _look(self, frame: Pictures, squares: list[Square]) -> tuple[Floats, float] | None:
+    def _look(self, frame: Frame, squares: list[Square]) -> tuple[Floats, float] | None:
         """Return points and presence when a square shows a body."""
         self._square = None
         for square in squares:
@@ -76,7 +76,7 @@ class BodyFollower:
                 return points, presence
         return None
 
-    def _afresh(self, frame: Pictures, face: Floats | None) -> list[Square]:
+    def _afresh(self, frame: Frame, face: Floats | None) -> list[Square]:
         """Detect; of several bodies it is that under the face, and without a face the tallest."""
         found = self._bodies(frame)
         self.crowded += len(found) > 1

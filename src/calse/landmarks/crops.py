@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.landmarks.record import Floats
+from calse.video.ours.planes import Planes, rgb_of_full
 
 Pictures = NDArray[np.uint8]
+Frame = Pictures | Planes  # RGB, or what of a large frame is converted only where somebody looks
 COARSE = 2.5  # pixels of the picture per pixel of a crop: from here on bilinear sampling skips some, fingers first
 
 
@@ -49,14 +51,24 @@ def upwards(low: Floats, high: Floats) -> float:
     return math.atan2(x, -y)
 
 
-def cut(picture: Pictures, square: Square, size: int) -> Floats:
-    """Return the square as `size x size x 3` in 0..1; what lies outside the picture repeats its border."""
+def cut(frame: Frame, square: Square, size: int) -> Floats:
+    """Return the square as RGB, `size x size x 3` in 0..1; what lies outside the frame repeats its border."""
+    if isinstance(frame, Planes):  # a colour sample lies in the middle of its four pixels
+        half = square._replace(x=square.x / 2 - 0.25, y=square.y / 2 - 0.25, side=square.side / 2)
+        blue, red = (_sampled(plane, half, size) for plane in (frame.blue, frame.red))
+        crop = rgb_of_full(Planes(_sampled(frame.luma, square, size), blue, red))
+    else:
+        crop = _sampled(frame, square, size)
+    return np.asarray(crop * np.float32(1 / 255), np.float32)
+
+
+def _sampled(picture: Pictures, square: Square, size: int) -> Pictures:
+    """Return the square of a picture `H x W [x 3]` as `size x size [x 3]`."""
     matrix = square.to_picture(size)
     if square.side > COARSE * size:
         picture, matrix = _shrunk(picture, square, size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    crop = cv2.warpAffine(picture, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop * np.float32(1 / 255), np.float32)
+    return np.asarray(cv2.warpAffine(picture, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _shrunk(picture: Pictures, square: Square, size: int) -> tuple[Pictures, Floats]:
@@ -73,13 +85,18 @@ def _shrunk(picture: Pictures, square: Square, size: int) -> tuple[Pictures, Flo
     return part, np.column_stack([scale * matrix[:, :2], shift]).astype(np.float32)
 
 
-def window(picture: Pictures, low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[slice, slice]:
-    """Return rows and columns of a box (x, y of two corners), cut to the picture and never empty."""
+def window(frame: Frame, low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[slice, slice]:
+    """Return rows and columns of a box (x, y of two corners), cut to the frame and never empty."""
     limits = []
-    for start, end, most in zip(low[::-1].tolist(), high[::-1].tolist(), picture.shape[:2], strict=True):
+    for start, end, most in zip(low[::-1].tolist(), high[::-1].tolist(), frame.shape[:2], strict=True):
         first = min(max(0, round(start)), most - 1)
         limits.append(slice(first, max(first + 1, min(most, round(end)))))
     return limits[0], limits[1]
+
+
+def part_of(frame: Frame, rows: slice, columns: slice) -> Frame:
+    """Return a view of a part of a frame."""
+    return frame.part(rows, columns) if isinstance(frame, Planes) else frame[rows, columns]
 
 
 def into_picture(points: Floats, square: Square, size: int) -> Floats:

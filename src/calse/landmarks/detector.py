@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from calse.landmarks.crops import Frame, Pictures
 from calse.landmarks.record import Floats
 from calse.landmarks.tflite import Network, sigmoid
+from calse.video.ours.planes import Planes, rgb_of_full
 
 MIN_SCORE = 0.5
 MIN_OVERLAP = 0.3
@@ -46,10 +47,10 @@ class Detector:
         self._network, self._anchors = network, anchors
         self._centres = anchor_centres(network.size, anchors.layers)
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[Detection]:
-        """Return what is found in `H x W x 3` RGB, in its pixels, best first."""
+    def __call__(self, frame: Frame) -> list[Detection]:
+        """Return what is found in a frame, in its pixels, best first."""
         size = self._network.size
-        square, scale, offset = letterbox(picture, size)
+        square, scale, offset = letterbox(frame, size)
         low, high = self._anchors.low, self._anchors.high
         boxes, logits = self._network(square.astype(np.float32) * ((high - low) / 255) + low)
         found = merge(decode(boxes.reshape(len(logits), -1), logits, self._centres))
@@ -67,19 +68,27 @@ def anchor_centres(size: int, layers: tuple[tuple[int, int], ...]) -> Floats:
     return np.concatenate(parts).astype(np.float32)
 
 
-def letterbox(picture: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], float, Floats]:
-    """Fit a picture into the middle of a black square.
+def letterbox(frame: Frame, size: int) -> tuple[Pictures, float, Floats]:
+    """Fit a frame into the middle of a black square.
 
-    Returns the square, pixels of it per pixel of the picture, and where the picture's corner lies in it (x, y).
+    Returns the square, RGB, pixels of it per pixel of the frame, and where the frame's corner lies in it (x, y).
     """
-    height, width = picture.shape[:2]
+    height, width = frame.shape[:2]
     scale = size / max(height, width)
     fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
     left, top = (size - fitted[0]) // 2, (size - fitted[1]) // 2
     square = np.zeros((size, size, 3), np.uint8)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    square[top : top + fitted[1], left : left + fitted[0]] = cv2.resize(picture, fitted, interpolation=how)
+    square[top : top + fitted[1], left : left + fitted[0]] = (
+        rgb_of_full(Planes(*(_fitted(plane, fitted) for plane in frame)))
+        if isinstance(frame, Planes)
+        else _fitted(frame, fitted)
+    )
     return square, scale, np.array([left, top], np.float32)
+
+
+def _fitted(picture: Pictures, size: tuple[int, int]) -> Pictures:
+    how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=how))
 
 
 def decode(boxes: Floats, logits: Floats, centres: Floats) -> list[Detection]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRISTS
-from calse.landmarks.crops import Pictures, Square, cut, into_picture, rotation, square_around, upwards, window
+from calse.landmarks.crops import Frame, Square, cut, into_picture, part_of, rotation, square_around, upwards, window
 from calse.landmarks.detector import Detector
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.landmarks.tflite import Network
@@ -47,10 +47,10 @@ class HandMesh:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def __call__(self, picture: Pictures, square: Square) -> Hand:
+    def __call__(self, frame: Frame, square: Square) -> Hand:
         """Return what the model takes for a hand in the square; presence tells whether it is one."""
         size = self._network.size
-        points, presence, right, world = self._network(cut(picture, square, size))
+        points, presence, right, world = self._network(cut(frame, square, size))
         metres = world.reshape(HAND_POINTS, 3).copy()
         metres[:, :2] = metres[:, :2] @ rotation(square.angle).T
         into = into_picture(points.reshape(HAND_POINTS, 3), square, size)
@@ -85,10 +85,10 @@ class HandFollower:
 
     def __init__(self, palms: Detector, mesh: HandMesh, at_face: bool = False) -> None:
         self._palms, self._mesh, self._at_face = palms, mesh, at_face
-        self._before: deque[tuple[Pictures, Found]] = deque(maxlen=LOOKS_BACK)
+        self._before: deque[tuple[Frame, Found]] = deque(maxlen=LOOKS_BACK)
         self._missed = [0, 0]  # frames since the hand of a slot was there
 
-    def __call__(self, frame: Pictures, found: Found) -> None:
+    def __call__(self, frame: Frame, found: Found) -> None:
         """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person."""
         if found.body is not None or found.face is not None:
             wanted = [slot for slot in (0, 1) if not (self._at_face and _is_far_from_face(found, slot))]
@@ -115,11 +115,11 @@ class HandFollower:
             again = self._hand(frame, earlier, slot, square_of_hand(hand.points))
             hand = earlier.hands[slot] = again or self._at_wrist(frame, earlier, slot)
 
-    def _tracked(self, frame: Pictures, found: Found, slot: int) -> Hand | None:
+    def _tracked(self, frame: Frame, found: Found, slot: int) -> Hand | None:
         before = self._before[-1][1].hands[slot] if self._before else None
         return None if before is None else self._hand(frame, found, slot, square_of_hand(before.points))
 
-    def _at_wrist(self, frame: Pictures, found: Found, slot: int) -> Hand | None:
+    def _at_wrist(self, frame: Frame, found: Found, slot: int) -> Hand | None:
         """Look where the body's arm ends, and then again closer at what is there."""
         if found.body is None:
             return None
@@ -131,11 +131,11 @@ class HandFollower:
         first = self._hand(frame, found, slot, square)
         return None if first is None else self._hand(frame, found, slot, square_of_hand(first.points))
 
-    def _look(self, frame: Pictures, found: Found) -> None:
+    def _look(self, frame: Frame, found: Found) -> None:
         """Detect palms around arms or face, and give the hands there to the slots that miss one."""
         rows, columns = _region(frame, found)
         corner = np.array([columns.start, rows.start], np.float32)
-        for palm in self._palms(np.ascontiguousarray(frame[rows, columns])):
+        for palm in self._palms(part_of(frame, rows, columns)):
             around = square_around(palm.box.reshape(2, 2) + corner, 0, 1)
             turned = around._replace(angle=upwards(palm.points[0], palm.points[2]))  # wrist, the middle finger's root
             square = turned.moved_up(0.5)._replace(side=around.side * _PALM_SQUARE)
@@ -146,7 +146,7 @@ class HandFollower:
             if slot is not None:
                 self._fill(found, slot, hand)
 
-    def _hand(self, frame: Pictures, found: Found, slot: int, square: Square) -> Hand | None:
+    def _hand(self, frame: Frame, found: Found, slot: int, square: Square) -> Hand | None:
         hand = self._mesh(frame, square)
         return hand if _belongs(found, slot, hand) else None
 
@@ -212,7 +212,7 @@ def _extent(hand: Hand) -> float:
     return float(np.ptp(hand.points[:, :2], axis=0).max())
 
 
-def _is_outside(frame: Pictures, found: Found, slot: int) -> bool:
+def _is_outside(frame: Frame, found: Found, slot: int) -> bool:
     """Tell whether the body has the wrist of a slot so far out of the picture that no hand can be seen."""
     place = found.place(slot)
     if found.body is None or place is None:
@@ -231,7 +231,7 @@ def _is_far_from_face(found: Found, slot: int) -> bool:
     return float(np.linalg.norm(beyond, axis=1).min()) > _SOON * _shoulder_width(found.body[0])
 
 
-def _region(frame: Pictures, found: Found) -> tuple[slice, slice]:
+def _region(frame: Frame, found: Found) -> tuple[slice, slice]:
     """Return rows and columns of the part of the frame in which palms are sought: around the arms, or the face."""
     if found.body is not None:
         points = found.body[0][:, :2]

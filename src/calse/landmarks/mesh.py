@@ -2,10 +2,7 @@
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calse.landmarks.crops import Square, cut, into_picture, square_around
+from calse.landmarks.crops import Frame, Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection
 from calse.landmarks.record import FACE_POINTS, Floats
 from calse.landmarks.tflite import Network, sigmoid
@@ -21,13 +18,13 @@ class FaceMesh:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def __call__(self, picture: NDArray[np.uint8], square: Square) -> tuple[Floats, float]:
-        """Return landmarks `468 x 3` in pixels of the picture and the presence 0..1 of a face in the square.
+    def __call__(self, frame: Frame, square: Square) -> tuple[Floats, float]:
+        """Return landmarks `468 x 3` in pixels of the frame and the presence 0..1 of a face in the square.
 
         Presence says nothing of what hides the face: painted half over it stays at 1.
         """
         size = self._network.size
-        points, presence = self._network(cut(picture, square, size))
+        points, presence = self._network(cut(frame, square, size))
         return into_picture(points.reshape(FACE_POINTS, 3), square, size), float(sigmoid(presence)[0])
 
 

@@ -18,6 +18,17 @@ class Planes(NamedTuple):
     blue: np.ndarray
     red: np.ndarray
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.luma.shape
+        return height, width
+
+    def part(self, rows: slice, columns: slice) -> "Planes":
+        """Return views of a part; an odd start shifts its colours by half of a pixel of theirs."""
+        half = slice(rows.start // 2, (rows.stop + 1) // 2), slice(columns.start // 2, (columns.stop + 1) // 2)
+        return Planes(self.luma[rows, columns], self.blue[half], self.red[half])
+
 
 BLACK = (16, 128, 128)  # of each plane
 # Rows: brightness, blue and red difference; columns: red, green, blue and what is added (ITU-R BT.601, 8 bits).
@@ -29,6 +40,8 @@ _FROM_RGB = np.array(
     ],
     np.float32,
 )
+_TO_RGB = np.linalg.inv(_FROM_RGB[:, :3].astype(np.float64))
+_TO_RGB = np.column_stack([_TO_RGB, -_TO_RGB @ _FROM_RGB[:, 3]]).astype(np.float32)
 
 
 def planes_of(frame: "av.VideoFrame") -> Planes:
@@ -58,6 +71,13 @@ def planes_of_rgb(image: np.ndarray) -> Planes:
 def rgb_of(planes: Planes) -> np.ndarray:
     """Return a picture as `H x W x 3 uint8` RGB, as decoders of our clips do."""
     return np.asarray(frame_of(planes).to_ndarray(format="rgb24"))
+
+
+def rgb_of_full(planes: Planes) -> np.ndarray:
+    """Return planes that are all as large as the picture, as those resampled to one size, as `H x W x 3 uint8` RGB."""
+    import cv2
+
+    return np.asarray(cv2.transform(cv2.merge(planes), _TO_RGB))
 
 
 def coded_values(frame: "av.VideoFrame") -> tuple[np.ndarray, ...]:
