@@ -25,7 +25,7 @@ class Planes(NamedTuple):
         return height, width
 
     def part(self, rows: slice, columns: slice) -> "Planes":
-        """Return views of a part; an odd start shifts its colours by half of a pixel of theirs."""
+        """Return views of a part; odd ends shift its colours by half of a sample of theirs."""
         half = slice(rows.start // 2, (rows.stop + 1) // 2), slice(columns.start // 2, (columns.stop + 1) // 2)
         return Planes(self.luma[rows, columns], self.blue[half], self.red[half])
 

@@ -21,8 +21,11 @@ class Match:
 
     def __call__(self, drawn: Floats) -> Floats:
         """Return RGB in 0..1, `H x W x 3`, in the other colours."""
-        lab = cv2.cvtColor(drawn, cv2.COLOR_RGB2LAB) * self.gain + self.offset
-        return np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1), np.float32)
+        lab = cv2.cvtColor(drawn, cv2.COLOR_RGB2LAB)
+        lab *= self.gain
+        lab += self.offset
+        changed = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB, dst=lab)
+        return np.asarray(np.clip(changed, 0, 1, out=changed), np.float32)
 
 
 def match(drawn: list[Floats], wanted: list[Floats]) -> Match:

@@ -11,7 +11,7 @@ from calse.faceswap.align import smooth
 from calse.faceswap.mask import face_mask, face_width
 from calse.faceswap.methods.mesh import colours
 from calse.faceswap.methods.mesh.choice import choose
-from calse.faceswap.methods.mesh.laying import add, lay, share_out
+from calse.faceswap.methods.mesh.laying import BARE, add, lay, share_out, uncover
 from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.library import Library, spread
 from calse.faceswap.methods.mesh.model.pose import Posed, fit, posed
@@ -24,24 +24,22 @@ Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 STEADY = 1.0  # frames, half-life of the pose that carries the donor's shape
 SHRUNK = 1.25  # a donor's picture this many times larger is averaged down first
-BARE = 0.6  # from here on a pixel surely shows skin
 MATCHED, LOOKED = 12, 8192  # frames whose colours are compared, and about how many pixels of each
-HIDDEN = np.array([0.1, 0.4], np.float32)  # of how far the signer's point faces the camera: paint fades in, is whole
 
 
 def convert(frames: Pictures, landmarks: Landmarks, model: tuple[Library, Topology], options: Options) -> Pictures:
     """Return frames `T x H x W x 3` with the donor's face where the landmarks have a face."""
-    swapped = frames.copy()
-    if landmarks.has_face.any():
-        painter = Painter(frames, landmarks, *model, options)
-        canvases = [swapped[number] for number in painter.numbers]
-        threads = cv2.getNumThreads()  # as many as the caller may use: one in a stage, whose clips run side by side
-        cv2.setNumThreads(1)  # frames side by side, not parts of each
-        try:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(painter.paint, range(len(canvases)), canvases))
-        finally:
-            cv2.setNumThreads(threads)
+    if not landmarks.has_face.any():
+        return frames.copy()
+    swapped = np.empty_like(frames)
+    painter = Painter(frames, landmarks, *model, options)
+    threads = cv2.getNumThreads()  # as many as the caller may use: one in a stage, whose clips run side by side
+    cv2.setNumThreads(1)  # frames side by side, not parts of each
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(painter.paint, range(len(frames)), swapped))
+    finally:
+        cv2.setNumThreads(threads)
     return swapped
 
 
@@ -70,6 +68,7 @@ class Painter:
         """Fit poses, choose the donor's pictures, learn colours and how the signer's face usually looks."""
         self._frames, self._landmarks, self._library, self._options = frames, landmarks, library, options
         self.numbers = np.flatnonzero(landmarks.has_face).tolist()
+        self._index = {number: index for index, number in enumerate(self.numbers)}
         self._faces = smoothed_faces(landmarks.face[self.numbers], options.smoothing)
         signer = posed(self._faces)
         self._triangles = outwards(topology.triangles, signer.neutral)
@@ -90,11 +89,13 @@ class Painter:
         pairs = [(layer.donor[some], layer.signer[some]) for layer in self._ready.values() for some in [_bare(layer)]]
         self._match = colours.match(*map(list, zip(*pairs, strict=True))) if pairs else colours.match([], [])
 
-    def paint(self, index: int, canvas: Pictures) -> None:
-        """Draw the donor's face of that index (in `numbers`) into a copy of its frame, `H x W x 3`."""
-        frame: Pictures = self._frames[self.numbers[index]]
-        layer = self._ready.pop(index, None) or self._layer(index)
-        if layer is None:
+    def paint(self, number: int, canvas: Pictures) -> None:
+        """Write a frame with the donor's face, where it has one, to `canvas`, `H x W x 3`."""
+        frame: Pictures = self._frames[number]
+        canvas[:] = frame
+        index = self._index.get(number)
+        layer = None if index is None else self._ready.pop(index, None) or self._layer(index)
+        if index is None or layer is None:
             return
         window = layer.surface.window
         donor = self._match(layer.donor)
@@ -111,7 +112,6 @@ class Painter:
         surface = surface_of(target, self._triangles, *frame.shape[:2])
         if surface is None:
             return None
-        inside = surface.triangle >= 0
         shown = np.flatnonzero(share).tolist()
         mixed: Floats = surface.mixed(
             np.column_stack([self._bare[index], self._skin[index], self._facing[index], *self._library.visible[shown]])
@@ -125,13 +125,12 @@ class Painter:
         hands = self._landmarks.hands[self.numbers[index], ..., :2] - corner[:2]
         face = self._faces[index] - corner
         place = face_mask(face, hands, *surface.shape, self._options.erode, self._options.feather)
-        place = place * inside
-        bare, likely, width = mixed[..., 0], mixed[..., 1], self._width(index)
-        holes, every_hole = (opened(target, surface, rings, width) for rings in (self._rings, list(OPENINGS)))
-        known = mixed[..., 3:].max(axis=2) / np.maximum(mixed[..., 2], np.float32(0.05))
-        known = np.clip((known - HIDDEN[0]) / (HIDDEN[1] - HIDDEN[0]), 0, 1)
-        skin = likely * (likely > BARE) * (1 - every_hole) * (place > 0)
-        return Layer(surface, donor, signer, bare * (1 - holes) * known, skin, place)
+        holes, every_hole = (
+            opened(target, surface, rings, self._width(index)) for rings in (self._rings, list(OPENINGS))
+        )
+        known, skin = np.empty_like(place), np.empty_like(place)
+        uncover(mixed, surface.triangle, holes, every_hole, known, skin, place)
+        return Layer(surface, donor, signer, known, skin, place)
 
     def _picture(self, number: int) -> tuple[Pictures, Floats]:
         """Return a picture of the library, averaged down where it is much larger, and the points in it."""

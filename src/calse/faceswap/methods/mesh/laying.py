@@ -8,6 +8,9 @@ import numpy as np
 from signers.kernels import ONE, ZERO, Kernel
 
 FAINT = np.float32(0.02)  # least weight of a donor's point
+BARE = np.float32(0.6)  # from here on a pixel surely shows skin
+# Of how far the signer's point faces the camera: paint fades in, is whole.
+_HIDDEN, _KNOWN, _FACING = np.float32(0.1), np.float32(0.4), np.float32(0.05)
 _LEAST, _WHITE = np.float32(1e-6), np.float32(255)
 
 
@@ -40,6 +43,27 @@ def add(picture: Any, weights: Any, out: Any) -> None:
         for column in range(out.shape[1]):
             for channel in range(3):
                 out[row, column, channel] += weights[row, column] * np.float32(picture[row, column, channel])
+
+
+@exactly
+def uncover(mixed: Any, triangle: Any, holes: Any, every_hole: Any, shown: Any, skin: Any, place: Any) -> None:
+    """Write where the donor may be `shown` and where both show `skin`; take what no `triangle` covers out of `place`.
+
+    `mixed`, `H x W x (3 + K)`, is how far the donor may be shown, looks like skin, the signer faces the camera, and
+    each of K pictures shows the place; the others are `H x W`, `holes` what stays the signer's of `every_hole`.
+    """
+    for row in range(place.shape[0]):
+        for column in range(place.shape[1]):
+            if triangle[row, column] < 0:
+                place[row, column] = ZERO
+            known = mixed[row, column, 3]
+            for k in range(4, mixed.shape[2]):
+                known = max(known, mixed[row, column, k])
+            known = (known / max(mixed[row, column, 2], _FACING) - _HIDDEN) / (_KNOWN - _HIDDEN)
+            shown[row, column] = mixed[row, column, 0] * (ONE - holes[row, column]) * min(max(known, ZERO), ONE)
+            likely = mixed[row, column, 1]
+            is_skin = likely > BARE and place[row, column] > ZERO
+            skin[row, column] = likely * (ONE - every_hole[row, column]) if is_skin else ZERO
 
 
 @exactly
