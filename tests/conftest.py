@@ -10,8 +10,11 @@ import sys
 import time
 import urllib.request
 from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
 
 import pytest
+
+import warm
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands have them; spinning threads take half of the CPU
 for libraries in ("OMP", "OPENBLAS"):  # on arrays as small as ours a second thread only spins: twice the CPU
@@ -30,7 +33,13 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Let a test of the fast lane skip itself as soon as it does what takes long."""
+    """Put the commands on PATH; let a test of the fast lane skip itself as soon as it does what takes long."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+        if hasattr(os, "pidfd_open"):
+            stand_ins = TemporaryDirectory(prefix="calse-")
+            config.add_cleanup(stand_ins.cleanup)
+            warm.begin(stand_ins.name)
     if config.getoption("fast"):
         sys.addaudithook(skip_what_is_slow)
         BaseProcess.__init__ = lambda *_, **__: pytest.skip("starts a process")

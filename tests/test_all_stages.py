@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -84,8 +83,7 @@ if "OPENED" in os.environ and "DVC_STAGE" in os.environ:
 class Repository:
     def __init__(self, root, opened):
         self.root, self.opened = root, opened
-        beside = Path(sys.executable).parent
-        self.environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "1"}
+        self.environment = os.environ | {"CALSE_WORKERS": "1"}
         for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
             self.environment.pop(name, None)
 

@@ -1,0 +1,203 @@
+"""`python`, `dvc` and `calse` as tests find them on PATH: real processes that need not import torch and the like.
+
+Most of what a small command takes is imports: torch 2 s of a core, MLflow 1.6, Great Expectations 3.5. So one process,
+the server, imports them once, and every command is a fork of it. PATH begins with stand-ins of those three names:
+
+- A stand-in sends its arguments, variables, working directory and open files to the server, whose fork takes them over
+  and runs module, script or code as Python does. The stand-in waits and ends as the fork ends.
+- Only packages of others are imported before; `calse` comes from the PYTHONPATH that the command was given.
+- Whoever kills the stand-in kills the fork. Ctrl-C reaches it in its process group, which is the stand-in's.
+
+Tests of start-up, of signals, of limits, and of equal bytes in two processes (forks share a hash seed and their memory's
+layout) start `sys.executable` instead.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import multiprocessing
+import os
+import runpy
+import select
+import selectors
+import signal
+import socket
+import sys
+import threading
+import traceback
+from contextlib import suppress
+
+ADDRESS = "CALSE_TESTS_WARM"  # the variable that tells the server's address
+NAMES = ("python", "dvc", "calse")
+PACKAGES = (
+    "av", "cv2", "dvc.cli.parser", "dvc.commands.repro", "dvc.repo", "great_expectations", "matplotlib.figure",
+    "mlflow", "numba", "pandas", "rich.progress", "scipy.stats", "torch", "torchvision", "typer",
+)  # fmt: skip
+MOST = 500  # files that a command may have open when it starts
+STAND_IN = """#!{python} -SEI
+import sys
+sys.path.insert(0, {tests!r})
+import warm
+warm.stand_in(sys.argv)
+"""
+
+
+def begin(folder):
+    """Make the stand-ins in a folder, put them on PATH, and let the server start as soon as one of them is called."""
+    import subprocess
+
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(f"{folder}/socket")
+    listening.listen(socket.SOMAXCONN)
+    for name in NAMES:
+        with open(f"{folder}/{name}", "w") as file:
+            file.write(STAND_IN.format(python=sys.executable, tests=os.path.dirname(__file__)))
+        os.chmod(file.name, 0o700)
+    os.environ[ADDRESS] = f"{folder}/socket"
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+    def await_first():
+        select.select([listening], [], [])
+        command = [sys.executable, __file__, str(listening.fileno())]
+        outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}  # it ends with us, who hold its input
+        subprocess.Popen(command, pass_fds=[listening.fileno()], env=outside, **pipes)
+
+    threading.Thread(target=await_first, daemon=True).start()
+
+
+def stand_in(words):
+    """Let a fork of the server do what Python would, and end as it ends."""
+    name = os.path.basename(words[0])
+    words = words[1:] if name == "python" else ["-m", name, *words[1:]]
+    if not words or (words[0][0] == "-" and words[0] not in ("-c", "-m")):
+        os.execv(sys.executable, [sys.executable, *words])
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(os.environ[ADDRESS])
+        files = [number for number in map(int, os.listdir("/proc/self/fd")) if number != server.fileno()]
+        files = [number for number in files if os.path.exists(f"/proc/self/fd/{number}")]  # not that of the listing
+        order = {"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}
+        order |= {"parent": os.getppid(), "group": os.getpgrp()}
+        data = json.dumps(order).encode()
+        socket.send_fds(server, [b"%10d" % len(data)], files)
+        server.sendall(data)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        status = os.waitstatus_to_exitcode(int(server.recv(10) or b"256"))
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def serve(listening):
+    """Import what takes long, then fork for every stand-in, until standard input ends."""
+    del sys.path[0]  # this folder
+    for package in PACKAGES:
+        with suppress(ImportError):
+            importlib.import_module(package)
+    gc.collect()
+    gc.freeze()  # else a fork's first collection would copy all of the memory
+    events = selectors.DefaultSelector()
+    events.register(0, selectors.EVENT_READ)
+    events.register(listening, selectors.EVENT_READ)
+    while True:
+        for key, _ in events.select():
+            if key.fileobj == 0:
+                os._exit(0)
+            elif key.fileobj is listening:
+                connection, _ = listening.accept()
+                order, files = receive(connection)
+                fork = os.fork()
+                if not fork:  # it keeps this frame: sockets that are freed would close what has their numbers now
+                    become(order, files)
+                    end(run, order["words"])
+                for number in files:
+                    os.close(number)
+                ended = os.pidfd_open(fork)
+                events.register(connection, selectors.EVENT_READ, ended)
+                events.register(ended, selectors.EVENT_READ, (fork, connection))
+            elif isinstance(key.data, int):  # the stand-in was killed
+                events.unregister(key.fileobj)
+                signal.pidfd_send_signal(key.data, signal.SIGKILL)
+            else:
+                fork, connection = key.data
+                events.unregister(key.fileobj)
+                os.close(key.fileobj)
+                with suppress(KeyError):
+                    events.unregister(connection)
+                with suppress(OSError):
+                    connection.sendall(b"%d" % os.waitpid(fork, 0)[1])
+                connection.close()
+
+
+def receive(connection):
+    """Return a stand-in's order and its open files."""
+    length, files, _, _ = socket.recv_fds(connection, 10, 256)
+    data = b""
+    while len(data) < int(length):
+        data += connection.recv(1 << 20)
+    return json.loads(data), files
+
+
+def become(order, files):
+    """Take over a stand-in's files, variables, folder and place among the processes."""
+    import fcntl
+
+    files = [fcntl.fcntl(number, fcntl.F_DUPFD, MOST) for number in files]
+    os.closerange(3, MOST)
+    for number, wanted in zip(files, order["files"], strict=True):
+        os.dup2(number, wanted)
+        os.close(number)
+    os.environ.clear()
+    os.environ.update(order["variables"])
+    os.chdir(order["folder"])
+    with suppress(PermissionError):  # of another session
+        os.setpgid(0, order["group"])
+    os.getppid = lambda: order["parent"]
+    multiprocessing.set_executable(f"{os.path.dirname(os.environ[ADDRESS])}/python")
+
+
+def run(words):
+    """Run `-m MODULE`, `-c CODE` or a script with its arguments as Python does."""
+    kind, *rest = words
+    sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
+    sys.modules.pop("sitecustomize", None)
+    with suppress(ImportError):
+        import sitecustomize  # noqa: F401
+    sys.argv[:] = [kind, *rest[1:]] if kind in ("-c", "-m") else words
+    if kind == "-m":
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        sys.path.insert(0, "")
+        main = sys.modules["__main__"] = type(sys)("__main__")
+        exec(compile(rest[0], "<string>", "exec"), vars(main))
+    else:
+        sys.path.insert(0, os.path.dirname(os.path.abspath(kind)))
+        runpy.run_path(kind, run_name="__main__")
+
+
+def end(function, *arguments):
+    """Call a function and end as Python does after a programme, but leave the memory, which all forks share, as it is."""
+    status = 0
+    try:
+        function(*arguments)
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if not isinstance(error.code, int | None):
+            print(error.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # waits for those that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status & 255)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
