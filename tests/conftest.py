@@ -19,6 +19,9 @@ import warm
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands have them; spinning threads take half of the CPU
 for libraries in ("OMP", "OPENBLAS"):  # on arrays as small as ours a second thread only spins: twice the CPU
     os.environ.setdefault(f"{libraries}_NUM_THREADS", "1")
+# Else every process would compile all of the code, and pytest all tests in each worker.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.setdefault("CALSE_WORKERS", "1")  # each more is a process to start, and other tests have the other cores
 signal.signal(
     signal.SIGINT, signal.default_int_handler
@@ -40,6 +43,8 @@ def pytest_configure(config):
             stand_ins = TemporaryDirectory(prefix="calse-")
             config.add_cleanup(stand_ins.cleanup)
             warm.begin(stand_ins.name)
+            if getattr(config.option, "tx", None) and not config.getoption("fast"):  # there imports must be seen
+                config.option.tx = [f"{worker}//python={stand_ins.name}/python" for worker in config.option.tx]
     if config.getoption("fast"):
         sys.addaudithook(skip_what_is_slow)
         BaseProcess.__init__ = lambda *_, **__: pytest.skip("starts a process")

@@ -31,8 +31,8 @@ from contextlib import suppress
 ADDRESS = "CALSE_TESTS_WARM"  # the variable that tells the server's address
 NAMES = ("python", "dvc", "calse")
 PACKAGES = (
-    "av", "cv2", "dvc.cli.parser", "dvc.commands.repro", "dvc.repo", "great_expectations", "matplotlib.figure",
-    "mlflow", "numba", "pandas", "rich.progress", "scipy.stats", "torch", "torchvision", "typer",
+    "ai_edge_litert.interpreter", "av", "cv2", "dvc.cli.parser", "dvc.commands.repro", "dvc.repo", "great_expectations", "hypothesis", "matplotlib.figure",
+    "mlcroissant", "mlflow", "networkx", "numba", "pandas", "rich.progress", "scipy.stats", "torch", "torchvision", "typer",
 )  # fmt: skip
 MOST = 500  # files that a command may have open when it starts
 STAND_IN = """#!{python} -SEI
@@ -71,6 +71,7 @@ def stand_in(words):
     """Let a fork of the server do what Python would, and end as it ends."""
     name = os.path.basename(words[0])
     words = words[1:] if name == "python" else ["-m", name, *words[1:]]
+    words = words[1:] if words[:1] == ["-u"] else words  # so start the workers of pytest-xdist
     if not words or (words[0][0] == "-" and words[0] not in ("-c", "-m")):
         os.execv(sys.executable, [sys.executable, *words])
     with socket.socket(socket.AF_UNIX) as server:
