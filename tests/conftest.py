@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -38,7 +39,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Put the commands on PATH; let a test of the fast lane skip itself as soon as it does what takes long."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         if hasattr(os, "pidfd_open"):
             stand_ins = TemporaryDirectory(prefix="calse-")
             config.add_cleanup(stand_ins.cleanup)

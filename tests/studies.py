@@ -3,7 +3,6 @@
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -115,7 +114,7 @@ yaml = YAML(typ="safe", pure=True)
 
 def race(folders, names):
     """Let several processes sync at once, each in its folder; they share what importing MLflow takes."""
-    subprocess.run([sys.executable, "-c", RACE, ":".join(folders), *names], check=True)
+    subprocess.run(["python", "-c", RACE, ":".join(folders), *names], check=True)
 
 
 def md5(path):

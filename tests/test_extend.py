@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +83,7 @@ def study(tmp_path_factory):
         yaml.dump(changed(preset, SMALL), root / path)
     ((_, _, commands),) = blocks("sh")
     before, repro = commands.split("dvc repro")
-    beside = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}", "CALSE_WORKERS": "1"}
-    environment |= {"HOME": str(home), "PYTHONPATH": str(root / "src")}
+    environment = os.environ | {"CALSE_WORKERS": "1", "HOME": str(home), "PYTHONPATH": str(root / "src")}
     for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
         environment.pop(name, None)
 
@@ -223,6 +220,6 @@ def test_the_face_swap_method_paints_faces_in_the_donors_colour_and_nothing_else
     ((_, _, text),) = [block for block in blocks("yaml") if "swap" in yaml.load(block[2]) and block[0] == "params.yaml"]
     (tmp_path / "changes.yaml").write_text(text)
     environment = os.environ | {"PYTHONPATH": f"{study / 'src'}{os.pathsep}{Path('tests').resolve()}"}
-    command = [sys.executable, "-c", SWAPPED, Path("presets/synthetic.yaml").resolve(), "changes.yaml"]
+    command = ["python", "-c", SWAPPED, Path("presets/synthetic.yaml").resolve(), "changes.yaml"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

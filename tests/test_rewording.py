@@ -4,7 +4,6 @@ import ast
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -50,8 +49,7 @@ def reword(path, names=(*MESSAGES, "Refused", "Option", "Argument", "TextColumn"
 
 
 def dvc(root, *command):
-    beside = Path(sys.executable).with_name("dvc")
-    return subprocess.run([beside, *command], cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(["dvc", *command], cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.fixture(scope="module")

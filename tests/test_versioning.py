@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import urllib.request
 from itertools import count
 from pathlib import Path
@@ -29,9 +28,8 @@ class Clone:
         who = {
             f"GIT_{role}_{what}": "toy@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         keys = {"AWS_ACCESS_KEY_ID": "toy", "AWS_SECRET_ACCESS_KEY": "toy", "AWS_DEFAULT_REGION": "us-east-1"}
-        self.environment = outside | who | keys | {"PATH": path, "PYTHONPATH": str(ROOT / "src"), "CALSE_WORKERS": "1"}
+        self.environment = outside | who | keys | {"PYTHONPATH": str(ROOT / "src"), "CALSE_WORKERS": "1"}
 
     def tries(self, *command, here="."):
         done = subprocess.run(
@@ -59,7 +57,8 @@ class Clone:
 
     def files(self, *folders):
         found = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
-        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in found if path.name[0] != "."}
+        found = [path for path in found if path.name[0] != "." and path.suffix != ".pyc"]
+        return {path.relative_to(self.root).as_posix(): path.read_bytes() for path in found}
 
     def cached(self):
         return {path.read_bytes() for path in (self.root / ".dvc/cache/files").rglob("*") if path.is_file()}

@@ -8,8 +8,8 @@ the server, imports them once, and every command is a fork of it. PATH begins wi
 - Only packages of others are imported before; `calse` comes from the PYTHONPATH that the command was given.
 - Whoever kills the stand-in kills the fork. Ctrl-C reaches it in its process group, which is the stand-in's.
 
-Tests of start-up, of signals, of limits, and of equal bytes in two processes (forks share a hash seed and their memory's
-layout) start `sys.executable` instead.
+Tests of start-up, of signals, of limits, and of equal bytes in two processes (forks share a hash seed) start
+`sys.executable` instead.
 """
 
 import atexit
@@ -31,8 +31,11 @@ from contextlib import suppress
 ADDRESS = "CALSE_TESTS_WARM"  # the variable that tells the server's address
 NAMES = ("python", "dvc", "calse")
 PACKAGES = (
-    "ai_edge_litert.interpreter", "av", "cv2", "dvc.cli.parser", "dvc.commands.repro", "dvc.repo", "great_expectations", "hypothesis", "matplotlib.figure",
-    "mlcroissant", "mlflow", "networkx", "numba", "pandas", "rich.progress", "scipy.stats", "torch", "torchvision", "typer",
+    "aiobotocore.session", "aiohttp", "ai_edge_litert.interpreter", "av", "concurrent.futures.process", "cv2",
+    "dulwich.client", "dvc.cli.parser", "dvc.commands.repro", "dvc.data_cloud", "dvc.repo.experiments.queue.celery",
+    "dvc.repo.graph", "dvc.repo.index", "dvc.repo.open_repo", "dvc_render.image", "dvc_s3", "great_expectations",
+    "hypothesis", "matplotlib.figure", "mlcroissant", "mlflow", "networkx", "numba", "pandas", "rich.progress",
+    "scipy.stats", "torch", "torchvision", "typer",
 )  # fmt: skip
 MOST = 500  # files that a command may have open when it starts
 STAND_IN = """#!{python} -SEI
@@ -181,7 +184,7 @@ def run(words):
 
 
 def end(function, *arguments):
-    """Call a function and end as Python does after a programme, but leave the memory, which all forks share, as it is."""
+    """Call a function and end as Python would, but let the system free the memory: freed here, it would be copied."""
     status = 0
     try:
         function(*arguments)

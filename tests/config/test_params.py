@@ -1,6 +1,5 @@
 import copy
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -200,5 +199,5 @@ def test_a_network_takes_the_place_of_another_with_its_section(tree):
 
 @pytest.mark.parametrize(("old", "new"), [("affine", "augment"), ("faces", "landmarks")])
 def test_a_command_that_was_called_otherwise_names_the_new_one(old, new):
-    done = subprocess.run([sys.executable, "-m", "calse", old, "AF1"], capture_output=True, text=True)
+    done = subprocess.run(["calse", old, "AF1"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, f"error: calse {old} is called calse {new} now\n")

@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fresh_clone_is_examined_and_nothing_in_it_is_wrong(capsys: pytest.CaptureFixture[str]):
     for name in ("dvc.yaml", "params.yaml", "requirements.txt", "src", ".dvcignore"):
         (Path.cwd() / name).symlink_to(ROOT / name)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], check=True)
+    subprocess.run(["dvc", "init", "--no-scm", "-q"], check=True)
     found = examine()
     assert {name: finding.what for name, finding in found.items() if finding.level == "wrong" and name != "disk"} == {}
     assert found["stages"].level == "warn"

@@ -12,7 +12,6 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -121,8 +120,7 @@ class Study:
         who = {
             f"GIT_{role}_{what}": "toy@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = outside | who | KEYS | {"PATH": path, "PYTHONPATH": str(ROOT / "src")}
+        self.environment = outside | who | KEYS | {"PYTHONPATH": str(ROOT / "src")}
 
     def tries(self, *command):
         done = subprocess.run(

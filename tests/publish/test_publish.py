@@ -133,7 +133,7 @@ def template(tmp_path_factory):
         yaml.dump(tree_of(), Path("params.yaml"))
         git("init", "-q")
         for command in (("init", "-q"), ("commit", "-q", "-f")):
-            subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+            subprocess.run(["dvc", *command], check=True)
         git("add", "-A")
         git("commit", "-qm", "study")
     return root

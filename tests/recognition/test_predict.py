@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import av
@@ -48,7 +47,7 @@ def inside(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def command(*arguments: object) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    words = [sys.executable, "-m", "calse", "predict", str(CHECKPOINT), *map(str, arguments)]
+    words = ["calse", "predict", str(CHECKPOINT), *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
 
 

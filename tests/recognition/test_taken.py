@@ -70,12 +70,7 @@ class Study:
 
     def started(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the study to its good end."""
-        beside = Path(sys.executable).parent
-        environment = os.environ | {
-            "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(self.root / "src"),
-            "CALSE_WORKERS": "2",
-        }
+        environment = os.environ | {"PYTHONPATH": str(self.root / "src"), "CALSE_WORKERS": "2"}
         for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI"):
             environment.pop(name, None)
         done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True)

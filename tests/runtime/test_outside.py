@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def calse(*words: str, here: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-m", "calse", *words]
-    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(["calse", *words], cwd=here, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

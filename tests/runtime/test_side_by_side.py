@@ -40,9 +40,8 @@ STOPPED = "stopped; the next run goes on from here"
 class Study:
     def __init__(self, root):
         self.root = root
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         outside = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-        self.environment = outside | {"PATH": path, "PYTHONPATH": str(SOURCE)}
+        self.environment = outside | {"PYTHONPATH": str(SOURCE)}
         for command in ("git init -q", "dvc init -q"):
             subprocess.run(command.split(), cwd=root, env=self.environment, check=True)
         (root / "dvc.yaml").write_text(PIPELINE)
