@@ -266,6 +266,7 @@ def test_the_headline_says_which_recipe_helps():
     assert few.title == "AF2 did better in these trainings; DF1 did worse in these trainings on STS"
     assert "another seed" in few.lines[-1]
     assert compared(quiet, about="trainings").title == "No recipe can be told apart from Baseline"
+    assert compared(("DF1", "mean", EVEN, 0.0)).lines[1] == "The mean is the same with every recipe."
     many = compared(*((f"R{n}", "mean", BETTER, 0.1) for n in range(4)), quiet)
     assert many.title == "4 of 5 recipes differ from Baseline"
     assert many.lines[0] == "R0 helps; R1 helps; R2 helps; R3 helps."

@@ -78,6 +78,8 @@ def _largest(shown: pd.DataFrame) -> str:
     """Name the largest change of the mean with its interval."""
     means = shown[shown["test_source"] == MEAN]
     row = (means if len(means) else shown).sort_values("delta", key=abs, kind="stable").iloc[-1]
+    if not row["delta"]:
+        return f"The {row['test_source']} is the same with every recipe."
     return (
         f"Largest change of the {row['test_source']}: {row['recipe']}, {points(row['delta'])} points "
         f"(95 % interval {points(row['low'])} to {points(row['high'])})."
