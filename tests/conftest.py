@@ -1,6 +1,7 @@
 """For every test: few threads and processes, the fast lane, and what several tests share."""
 
 import fcntl
+import multiprocessing
 import os
 import shutil
 import signal
@@ -46,6 +47,7 @@ def pytest_configure(config):
             warm.begin(stand_ins.name)
             if getattr(config.option, "tx", None) and not config.getoption("fast"):  # there imports must be seen
                 config.option.tx = [f"{worker}//python={stand_ins.name}/python" for worker in config.option.tx]
+    multiprocessing.set_executable(shutil.which("python"))  # of what this process spawns
     if config.getoption("fast"):
         sys.addaudithook(skip_what_is_slow)
         BaseProcess.__init__ = lambda *_, **__: pytest.skip("starts a process")
@@ -83,6 +85,14 @@ def migrated(tmp_path_factory):
                 Store("toy")
             made.touch()
     return root / "mlruns"
+
+
+@pytest.fixture
+def cold():
+    """Processes that the test spawns are no forks of one process (`warm.py`)."""
+    multiprocessing.set_executable(sys.executable)
+    yield
+    multiprocessing.set_executable(shutil.which("python"))
 
 
 @pytest.fixture

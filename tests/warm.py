@@ -8,8 +8,10 @@ the server, imports them once, and every command is a fork of it. PATH begins wi
 - Only packages of others are imported before; `calse` comes from the PYTHONPATH that the command was given.
 - Whoever kills the stand-in kills the fork. Ctrl-C reaches it in its process group, which is the stand-in's.
 
+- Processes that `multiprocessing` spawns, in tests and in commands, are started by the stand-in of `python` too.
+
 Tests of start-up, of signals, of limits, and of equal bytes in two processes (forks share a hash seed) start
-`sys.executable` instead.
+`sys.executable` instead, or have the fixture `cold`.
 """
 
 import atexit

@@ -120,7 +120,7 @@ def repository(tmp_path, monkeypatch):
     return layout
 
 
-def test_a_set_is_made_whole_and_the_same_with_any_number_of_workers(repository, monkeypatch):
+def test_a_set_is_made_whole_and_the_same_with_any_number_of_workers(repository, monkeypatch, cold):
     contents = []
     for workers in ("1", "2"):
         monkeypatch.setenv("CALSE_WORKERS", workers)

@@ -84,7 +84,7 @@ def test_content_tells_the_same_recording_in_another_container(tmp_path, layout)
     assert a.content == b.content != c.content
 
 
-def test_workers_and_repetition_change_no_byte(tmp_path, layout, monkeypatch):
+def test_workers_and_repetition_change_no_byte(tmp_path, layout, monkeypatch, cold):
     for seed in range(3):
         write_clip(tmp_path / f"in/G{seed}.mp4", seed)
     import_folder(tmp_path / "in", layout, "mine", "SACU")

@@ -12,6 +12,8 @@ from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import locked
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 STAGE = """
 import os, signal, sys, time
 from calse.runtime import lifeline

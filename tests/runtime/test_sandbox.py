@@ -14,6 +14,8 @@ import pytest
 from calse.runtime.errors import CalseError, StarvedError
 from calse.runtime.sandbox import Refused, Sandbox, map_sandboxed
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 
 def misbehave(how):
     if how == "crash":

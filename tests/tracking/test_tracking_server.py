@@ -36,9 +36,7 @@ def mlflow_server(folder, database):
     command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # five processes more, for LLM judges
     with open(folder / "log", "w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True)
     try:
         for _ in range(600):
             time.sleep(0.2)

@@ -53,7 +53,7 @@ def files_of(folder, shape):
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these bytes are of x86-64 processors")
-def test_equal_frames_give_the_stated_bytes_from_anywhere_in_memory_in_any_process(tmp_path):
+def test_equal_frames_give_the_stated_bytes_from_anywhere_in_memory_in_any_process(tmp_path, cold):
     work = [(tmp_path / f"{number}-{shape[1]}", shape) for shape in FILES for number in range(2)]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         files = pool.starmap(files_of, work)

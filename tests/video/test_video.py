@@ -324,7 +324,7 @@ def test_planes_go_into_a_clip_and_come_out_as_rgb_does(tmp_path):
         write_video(tmp_path / "odd.mp4", [Planes(*(plane[:-1] for plane in again[0]))], 25)
 
 
-def test_a_header_of_giant_size_does_not_eat_the_memory(tmp_path):
+def test_a_header_of_giant_size_does_not_eat_the_memory(tmp_path, cold):
     good = write_clip(tmp_path / "good.mp4")
     giant = patched(good, tmp_path / "giant.mp4", b"avc1", 28, (30000 << 16) | 30000)
     result = map_sandboxed(count_frames, [giant], "try", 20)[0]
