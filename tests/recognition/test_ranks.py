@@ -72,12 +72,10 @@ def test_one_two_and_four_processes_train_to_the_same_bytes_also_when_one_was_ki
 def last_started() -> int:
     """Return the process in this folder that was started last."""
     found = {}
-    for folder in Path("/proc").glob("[0-9]*/cwd"):
+    for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if folder.readlink() == Path.cwd():
-                found[int((folder.parent / "stat").read_text().rpartition(")")[2].split()[19])] = int(
-                    folder.parent.name
-                )
+            if (entry / "cwd").readlink() == Path.cwd():
+                found[int((entry / "stat").read_text().rpartition(")")[2].split()[19])] = int(entry.name)
     return found[max(found)]
 
 
