@@ -177,7 +177,9 @@ def undeclared(repository, stage, entry):
     kept = {"data", "models", "metrics", "presets", "params.yaml", "src"}
     opened = [path for path in opened if path.partition("/")[0] in kept]
     named = {Path(re.sub(r"\.([^/.]+)\.[^/]*-\d+\.part", r"\1", path)) for path in opened}
-    code = {path for path in named if path.parts[0] == "src" and path.suffix in ("", ".py", ".pyc", ".nbi", ".nbc")}
+    code = {
+        path for path in named if path.parts[0] == "src" and (path.suffix in ("", ".py") or "__pycache__" in path.parts)
+    }
     return sorted(str(path) for path in named - allowed - code if not set(declared) & set(path.parents))
 
 

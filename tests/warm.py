@@ -23,7 +23,6 @@ import os
 import runpy
 import select
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -175,7 +174,6 @@ def run(words):
         import sitecustomize  # noqa: F401
     sys.argv[:] = [kind, *rest[1:]] if kind in ("-c", "-m") else words
     if kind == "-m":
-        sys.executable = shutil.which("python")  # commands start commands
         sys.path.insert(0, os.getcwd())
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif kind == "-c":
