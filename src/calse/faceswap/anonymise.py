@@ -21,7 +21,7 @@ from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings, what_to_
 from calse.faceswap.exposure import LeftFaces, exposures, lost_faces, near_donor, turned_faces, worn_glasses
 from calse.faceswap.face_window import FaceWindow, face_window_of
 from calse.faceswap.mask import face_width
-from calse.faceswap.quality.compare import find_again, mean_kept
+from calse.faceswap.quality.compare import find_again, mean_kept, poor_copy
 from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
@@ -137,15 +137,19 @@ class Swapper:
             raise CalseError(times.reason)
         if not track.has_face.any():
             raise CalseError(f"shows no face, or none as wide as {self._landmarks.min_width:.0%} of the frame")
-        window = face_window_of(track, *next(iter(copy)).luma.shape)
+        window = face_window_of(track, *next(iter(copy)).shape)
+        window.check_memory(len(track.face))
         lost = lost_faces(track, times.seconds) if self._unswapped == "blur" else {}
         left = track.has_face if self._unswapped == "drop" else np.full(len(track.face), True)
         looks = LeftFaces(track, lost, times.seconds, self._networks, self._landmarks)
         with ThreadPoolExecutor(1) as beside:
             looking = beside.submit(looks.look_at, _shown_as_they_came(copy, lost, left))
             original, near = window.read(copy.path, len(left)), window.moved(track)
+            settings, every = window.fitted(self._landmarks), max(1, min(POOR, len(original) // ENOUGH))
+            poor = beside.submit(poor_copy, original, self._networks, settings, every)
             swapped, report = self._swapped(original, near)
             looking.result()
+            can_be_read = poor.result()
             for number, landmarks in lost.items():
                 if landmarks is not None:
                     swapped[number] = blur_face(swapped[number], window.inside(landmarks), NO_HANDS)
@@ -153,9 +157,7 @@ class Swapper:
             finished = copy.path.with_suffix(".done.mp4")
             shown = Shown(copy, window, swapped, track, lost, left)
             written = beside.submit(self._write, finished, shown, times, left, origin)
-            every = max(1, min(POOR, len(original) // ENOUGH))
-            settings = window.fitted(self._landmarks)
-            found = find_again(original, swapped, near, self._networks, settings, every)
+            found = find_again(swapped, near, can_be_read, self._networks, settings)
             who = identity(self._layout, original, swapped, near, found.landmarks, times.seconds)
             after, dropped = found.landmarks, np.flatnonzero(~left).tolist()
             exposed = exposures(looks, track, lost, after, who, times.seconds, dropped)

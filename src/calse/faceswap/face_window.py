@@ -1,6 +1,5 @@
 """The part of a video in which its face is, at any time: all work on faces is done there, the rest stays as it came."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,18 +33,17 @@ class FaceWindow:
         """Return the window of a frame: views of it."""
         return planes.part(slice(self.top, self.bottom), slice(self.left, self.right))
 
-    def read(self, video: Path, count: int) -> Pictures:
-        """Return the window of every frame of a raw video, `T x h x w x 3` RGB, of so many frames.
-
-        Raises CalseError when these, and as many swapped ones, would take more than MEMORY.
-        """
-        shape = (count, self.bottom - self.top, self.right - self.left, 3)
-        if 2 * math.prod(shape) > MEMORY:
-            most = MEMORY // (2 * math.prod(shape[1:]))
+    def check_memory(self, count: int) -> None:
+        """Raise CalseError when the window of so many frames, before and after a swap, would take more than MEMORY."""
+        most = MEMORY // (2 * 3 * (self.bottom - self.top) * (self.right - self.left))
+        if count > most:
             raise CalseError(
                 f"its {count} frames take too much memory around the face; cut it into parts of {most} at most"
             )
-        pictures = np.empty(shape, np.uint8)
+
+    def read(self, video: Path, count: int) -> Pictures:
+        """Return the window of every frame of a raw video, `T x h x w x 3` RGB, of so many frames."""
+        pictures = np.empty((count, self.bottom - self.top, self.right - self.left, 3), np.uint8)
         for picture, planes in zip(pictures, iterate_raw(video), strict=True):
             picture[:] = rgb_of(self.of(planes))
         return pictures

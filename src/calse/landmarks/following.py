@@ -34,7 +34,7 @@ PART = 64  # frames of which the landmarks are laid out together
 # Frames, for whoever looks at faces alone. Of 84 frames of four people with a hand in front of the face 83 are still
 # found so, as with every other frame.
 BODY_EVERY = 3
-AHEAD = 4  # frames by which face and body are found before the hands
+AHEAD = 16  # frames by which face and body are found before the hands
 
 
 @dataclass(frozen=True)

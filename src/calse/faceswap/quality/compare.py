@@ -8,7 +8,7 @@ import numpy as np
 
 from calse.config.params import LandmarkSettings
 from calse.faceswap.points import EXPRESSION
-from calse.faceswap.quality.expression import Series, features, kept, rolled
+from calse.faceswap.quality.expression import FEATURES, Series, features, kept, rolled
 from calse.faceswap.quality.pictures import (
     Pictures,
     degraded,
@@ -72,30 +72,32 @@ class FoundAgain:
 
 
 def find_again(
-    original: Pictures,
-    swapped: Pictures,
-    track: Landmarks,
-    networks: Networks,
-    settings: LandmarkSettings,
-    every: int = 1,
+    swapped: Pictures, track: Landmarks, copy: Series, networks: Networks, settings: LandmarkSettings
 ) -> FoundAgain:
-    """Find the faces of a swapped clip again, and read what is left of the original's expression.
+    """Find the faces of a swapped clip `T x H x W x 3` again, and read what is left of the original's expression.
 
-    Both are `T x H x W x 3`, `track` is the original's, with a face. The poor copy that says what can be read at all
-    is made of every so many frames.
+    `track` is the original's, with a face, `copy` what a poor copy of it shows.
     """
     landmarks = follow(swapped, networks, settings)
     before, after = features(track.face), features(landmarks)
-    copy = np.full_like(before, np.nan)
-    copy[::every] = features(follow(original[::every], networks, settings, degraded))
     return FoundAgain(landmarks, before, after, expression_kept(before, after, copy))
+
+
+def poor_copy(original: Pictures, networks: Networks, settings: LandmarkSettings, every: int = 1) -> Series:
+    """Return FEATURES of a poor copy of a clip, `T x 10`, which says what can be read at all.
+
+    It is made of every so many frames; the others are NaN.
+    """
+    copy = np.full((len(original), len(FEATURES)), np.nan)
+    copy[::every] = features(follow(original[::every], networks, settings, degraded))
+    return copy
 
 
 def compare(
     original: Pictures, swapped: Pictures, track: Landmarks, networks: Networks, settings: LandmarkSettings
 ) -> tuple[Figures, FoundAgain]:
     """Measure a swapped clip against its original, as `find_again` and by their pixels."""
-    found = find_again(original, swapped, track, networks, settings)
+    found = find_again(swapped, track, poor_copy(original, networks, settings), networks, settings)
     faces, others = grey_faces(original, track), grey_faces(swapped, track)
     found_faces = ~np.isnan(faces).all(axis=(1, 2))
     pairs = list(zip(faces[found_faces], others[found_faces], strict=True))

@@ -67,6 +67,7 @@ class Copier:
         self._thread = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "Copier":
+        self._sandbox.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calse.faceswap.methods.mesh.laying import cover, recolour
+
 Floats = NDArray[np.float32]
 GAIN = (0.6, 1.0)  # of the spread: above 1 a donor's shine and hair turn into paint
 REACH, COARSE = 0.25, 4  # of the light's Gaussian, in face widths; drawn so many pixels wide in a small picture
@@ -22,8 +24,7 @@ class Match:
     def __call__(self, drawn: Floats) -> Floats:
         """Return RGB in 0..1, `H x W x 3`, in the other colours."""
         lab = cv2.cvtColor(drawn, cv2.COLOR_RGB2LAB)
-        lab *= self.gain
-        lab += self.offset
+        recolour(lab, self.gain, self.offset)
         changed = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB, dst=lab)
         return np.asarray(np.clip(changed, 0, 1, out=changed), np.float32)
 
@@ -45,6 +46,12 @@ def _statistics(pixels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64
     return lab.mean(axis=0), lab.std(axis=0)
 
 
+def _covered(picture: Floats, mask: Floats) -> Floats:
+    out = np.empty_like(picture)
+    cover(picture, mask, out)
+    return out
+
+
 def light(drawn: Floats, frame: Floats, mask: Floats, face_width: float) -> Floats:
     """Return what puts a drawn face in the light of the frame, factors as large as both, `H x W x 3` in 0..1.
 
@@ -58,7 +65,7 @@ def light(drawn: Floats, frame: Floats, mask: Floats, face_width: float) -> Floa
         small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.GaussianBlur(small, (0, 0), COARSE, borderType=cv2.BORDER_CONSTANT), np.float32)
 
-    wanted, there, known = (blurred(part) for part in (frame * mask[..., None], drawn * mask[..., None], mask))
+    wanted, there, known = (blurred(part) for part in (_covered(frame, mask), _covered(drawn, mask), mask))
     sure = np.clip(known / 0.02, 0, 1)[..., None]
     ratio = np.clip((wanted + 1e-4) / (there + 1e-4), *LIGHT)
     factors = (1 + sure * (ratio - 1)).astype(np.float32)

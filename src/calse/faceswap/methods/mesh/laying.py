@@ -46,6 +46,24 @@ def add(picture: Any, weights: Any, out: Any) -> None:
 
 
 @exactly
+def recolour(picture: Any, gain: Any, offset: Any) -> None:
+    """Change the channels of a picture, `H x W x 3`, in place: times `gain`, plus `offset`."""
+    for row in range(picture.shape[0]):
+        for column in range(picture.shape[1]):
+            for channel in range(3):
+                picture[row, column, channel] = picture[row, column, channel] * gain[channel] + offset[channel]
+
+
+@exactly
+def cover(picture: Any, mask: Any, out: Any) -> None:
+    """Write a picture `H x W x 3`, dimmed by a mask `H x W`, to `out`."""
+    for row in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            for channel in range(3):
+                out[row, column, channel] = picture[row, column, channel] * mask[row, column]
+
+
+@exactly
 def uncover(mixed: Any, triangle: Any, holes: Any, every_hole: Any, shown: Any, skin: Any, place: Any) -> None:
     """Write where the donor may be `shown` and where both show `skin`; take what no `triangle` covers out of `place`.
 
