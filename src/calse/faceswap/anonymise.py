@@ -83,13 +83,13 @@ def anonymise(
     Raises CalseError, before any work, when a target exists, two videos share a name, or the donor cannot be had.
     """
     targets = _targets(videos, folder)
-    donor = donor_of(params, layout, wish)
-    print_warnings(donor.warnings)
-    swapper = Swapper(params, layout, donor, mark, label, unswapped)
-    copier = Copier(params.ingest.seconds_per_clip)
-    with folder_for_now(scratch() / "foreign") as temporary, copier, progress_bar() as progress:
-        work = progress.track(list(zip(videos, targets, strict=True)), description="anonymise")
-        return [swapper.result(copier.start(Foreign(one, temporary / to.name)), to) for one, to in work]
+    with folder_for_now(scratch() / "foreign") as temporary, Copier(params.ingest.seconds_per_clip) as copier:
+        donor = donor_of(params, layout, wish)
+        print_warnings(donor.warnings)
+        swapper = Swapper(params, layout, donor, mark, label, unswapped)
+        with progress_bar() as progress:
+            work = progress.track(list(zip(videos, targets, strict=True)), description="anonymise")
+            return [swapper.result(copier.start(Foreign(one, temporary / to.name)), to) for one, to in work]
 
 
 def _targets(videos: list[Path], folder: Path) -> list[Path]:
