@@ -1,5 +1,6 @@
 """A safe copy of a foreign video: raw, square pixels, even sides; every frame stays, and so does its time."""
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Copier:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._sandbox = Sandbox(safe_copy, seconds, 1)
+        self._sandbox = Sandbox(safe_copy, seconds, 1, _give_way)
         self._thread = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "Copier":
@@ -78,6 +79,11 @@ class Copier:
     def start(self, job: Foreign) -> Copy:
         """Start to copy a video."""
         return Copy(job, self._thread.submit(self._sandbox.map, [job], "read"))
+
+
+def _give_way() -> None:
+    """Let whoever works on the frames go first: a copy is ahead of them, and fills what is left of the cores."""
+    os.nice(5)
 
 
 def copy_videos(videos: Iterable[Foreign], seconds: float) -> Iterator[Times | Refused]:
