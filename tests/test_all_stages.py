@@ -25,7 +25,7 @@ yaml = YAML(typ="safe", pure=True)
 PRIVATE = {"kind": "public", "clips_per_gloss": 1, "licence": "CC BY-NC 4.0", "consent": "in writing", "share": False}
 SMALL = TOY | {
     "corpus": {"glosses": 2, "sources": {"SACU": PRIVATE, "DILSE": None, "DONOR-2": None, "DONOR-3": None}},
-    "ingest": {"short_side": 64, "fps": 12.5},  # half of the frames to find faces in
+    "ingest": {"short_side": 64, "fps": 6.25},  # a quarter of the frames to find faces in
     "swap": {"DF-2": {"donor": "DONOR-1"}, "DF-3": None},
     "recipes": {"DF1": None, "AF1": None, "AF2": None, "DF2": None, "DF1-AF1": None, "Permuted": None},
 }

@@ -6,12 +6,11 @@ the server, imports them once, and every command is a fork of it. PATH begins wi
 - A stand-in sends its arguments, variables, working directory and open files to the server, whose fork takes them over
   and runs module, script or code as Python does. The stand-in waits and ends as the fork ends.
 - Only packages of others are imported before; `calse` comes from the PYTHONPATH that the command was given.
-- Whoever kills the stand-in kills the fork. Ctrl-C reaches it in its process group, which is the stand-in's.
-
+- Whoever stops or kills the stand-in stops or kills the fork, which is in the stand-in's process group.
 - Processes that `multiprocessing` spawns, in tests and in commands, are started by the stand-in of `python` too.
 
-Tests of start-up, of signals, of limits, and of equal bytes in two processes (forks share a hash seed) start
-`sys.executable` instead, or have the fixture `cold`.
+Tests of start-up, of signals to whole groups, of limits, and of equal bytes in two processes (forks share a hash seed)
+start `sys.executable` instead, or have the fixture `cold`.
 """
 
 import atexit
@@ -88,7 +87,8 @@ def stand_in(words):
         data = json.dumps(order).encode()
         socket.send_fds(server, [b"%10d" % len(data)], files)
         server.sendall(data)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: server.send(bytes([number])))
         status = os.waitstatus_to_exitcode(int(server.recv(10) or b"256"))
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)
@@ -123,9 +123,11 @@ def serve(listening):
                 ended = os.pidfd_open(fork)
                 events.register(connection, selectors.EVENT_READ, ended)
                 events.register(ended, selectors.EVENT_READ, (fork, connection))
-            elif isinstance(key.data, int):  # the stand-in was killed
-                events.unregister(key.fileobj)
-                signal.pidfd_send_signal(key.data, signal.SIGKILL)
+            elif isinstance(key.data, int):
+                number = key.fileobj.recv(1)
+                if not number:  # the stand-in was killed
+                    events.unregister(key.fileobj)
+                signal.pidfd_send_signal(key.data, number[0] if number else signal.SIGKILL)
             else:
                 fork, connection = key.data
                 events.unregister(key.fileobj)

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,7 +69,7 @@ def root(tmp_path_factory):
 def started(root, *options):
     """Start the command and return its process and address."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "DVC_ROOT": str(root)}
-    words = [sys.executable, "-m", "calse", "serve", "--port", "0", *map(str, options)]
+    words = ["calse", "serve", "--port", "0", *map(str, options)]
     process = subprocess.Popen(
         words, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=(root / "log").open("w"), text=True
     )
