@@ -181,7 +181,7 @@ def test_a_source_imported_anew_is_another_version_and_the_first_can_come_back(s
     assert filmed(study) == second
 
 
-def test_a_clone_without_the_withheld_videos_is_told_how_to_do_without(study, s3, tmp_path):
+def test_a_clone_without_the_withheld_videos_learns_how_to_do_without(study, s3, tmp_path):
     study.change(lambda tree: tree["corpus"]["sources"]["SACU"].update(share=False))
     study.run("calse", "withhold")
     study.run("dvc", "repro")
@@ -214,7 +214,7 @@ def test_a_clone_without_the_withheld_videos_is_told_how_to_do_without(study, s3
     assert clone.files("metrics") == study.files("metrics")
 
 
-def test_line_ends_are_the_same_where_git_is_told_to_turn_them(study, tmp_path):
+def test_line_ends_are_the_same_where_git_is_configured_to_turn_them(study, tmp_path):
     """As on Windows: a stage whose code came with other line ends would run again."""
     study.run("dvc", "remote", "add", "-d", "disk", str(tmp_path / "disk"))
     (study.root / "notes.txt").write_bytes(b"one\r\ntwo\n")

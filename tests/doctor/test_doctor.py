@@ -56,14 +56,16 @@ def test_outside_a_repository_it_says_so(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize("name", ["qué?", "a#b"])
-def test_a_folder_whose_name_stops_dvcs_experiments_is_told(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_whose_name_stops_dvcs_experiments_is_reported(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / name / "study"))
     found = study.place()
     assert found.level == "warn"
     assert f"exp run --temp and --queue stop at {name[-1] if name[-1] == '?' else '#'} in a folder" in found.what
 
 
-def test_wrong_parameters_are_told_as_a_stage_would():
+def test_wrong_parameters_are_reported_as_a_stage_would():
     Path("dvc.yaml").touch()
     Path("params.yaml").write_text("train: 1\n")
     assert examine()["parameters"].what.startswith("params.yaml: ")
@@ -176,7 +178,7 @@ def test_a_source_that_must_stay_here_but_would_be_pushed_is_wrong():
     assert study.sharing(params, Layout()) == ("ok", "dvc push leaves out STS and all that people went into", "")
 
 
-def test_consent_that_ends_is_told_a_month_before():
+def test_consent_that_ends_is_announced_a_month_before():
     def found(days):
         until = (date.today() + timedelta(days=days)).isoformat()
         source = replace(PARAMS.corpus.sources["STS"], until=until)

@@ -65,7 +65,7 @@ def test_the_synthetic_study_has_the_published_numbers_of_clips(tmp_path: Path) 
     assert [params.corpus.glosses * count for count in swapped if count] == [200] * 3
 
 
-def test_the_demo_is_told_to_take_what_it_was_measured_to_take() -> None:
+def test_the_demo_is_estimated_to_take_what_it_was_measured_to_take() -> None:
     seconds = seconds_of(preset("synthetic"))
     assert 10 * 60 < sum(seconds.values()) < 20 * 60  # 14 minutes there
     assert seconds["train"] == pytest.approx(297 * 18 / 12, rel=0.15)  # measured with 12 epochs

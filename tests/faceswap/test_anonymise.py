@@ -470,7 +470,7 @@ def test_a_face_out_of_a_video_comes_nearer_to_its_owner(world, donor, tmp_path)
     assert result.kept > 0.8
 
 
-def test_whoever_lends_their_face_to_themselves_is_told_so_and_what_to_try(world, donor, tmp_path):
+def test_whoever_lends_their_face_to_themselves_learns_that_and_what_to_try(world, donor, tmp_path):
     """Of the study's donors whoever looks unlike the signer is named, with how far; here that is one who is filmed."""
     layout, videos, _ = world
     videos_of = (videos / "signer.mp4",)

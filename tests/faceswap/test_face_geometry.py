@@ -114,7 +114,7 @@ def test_a_mask_depends_on_no_size_of_the_picture_and_lies_empty_beyond_its_edge
         assert not face_mask(points + np.array(away, np.float32), NO_HANDS, SIDE, SIDE, 0.02, 0.1).any()
 
 
-def test_eyes_and_mouth_weigh_what_they_are_told():
+def test_eyes_and_mouth_weigh_what_is_configured():
     points = cartoon((0, 0, 0), [0.05])[1].face[0]
     weights = detail_weights(points, SIDE, SIDE, eyes=3, mouth=2)
     for ring, weight in ((EYES_WITH_BROWS[0], 3), (EYES_WITH_BROWS[1], 3), (LIPS, 2)):

@@ -122,5 +122,5 @@ def test_what_was_not_swapped_names_the_signer_as_before(world):
     assert figures["face"]["after"]["rank1"] == 1
 
 
-def test_one_person_alone_cannot_be_told_from_anybody(world):
+def test_one_person_alone_cannot_be_distinguished_from_anybody(world):
     assert asked(world, "DF-1", sources=("INTERPRETER",)) == {"people": 1, "signers": 1}

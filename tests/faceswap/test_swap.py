@@ -250,7 +250,7 @@ def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repositor
         ("from calse.faceswap.methods.mesh.method import METHOD", "METHOD is called 'mesh'; call it 'mine'"),
     ],
 )
-def test_a_fault_in_a_methods_file_is_told_of_the_file(text, reason, tmp_path, monkeypatch):
+def test_a_fault_in_a_methods_file_is_reported_with_the_file(text, reason, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/method.py").write_text(text)
     monkeypatch.setattr(registry, "METHODS", tmp_path)

@@ -111,7 +111,7 @@ def test_no_variation_changes_nothing_and_every_part_of_it_something(signings: S
             assert np.abs(frame_numbers(changed) - frame_numbers(few)).max() > 1e-3, part.name
 
 
-def test_a_hand_that_is_not_found_is_told_by_its_mask_alone(signings: Signing) -> None:
+def test_a_hand_that_is_not_found_is_marked_by_its_mask_alone(signings: Signing) -> None:
     few = signings.take(slice(0, 4))
     hidden = replace(few, mask=few.mask * np.float32([0, 1]))
     turned = replace(hidden, world=hidden.world * np.float32([1, -1, 1]))

@@ -241,7 +241,7 @@ def test_a_head_that_is_no_layer_is_named(head: str, monkeypatch: pytest.MonkeyP
         ("raise ValueError('a\\nb')", "a b"),
     ],
 )
-def test_a_fault_in_a_recognisers_file_is_told_of_the_file(
+def test_a_fault_in_a_recognisers_file_is_reported_with_the_file(
     text: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(registry, "ARCHITECTURES", tmp_path)

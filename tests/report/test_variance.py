@@ -67,7 +67,7 @@ def test_a_real_change_is_found():
     assert np.mean([change_p(*change) < 0.05 for change in changes]) > 0.9
 
 
-def test_what_one_training_or_one_source_cannot_tell_is_not_told():
+def test_what_one_training_or_one_source_cannot_tell_is_not_said():
     rng = np.random.default_rng(5)
     one = components(*study(rng, trainings=1))
     assert np.isnan([one.trainings, one.rest]).all()
@@ -111,7 +111,7 @@ def rows(rng, trainings, sources=("SACU", "STS", "DILSE")):
         (1, ("SACU",), r"^$"),
     ],
 )
-def test_the_noises_are_told_as_far_as_they_are_known(trainings, sources, told):
+def test_the_noises_are_stated_as_far_as_they_are_known(trainings, sources, told):
     cells = counted_cells(pd.DataFrame(rows(np.random.default_rng(6), trainings, sources)), (1,))
     assert re.search(told, noises(cells))
 

@@ -124,7 +124,7 @@ def test_another_executor_is_refused_by_name(monkeypatch):
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
-def test_an_address_where_no_cluster_answers_is_told_at_once(monkeypatch, address):
+def test_an_address_where_no_cluster_answers_is_reported_at_once(monkeypatch, address):
     pytest.importorskip("ray", reason="needs the extra cluster")
     monkeypatch.setenv("CALSE_EXECUTOR", "ray")
     monkeypatch.setenv("RAY_ADDRESS", address)
@@ -205,7 +205,7 @@ def test_a_training_whose_node_dies_goes_on_elsewhere_to_the_same_bytes(here, ad
     from toys import make_repository
 
     make_repository(here)
-    subprocess.run([sys.executable, "-c", TRAIN], env=environment(here), check=True, capture_output=True)
+    subprocess.run(["python", "-c", TRAIN], env=environment(here), check=True, capture_output=True)
     local = {path: path.read_bytes() for name in ("models", "metrics") for path in Path(name).rglob("*.*")}
     subprocess.run(["rm", "-r", "models", "metrics", ".scratch/training"], check=True)
     command, variables = [sys.executable, "-c", TRAIN], environment(here, address)
@@ -222,7 +222,7 @@ def test_a_training_whose_node_dies_goes_on_elsewhere_to_the_same_bytes(here, ad
     assert not list(Path(".scratch").rglob(".*.part*"))
 
 
-def test_what_a_training_told_before_its_node_died_is_not_told_again():
+def test_what_a_training_reported_before_its_node_died_is_not_reported_again():
     said = []
     once, run = Once(lambda kind, run, *details: said.append((kind, *details[:1]))), Run("i3d", "AF1", "SACU", 1)
     for message in [("started", run, {}), ("epoch", run, 1, {}), ("started", run, {}), ("epoch", run, 1, {})]:

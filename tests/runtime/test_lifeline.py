@@ -140,7 +140,7 @@ def test_a_stop_while_work_is_handed_out_does_not_wait_for_what_was_handed_out(t
     assert len(list(tmp_path.glob("done-*"))) < 20, "of 51"
 
 
-def test_a_worker_that_is_killed_is_told_in_one_line():
+def test_a_worker_that_is_killed_is_reported_in_one_line():
     with pytest.raises(CalseError, match="decode: a process was killed; out of memory?"):
         map_parallel(signal.raise_signal, [signal.SIGKILL] * 2, "decode", 2)
 

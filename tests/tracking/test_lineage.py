@@ -123,7 +123,7 @@ def test_a_checkpoint_leads_back_to_its_clips_and_their_raw_files(layout):
     assert {clip["made"]["raw_sha256"] for clip in sources} == {"a" * 64}
 
 
-def test_raw_data_is_told_by_the_hash_that_its_reader_recorded(layout):
+def test_raw_data_is_known_by_the_hash_that_its_reader_recorded(layout):
     by_path = {node.path: node for node in nodes(lineage(layout, "data/clips/SACU")["node"])}
     assert by_path["data/raw/toy/SACU"].md5 == "b" * 32 + ".dir"
 

@@ -132,7 +132,7 @@ def test_a_rerun_replaces_its_run_and_other_parameters_make_another(study):
     assert (drift, len(notes)) == ([], 1)
 
 
-def test_what_dvc_does_not_vouch_for_is_not_told(study):
+def test_what_dvc_does_not_vouch_for_is_not_shown(study):
     write_json(Path("metrics/swap/DF-1.json"), QUALITY | {"frames": 99})
     Path("metrics/evaluate/i3d/AF1/metrics.json").unlink()
     sync()
@@ -344,7 +344,7 @@ def test_the_ui_says_when_its_port_is_taken(study):
 @pytest.mark.parametrize(
     "uri", ["/somewhere/mlruns", "./mlruns", "file:///somewhere", "127.0.0.1:5000", "somewhere:5000"]
 )
-def test_an_address_that_mlflow_cannot_open_is_told_in_one_line(uri, study, monkeypatch):
+def test_an_address_that_mlflow_cannot_open_is_reported_in_one_line(uri, study, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     for command in (sync, verify, lambda: serve(5000), lambda: promote(NAME, None)):
         with pytest.raises(CalseError, match=f"^MLFLOW_TRACKING_URI={uri} is no store; name a server"):
@@ -390,7 +390,7 @@ def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_a
     assert verify() == ([], [])
 
 
-def test_an_sqlite_lock_of_another_programme_is_told_by_name(study, capsys):
+def test_an_sqlite_lock_of_another_programme_is_reported_by_name(study, capsys):
     with sqlite3.connect("mlruns/mlflow.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         Tracker(PARAMS, patience=0).started(RUN, INFO)

@@ -213,7 +213,7 @@ def test_an_address_may_end_in_a_slash(shared, monkeypatch):
     assert doctor.store() == ("ok", "127.0.0.1 answers", "")
 
 
-def test_a_server_that_is_not_there_is_told_once_in_one_line_without_its_password(shared, monkeypatch):
+def test_a_server_that_is_not_there_is_reported_once_in_one_line_without_its_password(shared, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     with pytest.raises(CalseError, match="is MLFLOW_TRACKING_URI right, and its server up") as failed:
