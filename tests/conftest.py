@@ -30,7 +30,7 @@ signal.signal(
     signal.SIGINT, signal.default_int_handler
 )  # a shell's background jobs ignore Ctrl-C, as do their children
 # These take longest: begun last, one of them would run on while the other cores rest.
-LONGEST = ("test_all_stages", "test_cluster", "test_extend", "test_taken", "test_tracking_server", "test_versioning")
+LONGEST = ("test_all_stages", "test_cluster", "test_tracking_server", "test_versioning", "test_extend", "test_taken")
 SLOW = {"ai_edge_litert", "dlib", "dvc", "great_expectations", "mlflow", "numba", "torch"}
 
 

@@ -66,7 +66,8 @@ def begin(folder):
         command = [sys.executable, __file__, str(listening.fileno())]
         outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}  # it ends with us, who hold its input
-        subprocess.Popen(command, pass_fds=[listening.fileno()], env=outside, **pipes)
+        subprocess.Popen(command, pass_fds=[listening.fileno()], env=outside, **pipes).wait()
+        listening.close()  # it died: nobody waits for it
 
     threading.Thread(target=await_first, daemon=True).start()
 
@@ -89,7 +90,10 @@ def stand_in(words):
         server.sendall(data)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _: server.send(bytes([number])))
-        status = os.waitstatus_to_exitcode(int(server.recv(10) or b"256"))
+        status = server.recv(10)
+    if not status:
+        sys.exit("the server of tests/warm.py has died")
+    status = os.waitstatus_to_exitcode(int(status))
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)

@@ -56,7 +56,7 @@ def test_outside_a_repository_it_says_so(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize("name", ["qué?", "a#b"])
-def test_a_folder_whose_name_stops_dvcs_experiments_is_reported(
+def test_a_folder_whose_name_stops_dvcs_experiments_is_named(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / name / "study"))
