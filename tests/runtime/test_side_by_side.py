@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from calse.runtime.side_by_side import next_of, urgent_first
+from calse.runtime.side_by_side import urgent_first
 
 SOURCE = Path("src").resolve()
 PIPELINE = """
@@ -90,14 +90,6 @@ REPRO = (sys.executable, "-m", "calse", "repro", "--jobs", "2")
 @pytest.fixture
 def study(tmp_path):
     return Study(tmp_path)
-
-
-def test_two_trainings_run_at_once_only_when_nothing_else_is_left():
-    ready = ["train@a", "train@b", "evaluate@a"]
-    assert next_of(ready, []) == "train@a"
-    assert next_of(ready, ["train@c"]) == "evaluate@a"
-    assert next_of(ready[:2], ["train@c"]) == "train@a"
-    assert next_of(ready, ["train@c", "evaluate@b"]) == "train@a"
 
 
 def test_two_run_at_once_what_changed_alone_and_dvc_lock_is_that_of_one_after_the_other(study):

@@ -59,31 +59,17 @@ def urgent_first(plan: list[str], needed: Graph) -> list[str]:
     return sorted(plan, key=lambda name: (-chain[name], -len(behind[name])))
 
 
-def next_of(ready: list[str], running: list[str]) -> str:
-    """Return which of these stages to start: the first one of a kind that does not run, or else the first.
-
-    Two of a kind wait for the same part of a machine: two trainings for its memory, a third longer than one alone.
-    """
-    kinds = {_kind(name) for name in running}
-    return next((name for name in ready if _kind(name) not in kinds), ready[0])
-
-
-def _kind(name: str) -> str:
-    return name.partition("@")[0]
-
-
 def _run(plan: list[str], needed: Graph, lanes: "list[Lane]", display: "Display") -> None:
     waiting, done = urgent_first(plan, needed), set[str]()
     for lane in lanes:
         lane.await_start()
     while len(done) < len(plan):
-        for lane in lanes:
-            ready = [name for name in waiting if needed[name] <= done]
-            if ready and not lane.stage:
-                name = next_of(ready, [other.stage for other in lanes if other.stage])
-                waiting.remove(name)
-                lane.start(name)
-                display.started(name)
+        free = [lane for lane in lanes if not lane.stage]
+        ready = [name for name in waiting if needed[name] <= done][: len(free)]
+        for lane, name in zip(free, ready, strict=False):
+            waiting.remove(name)
+            lane.start(name)
+            display.started(name)
         busy = {lane.connection: lane for lane in lanes if lane.stage}
         for connection in wait(list(busy)):
             lane = busy[cast(Connection, connection)]
