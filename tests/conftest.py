@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from multiprocessing.process import BaseProcess
@@ -51,8 +50,7 @@ def pytest_configure(config):
     multiprocessing.set_executable(shutil.which("python"))  # of what this process spawns
     if config.getoption("fast"):
         sys.addaudithook(skip_what_is_slow)
-        BaseProcess.__init__ = lambda *_, **__: skip("starts a process")
-        signal.signal(signal.SIGUSR1, lambda *_: pytest.skip("imports or starts in a thread what takes long"))
+        BaseProcess.__init__ = lambda *_, **__: pytest.skip("starts a process")
 
 
 def pytest_collection_modifyitems(items):
@@ -63,16 +61,9 @@ def pytest_collection_modifyitems(items):
 
 def skip_what_is_slow(event, arguments):
     if event == "import" and arguments[0].partition(".")[0] in SLOW:
-        skip(f"imports {arguments[0]}")
+        pytest.skip(f"imports {arguments[0]}", allow_module_level=True)
     if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:  # not the workers of pytest-xdist
-        skip("starts a process")
-
-
-def skip(reason):
-    """Skip the test; in another thread than the test's, which may wait for this one, that one too."""
-    if threading.current_thread() is not threading.main_thread():
-        os.kill(os.getpid(), signal.SIGUSR1)
-    pytest.skip(reason, allow_module_level=True)
+        pytest.skip("starts a process")
 
 
 @pytest.fixture(scope="session")
