@@ -66,6 +66,13 @@ def skip_what_is_slow(event, arguments):
         pytest.skip("starts a process")
 
 
+@pytest.fixture
+def slow(pytestconfig):
+    """The fast lane leaves the test out: it waits for a thread that starts a process, which cannot skip it."""
+    if pytestconfig.getoption("fast"):
+        pytest.skip("starts a process in a thread")
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
     """A fresh MLflow store; making one takes seconds, so all workers share it."""

@@ -91,6 +91,7 @@ def test_no_frames_and_frames_that_fail_leave_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_foreign_film_is_read_while_it_is_copied_and_a_bad_one_is_refused(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
     write_video(tmp_path / "film.mp4", pictures, 25)
@@ -110,6 +111,7 @@ def never_done(job):
     time.sleep(60)
 
 
+@pytest.mark.usefixtures("slow")
 def test_a_copy_gives_way_and_ends_with_its_copier_though_nobody_waits_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr("calse.video.untrusted.copy.safe_copy", never_done)
     with Copier(20) as copier:
