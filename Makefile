@@ -46,7 +46,7 @@ repro: setup  ## rebuild the study: every stage, then the results table; stages 
 test: setup  ## run the tests
 	$(PYTEST)
 
-test-fast: setup  ## run those that need no torch, MLflow, models or second process: under a minute
+test-fast: setup  ## run those that need no torch, MLflow, models or second process: about a minute
 	$(PYTEST) --fast
 
 bench: setup  ## time every part against its peer and limit (about 10 minutes; 4 with ROUNDS=3)
