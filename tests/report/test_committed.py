@@ -30,8 +30,8 @@ def trained(rng: np.random.Generator, probabilities: np.ndarray) -> np.ndarray:
 def test_another_training_of_every_cell_is_nearly_always_within_tolerance():
     rng = np.random.default_rng(1)
     probabilities = rng.beta(1, 1, (RECIPES, SOURCES, CLIPS))  # most clips are neither sure nor hopeless: the hard case
-    lines = [distances(table(trained(rng, probabilities)), table(trained(rng, probabilities)))[0] for _ in range(80)]
-    assert sum("OUT OF TOLERANCE" in line for line in lines) <= 4
+    lines = [distances(table(trained(rng, probabilities)), table(trained(rng, probabilities)))[0] for _ in range(200)]
+    assert sum("OUT OF TOLERANCE" in line for line in lines) <= 10
     assert all("points apart" in line for line in lines)
 
 
