@@ -201,10 +201,10 @@ def test_nothing_to_take_writes_nothing(tmp_path, layout):
 def test_a_wrong_name_or_place_is_refused(tmp_path, layout):
     with pytest.raises(CalseError, match="--source"):
         import_folder(tmp_path, layout, "mine", "../SACU")
-    with pytest.raises(CalseError, match="neither a folder nor a CSV"):
+    with pytest.raises(CalseError, match="none is missing; name a folder of videos"):
         import_folder(tmp_path / "none", layout, "mine", "SACU")
     (tmp_path / "glosses.xlsx").touch()
-    with pytest.raises(CalseError, match="neither a folder nor a CSV"):
+    with pytest.raises(CalseError, match=r"xlsx is neither a folder, a video \(.*\) nor a CSV"):
         import_folder(tmp_path / "glosses.xlsx", layout, "mine", "SACU")
     (tmp_path / "bare").mkdir()
     with pytest.raises(CalseError, match="bare holds no files"):

@@ -1,6 +1,9 @@
 """The body's landmarks: decoded as a plain loop decodes them, followed, and those of the person with the face."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +139,13 @@ def test_the_wrists_of_a_filmed_signer_are_where_they_are(networks, hola):
     away = np.linalg.norm(found.body[:, WRISTS[1], :2] - right, axis=1)
     assert np.median(away) < 12  # the shoulders are 100 pixels apart
     assert (found.body[:, 11, 0] > found.body[:, 12, 0]).all()  # who faces us has the left shoulder on our right
+
+
+LOADED = "import sys; from pathlib import Path; from calse.landmarks.tflite import Network; Network(Path(sys.argv[1]))"
+
+
+def test_a_network_is_loaded_without_a_word_to_the_user(layout):
+    model = str(model_path(layout, BODY_MESH))
+    environment = {"PYTHONPATH": str(Path("src").resolve())}
+    done = subprocess.run([sys.executable, "-c", LOADED, model], env=environment, capture_output=True, check=True)
+    assert done.stderr == b""

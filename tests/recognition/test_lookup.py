@@ -99,6 +99,8 @@ def test_nothing_is_written_when_no_video_can_be_enrolled(videos, layout):
     nobody = Offered(videos / "nobody.mp4", "nobody.mp4", "CASA")
     with pytest.raises(CalseError, match=r"no video could be enrolled; nobody\.mp4: shows no person"):
         enrol(params(), layout, [nobody], Path("empty.index"), SECONDS)
+    with pytest.raises(CalseError, match=r"enrolled; 0\.mp4: is empty; 1\.mp4: .*; 2\.mp4: is empty; and 1 more$"):
+        enrol(params(), layout, [], Path("empty.index"), SECONDS, [(f"{n}.mp4", "is empty") for n in range(4)])
     assert not Path("empty.index").exists()
 
 

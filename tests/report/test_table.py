@@ -1,3 +1,4 @@
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -5,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
+from rich.markdown import Markdown
 
 from calse.config.params import read_params
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.report.comparisons import outcome_section
-from calse.report.measures import measure_table, worst_rows
+from calse.report.measures import measure_section, measure_table, worst_rows
 from calse.report.published import HARDLY, NOISE, PERHAPS, changed_clips, published_comparisons, read_published
 from calse.report.read import read_predictions
 from calse.report.report import headline, report, show
@@ -346,6 +349,10 @@ def test_measures_stand_in_the_order_of_their_numbers():
     figures = {"clips": 4, "top10_per_class": 1.0, "mrr": 0.5, "top5_per_class": 0.75, "top1_per_class": 0.25}
     table = measure_table({"AF1": {"filmed": {"STS": figures}, "mean": {"filmed": figures}}}, ["STS"])
     assert list(table["measure"][:4]) == ["mrr", "top1_per_class", "top5_per_class", "top10_per_class"]
+    screen = io.StringIO()
+    Console(file=screen, width=60).print(Markdown(measure_section(table)))
+    assert "class" in screen.getvalue()
+    assert "…" not in screen.getvalue(), "a name is broken, never cut off"
 
 
 def test_the_worst_source_and_signer_are_found_by_hand():

@@ -91,8 +91,8 @@ def enrol(
 
     able, refused = offered_videos(folder, pattern)
     offers = [Offered(offer.path, offer.name, offer.gloss) for offer in able]
-    made, unread = enrol(read_params(), Layout(), offers, index, seconds)
-    print_enrolled(made, [*((offer.name, offer.refusal) for offer in refused), *unread], index)
+    made, left = enrol(read_params(), Layout(), offers, index, seconds, [(one.name, one.refusal) for one in refused])
+    print_enrolled(made, left, index)
 
 
 @tools.command()

@@ -53,8 +53,11 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
     """
     is_table, is_video = (folder.is_file() and folder.suffix.lower() in some for some in (TABLES, SUFFIXES))
     if not is_table and not is_video and not folder.is_dir():
+        if not os.path.lexists(folder):
+            raise CalseError(f"{folder} is missing; name a folder of videos, one video, or a table of them")
         raise CalseError(
-            f"{folder} is neither a folder nor a CSV (columns file, gloss); check the path, or save a table as CSV"
+            f"{folder} is neither a folder, a video ({', '.join(SUFFIXES)}) nor a CSV (columns file, gloss); "
+            "save a table as CSV"
         )
     template = None if pattern is None else _compiled(pattern, needs_gloss=not is_table)
     if is_table:

@@ -1,12 +1,17 @@
 """TFLite models on one thread: the clips are what runs side by side."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calse.landmarks.record import Floats
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 
 class Network:
@@ -16,12 +21,9 @@ class Network:
     """
 
     def __init__(self, path: Path, outputs: Sequence[int] | None = None) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         self._model = None if outputs is None else pruned(path.read_bytes(), outputs)  # the interpreter copies nothing
         source = {"model_path": str(path)} if self._model is None else {"model_content": self._model}
-        self._interpreter = Interpreter(**source, num_threads=1)
-        self._interpreter.allocate_tensors()
+        self._interpreter = interpreter(**source)
         picture = self._interpreter.get_input_details()[0]
         self._input, self.size = picture["index"], int(picture["shape"][1])
         self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
@@ -31,6 +33,32 @@ class Network:
         self._interpreter.set_tensor(self._input, picture[None].astype(np.float32, copy=False))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output).ravel() for output in self._outputs]
+
+
+def interpreter(**source: Any) -> "Interpreter":
+    """Return a model ready to run on one thread; `source` is its `model_path`, or its bytes as `model_content`."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    made = Interpreter(**source, num_threads=1)
+    with _muted_stderr():
+        made.allocate_tensors()
+    return made
+
+
+@contextmanager
+def _muted_stderr() -> Iterator[None]:
+    """Keep away from users what no setting of the library turns off: its errors are exceptions.
+
+    "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." would stand in every progress bar.
+    """
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def pruned(model: bytes, outputs: Sequence[int]) -> bytes:

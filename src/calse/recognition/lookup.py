@@ -87,13 +87,20 @@ def load_signs(path: Path, layout: Layout) -> KnownSigns:
 
 
 def enrol(
-    params: Params, layout: Layout, offers: Sequence[Offered], path: Path, seconds: float
+    params: Params,
+    layout: Layout,
+    offers: Sequence[Offered],
+    path: Path,
+    seconds: float,
+    refused: Sequence[Refusal] = (),
 ) -> tuple[Index, list[Refusal]]:
     """Add videos to an index, which is made when it is not there; one of a name that it knows takes its place.
 
-    Return the index and the videos that were refused. Raises CalseError when none can be taken, or an index that is
-    there was made with other settings; it is then left as it is.
+    Return the index and the videos that were refused, behind those that were `refused` before. Raises CalseError
+    when none can be taken, or an index that is there was made with other settings; it is then left as it is.
     """
+    if not offers:
+        raise _none_taken(refused)
     settings = cast(LandmarksSettings, params.train.get(LANDMARKS, LandmarksSettings("fused")))
     encoder = encoder_file(layout, settings)
     known = read_index(path) if path.exists() else None
@@ -110,16 +117,21 @@ def enrol(
     wanted = [_wanted(offer.path, info, settings) for offer in offers]
     found = map_sandboxed(viewed, wanted, "landmarks", seconds)
     pairs = list(zip(offers, found, strict=True))
-    refused = [(offer.name, one.reason) for offer, one in pairs if isinstance(one, Refused)]
+    refused = [*refused, *((offer.name, one.reason) for offer, one in pairs if isinstance(one, Refused))]
     taken = [(offer, one) for offer, one in pairs if isinstance(one, Viewed)]
     if not taken:
-        raise CalseError("no video could be enrolled" + "".join(f"; {name}: {why}" for name, why in refused[:3]))
+        raise _none_taken(refused)
     examples = [embedded(one.input.signing, encoder) for _, one in taken]
     index = made_index(examples, [offer.gloss for offer, _ in taken], [offer.name for offer, _ in taken], info)
     index = joined(known, index) if known is not None else index
     index = replace(index, info=info | {"classes": sorted(set(index.glosses))})
     write_index(path, index)
     return index, refused
+
+
+def _none_taken(refused: Sequence[Refusal]) -> CalseError:
+    reasons = "".join(f"; {name}: {why}" for name, why in refused[:3])
+    return CalseError(f"no video could be enrolled{reasons}{f'; and {len(refused) - 3} more' * (len(refused) > 3)}")
 
 
 def lookup(layout: Layout, path: Path, videos: Sequence[Path], seconds: float) -> list[Found]:
@@ -138,5 +150,7 @@ def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None
     for name, why in refused:
         complain("refused", name, why)
     glosses = sorted(set(index.glosses))
+    counted = ((len(index.clips), "clip"), (len(glosses), "sign"))
     more = f" and {len(glosses) - SHOWN} more" if len(glosses) > SHOWN else ""
-    print(f"{path}: {len(index.clips)} clips of {len(glosses)} signs: {', '.join(glosses[:SHOWN])}{more}")
+    clips, signs = (f"{number} {what}{'s' * (number != 1)}" for number, what in counted)
+    print(f"{path}: {clips} of {signs}: {', '.join(glosses[:SHOWN])}{more}")

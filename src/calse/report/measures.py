@@ -66,5 +66,6 @@ def measure_section(table: pd.DataFrame) -> str:
     cells = mean_measures(table)
     if not cells:
         return ""
+    cells[0] = [name.replace("_", " ") for name in cells[0]]  # `calse show` breaks a name at spaces, else cuts it off
     heading = "## Other measures: means over the test sources, and the worst (`measures.csv`)\n"
     return "\n".join([heading, *markdown(cells), ""])

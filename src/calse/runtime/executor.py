@@ -92,7 +92,10 @@ def map_parallel(
                 progress.advance(task)
         except BrokenProcessPool:
             raise CalseError(f"{description}: a process was killed; out of memory? set CALSE_WORKERS=1") from None
-        except BaseException:
+        except BaseException as end:
+            if not isinstance(end, Exception):  # whoever stops a stage does not wait for what is half-done
+                for process in multiprocessing.active_children():
+                    process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
         return [future.result() for future in futures]

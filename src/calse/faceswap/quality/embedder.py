@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.landmarks.record import Floats
+from calse.landmarks.tflite import interpreter
 from calse.runtime.errors import CalseError
 
 SIDE = 150  # pixels of the picture that the network takes
@@ -33,14 +34,11 @@ class Embedder:
 
     def __init__(self, path: Path) -> None:
         """Read dlib's file. Raises CalseError when it is another one."""
-        from ai_edge_litert.interpreter import Interpreter
-
         try:
             self._model = as_tflite(path.read_bytes())  # the interpreter copies nothing
         except (IndexError, ValueError) as error:
             raise CalseError(f"{path} is not dlib's face recognition network: {error}") from None
-        self._interpreter = Interpreter(model_content=self._model, num_threads=1)
-        self._interpreter.allocate_tensors()
+        self._interpreter = interpreter(model_content=self._model)
         self._input, self._output = (
             part[0]["index"] for part in (self._interpreter.get_input_details(), self._interpreter.get_output_details())
         )

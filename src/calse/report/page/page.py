@@ -48,7 +48,9 @@ def write_page(
     context = {
         "params": params,
         "hidden": sorted(pictures.hidden),
-        "finding": joint_finding({one.recogniser: finding_of(one.table, one.comparisons) for one in results}),
+        "finding": joint_finding(
+            {one.recogniser: finding_of(one.table, one.comparisons, params.corpus.glosses) for one in results}
+        ),
         "recognisers": [shown(params, layout, one) for one in results],
         "versus": recogniser_cells(versus),
         "versus_note": VERSUS,

@@ -23,12 +23,12 @@ class Finding:
     lines: list[str]
 
 
-def finding_of(table: pd.DataFrame, comparisons: pd.DataFrame) -> Finding:
-    """Say which recipe differs from Baseline at the smallest top-K, or that none can be told apart."""
+def finding_of(table: pd.DataFrame, comparisons: pd.DataFrame, glosses: int) -> Finding:
+    """Say which recipe differs from Baseline at the smallest top-K, that none can be, or what a single one reaches."""
     k = int(table["k"].min())
     shown = comparisons[comparisons["k"] == k]
     if shown.empty:
-        return Finding("Nothing to compare yet", [f"A finding needs {BASELINE} and another recipe."])
+        return _uncompared(table[table["k"] == k], k, glosses)
     clear = shown[shown["outcome"] != EVEN]
     found, few = _clauses(clear), bool((clear["about"] == TRAININGS).any())
     title = "; ".join(found) if found else f"No recipe can be told apart from {BASELINE}"
@@ -42,6 +42,21 @@ def finding_of(table: pd.DataFrame, comparisons: pd.DataFrame) -> Finding:
             "Too few trainings to speak of the recipes: what another seed would change is not in these results."
         )
     return Finding(title, lines)
+
+
+def _uncompared(table: pd.DataFrame, k: int, glosses: int) -> Finding:
+    """Say what a single recipe reaches, as of a corpus that is only recognised; of several, that none is Baseline."""
+    advice = f"To compare takes {BASELINE} and another recipe."
+    rows = table[table["test_source"] == MEAN]
+    if len(rows) != 1:
+        return Finding("Nothing to compare yet", [advice])
+    row = rows.iloc[0]
+    interval = f"95 % interval {percent(row['low'], 0)} to {percent(row['high'], 0)}"
+    chance = percent(min(1, k / glosses))
+    return Finding(
+        f"{row['recipe']} reaches {percent(row['accuracy'])} % top-{k}",
+        [f"On {row['clips']} clips of sources never seen ({interval}); guessing reaches {chance} %. {advice}"],
+    )
 
 
 def joint_finding(findings: dict[str, Finding]) -> Finding:
