@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from calse.faceswap.quality.expression import CANONICAL, EXPRESSION, FEATURES, POSE, features, kept, noise_floor, rolled
+from calse.faceswap.points import CANONICAL, EXPRESSION
+from calse.faceswap.quality.expression import FEATURES, POSE, features, kept, noise_floor, rolled
 
 LIP = FEATURES.index("lip_opening")
 

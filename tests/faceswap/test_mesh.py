@@ -18,12 +18,13 @@ from calse.faceswap.methods.mesh.convert import fitted_difference
 from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import cut, library_of, load_library, save_library, spread, usable
-from calse.faceswap.methods.mesh.model.pose import fit, posed
+from calse.faceswap.methods.mesh.model.pose import posed
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.topology import LEFT_EYE, OPENINGS, facing, outwards, read_topology
 from calse.faceswap.methods.mesh.model.train import load
 from calse.faceswap.methods.mesh.openings import bare_skin, opened
 from calse.faceswap.methods.mesh.surface import surface_of
+from calse.faceswap.points import fit
 from calse.faceswap.quality.distance import embed_frames
 from calse.faceswap.quality.pictures import grey_faces, psnr, ssim
 from calse.faceswap.train import swap_train

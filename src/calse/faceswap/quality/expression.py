@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.faceswap.points import CANONICAL, EXPRESSION
+from calse.faceswap.points import EXPRESSION, expression_of, fit_head, head_angles, without_pose
 from calse.landmarks.record import Floats
 
 Series = NDArray[np.float64]
@@ -31,40 +31,13 @@ def features(landmarks: Floats) -> Series:
 
     Distances are in eye distances, angles in degrees: yaw to the picture's right, pitch up, roll clockwise.
     """
+    found = ~np.isnan(landmarks[:, 0, 0])
+    faces = landmarks[found].astype(np.float64)
+    scale, rotation, shift = fit_head(faces)
+    angles = np.unwrap(head_angles(rotation), axis=0, period=360)
     values = np.full((len(landmarks), len(FEATURES)), np.nan)
-    found = np.flatnonzero(~np.isnan(landmarks[:, 0, 0]))
-    for number in found:
-        values[number] = _features_of(landmarks[number].astype(np.float64))
-    angles = values[found, len(EXPRESSION) :]
-    values[found, len(EXPRESSION) :] = np.degrees(np.unwrap(np.radians(angles), axis=0))
+    values[found] = np.column_stack([expression_of(without_pose(faces, scale, rotation, shift)), angles])
     return values
-
-
-def _features_of(landmarks: Series) -> Series:
-    scale, rotation = similarity(np.array(list(CANONICAL.values())), landmarks[list(CANONICAL)])
-    first, second = (landmarks[[pair[end] for pair in EXPRESSION.values()]] for end in (0, 1))
-    straight = (first - second) @ rotation / scale
-    return np.concatenate([np.hypot(*straight[:, :2].T), angles_of(rotation)])
-
-
-def similarity(canonical: Series, points: Series) -> tuple[float, Series]:
-    """Return scale and rotation `3 x 3` with `points ~ scale * rotation @ canonical + shift`, least squares.
-
-    Points are `P x 3`; the solution is Umeyama's (1991).
-    """
-    centred, moved = canonical - canonical.mean(axis=0), points - points.mean(axis=0)
-    left, stretch, right = np.linalg.svd(moved.T @ centred)
-    signs = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    return float((stretch * signs).sum() / (centred**2).sum()), (left * signs) @ right
-
-
-def angles_of(rotation: Series) -> Series:
-    """Return yaw, pitch and roll in degrees, `3`, of a rotation `3 x 3` that turns a face from straight ahead."""
-    nose = -rotation[:, 2]
-    level = rotation[:, 0]
-    return np.degrees(
-        [np.arctan2(nose[0], -nose[2]), np.arcsin(np.clip(-nose[1], -1, 1)), np.arctan2(level[1], level[0])]
-    )
 
 
 def kept(source: Series, other: Series) -> dict[str, Kept]:

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.methods.mesh.model.library import Library
-from calse.faceswap.methods.mesh.model.pose import Posed, expression_of, head_turns
+from calse.faceswap.methods.mesh.model.pose import Posed
+from calse.faceswap.points import Numbers, expression_of, head_angles
 
-Numbers = NDArray[np.float64]
 TURN = 8.0  # degrees that count as one
 UNITS = np.array([0.08, 0.08, 0.05, 0.05, 0.06, 0.06, 0.05])  # of EXPRESSION, in eye distances
 EXPRESSIVE, HIDDEN = 0.6, 0.5  # weights
@@ -28,7 +28,7 @@ def choose(signer: Posed, visible: Numbers, library: Library) -> Numbers:
 
 
 def _costs(signer: Posed, visible: Numbers, library: Library) -> Numbers:
-    turned = _squares(head_turns(signer.rotation) / TURN, library.turns.astype(np.float64) / TURN)
+    turned = _squares(head_angles(signer.rotation)[:, :2] / TURN, library.turns.astype(np.float64) / TURN)
     hidden = 1 - visible @ library.visible.T.astype(np.float64) / np.maximum(visible.sum(axis=1, keepdims=True), 1e-6)
     at_rest = expression_of(library.neutral.astype(np.float64))
     wanted = (signer.expression - expression_of(signer.neutral) + at_rest) / UNITS

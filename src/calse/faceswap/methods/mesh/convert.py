@@ -14,10 +14,11 @@ from calse.faceswap.methods.mesh.choice import choose
 from calse.faceswap.methods.mesh.laying import BARE, add, lay, share_out, uncover
 from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.library import Library, spread
-from calse.faceswap.methods.mesh.model.pose import Posed, fit, posed
+from calse.faceswap.methods.mesh.model.pose import Posed, posed
 from calse.faceswap.methods.mesh.model.topology import OPENINGS, Numbers, Topology, facing, outwards
 from calse.faceswap.methods.mesh.openings import SAMPLED, Strangeness, bare_skin, opened, rings_of
 from calse.faceswap.methods.mesh.surface import Surface, surface_of
+from calse.faceswap.points import fit
 from calse.landmarks.record import Landmarks
 
 Pictures = NDArray[np.uint8]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.mask import hand_share
-from calse.faceswap.methods.mesh.model.pose import head_turns, posed
+from calse.faceswap.methods.mesh.model.pose import posed
 from calse.faceswap.methods.mesh.model.topology import Topology, facing, outwards
+from calse.faceswap.points import head_angles
 from calse.landmarks.record import FACE_POINTS, Landmarks
 
 Pictures = NDArray[np.uint8]
@@ -101,7 +102,7 @@ def library_of(clips: list[Cut], topology: Topology) -> Library:
         "sizes": np.array([crop.shape[:2] for crop in crops], np.int32),
         "points": points,
         "scale": person.scale,
-        "turns": head_turns(person.rotation),
+        "turns": head_angles(person.rotation)[:, :2],
         "expression": person.expression,
         "visible": facing(triangles, points.astype(np.float64)),
         "skin": np.minimum(skin, (skin + usual) / 2),

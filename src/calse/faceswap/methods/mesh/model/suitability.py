@@ -4,9 +4,8 @@ import numpy as np
 
 from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import Library, spread
-from calse.faceswap.methods.mesh.model.pose import expression_of
 from calse.faceswap.methods.mesh.model.topology import Topology
-from calse.faceswap.points import EXPRESSION
+from calse.faceswap.points import EXPRESSION, expression_of
 from calse.runtime.errors import CalseError
 
 FEW = 8  # pictures
