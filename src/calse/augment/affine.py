@@ -40,6 +40,7 @@ class Options(AugmentationSet):
 
     @model_validator(mode="after")
     def _legacy_takes_no_limits(self) -> "Options":
+        """Refuse limits beside mode legacy, which would not read them."""
         for name in LIMITS:
             value = getattr(self, name)
             if self.mode == "legacy" and value != 0:

@@ -70,6 +70,7 @@ def make_copy(copy: Copy) -> Clip:
     sizes: list[tuple[int, int]] = []
 
     def measured(frames: Iterable[Planes | np.ndarray]) -> Iterator[Planes | np.ndarray]:
+        """Pass frames on and note the size of each."""
         for frame in frames:
             sizes.append((frame.luma if isinstance(frame, Planes) else frame).shape[:2])
             yield frame

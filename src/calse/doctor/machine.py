@@ -104,7 +104,7 @@ def accelerator(params: Params) -> Finding:
     import torch
 
     from calse.recognition.settings import NetworkSettings
-    from calse.recognition.training.precision import has_native_bf16
+    from calse.runtime.device import has_native_bf16
     from calse.runtime.executor import worker_count
 
     found = torch.cuda.is_available()

@@ -47,6 +47,7 @@ def read_info(path: Path) -> dict[str, Any]:
 
 
 def _header(path: Path) -> str:
+    """Return what a file's header says of itself. Raises FileNotFoundError when it says nothing."""
     with safe_open(path, "np") as file:
         about = (file.metadata() or {}).get(ABOUT)
     if about is None:

@@ -77,6 +77,7 @@ class Network(Recogniser):
         return {"steps": steps, "epochs": epochs, "pretrained_sha256": self._start(settings.model.pretrained)}
 
     def _start(self, pretrained: str | None) -> str | None:
+        """Return the hash of the checkpoint to start from. Raises CalseError when it is missing."""
         if pretrained is None:
             return None
         if not Path(pretrained).is_file():

@@ -134,6 +134,7 @@ def parsed_settings(name: str, value: object) -> Any:
 
 
 def _named(sections: object) -> object:
+    """Put each recogniser's name beside its settings, which are checked by it."""
     if not isinstance(sections, dict):
         return sections  # refused as any section is that is no mapping
     for name in sections:
@@ -143,6 +144,7 @@ def _named(sections: object) -> object:
 
 
 def _settings(named: Any) -> Any:
+    """Turn the settings of one recogniser, as params.yaml has them, into its own."""
     name, settings = named
     return settings if isinstance(settings, Settings) else parsed_settings(name, settings)
 

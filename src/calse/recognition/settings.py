@@ -64,6 +64,7 @@ class Optim:
 
     @model_validator(mode="after")
     def _reads_every_value(self) -> "Optim":
+        """Refuse values that the loss or the batch would leave unread."""
         if self.loss == "bce-localisation" and self.label_smoothing:
             why = "the loss bce-localisation does not read it; set 0, or the loss ce"
             raise refusal("label_smoothing", self.label_smoothing, why)

@@ -166,6 +166,7 @@ def is_whole(path: Path) -> bool:
 
 @cache
 def _has_its_checksum(path: Path, version: tuple[int, int, int]) -> bool:
+    """Say whether a version of a file ends in the checksum of the rest."""
     data = np.memmap(path, np.uint8, "r")
     return zlib.crc32(data[:-CHECKSUM].data) == int.from_bytes(data[-CHECKSUM:].tobytes(), "big")
 
@@ -182,6 +183,7 @@ def open_frames(path: Path) -> np.ndarray:
 
 
 def _mapped(path: Path) -> np.ndarray:
+    """Map a cached clip into memory. Raises ValueError when it is none."""
     frames = np.load(path, mmap_mode="r")
     if frames.ndim != 4 or frames.dtype != np.uint8:
         raise ValueError(f"{path} is not a clip")
@@ -189,6 +191,7 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 def _decode_one(job: tuple[Path, Path, int]) -> None:
+    """Decode one clip into its file, with the checksum at the end."""
     video, target, side = job
     frames = shrunk_frames(video, side)
     try:

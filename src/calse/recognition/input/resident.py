@@ -39,6 +39,7 @@ class Resident:
         return self._kept.get(path, frames)
 
     def _fits(self, size: int) -> bool:
+        """Say whether so many bytes may stay on the device."""
         if not (self.may_stay and self._memory):
             return False
         free, total = self._memory()

@@ -65,6 +65,7 @@ class Display:
         self.bars.stop_task(self.tasks[run])
 
     def _say_once(self, text: str) -> None:
+        """Print a line above the bars, unless it was printed before."""
         if text and text not in self.said:
             self.said.add(text)
             self.bars.console.print(text, highlight=False, soft_wrap=True, markup=False)

@@ -80,6 +80,7 @@ def _receive(connection: Connection, running: dict[Connection, Worker], tell: Ca
 
 
 def _pass_on(tell: Callable[..., None], kind: str, run: Run, *details: Any) -> None:
+    """Hand on one message; that a run waits for another process is for the terminal alone."""
     if kind == "waiting":
         print(f"{run}: another process trains it; waiting", file=sys.stderr)
     else:

@@ -137,6 +137,7 @@ class Training:
         self.history.append(means | {"lr": float(f"{rate:.6g}")})
 
     def _batch(self, epoch: int, part: list[int]) -> Batch:
+        """Cut the views of some clips out, into the next buffer."""
         if self.parts:
             part = self.parts.own(part) or part[:1]  # there may be fewer parts than processes
         clips = (self.clips.open(self.job.inputs[clip]) for clip in part)
@@ -169,6 +170,7 @@ class Training:
         return torch.stack([loss.detach(), (scores.argmax(dim=1) == labels).sum().to(loss.dtype)])
 
     def _forward(self, batch: Batch, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of a batch and the clips' scores."""
         clips = network_input(batch, self.input, self.network.statistics, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.name == "bf16"):
             logits = self.model(clips)
@@ -178,6 +180,7 @@ class Training:
         return loss, clip_scores(logits.detach(), kind)
 
     def _check_shape(self, shape: tuple[int, ...], clips: int) -> None:
+        """Raise CalseError when the network's logits have another shape than its declaration says."""
         over_time = self.network.over_time
         if shape[:2] != (clips, self.job.classes) or len(shape) != 2 + over_time:
             wanted = f"clips x glosses{' x moments' if over_time else ''}"
@@ -185,6 +188,7 @@ class Training:
             raise CalseError(f"{self.network.name} gives {shape}; {wanted} is ({sizes})")
 
     def _check_finite(self, value: float, epoch: int) -> None:
+        """Raise CalseError when a loss or gradient is NaN or infinite."""
         if not math.isfinite(value):
             optim = f"train.{self.network.name}.optim"
             hint = f"lower {optim}.lr" if self.precision.name == "fp32" else f"set {optim}.precision to fp32"

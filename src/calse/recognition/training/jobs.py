@@ -67,18 +67,35 @@ def jobs_of(
     params: Params, layout: Layout, split: Split, recogniser: str, recipe: str, models: Path, curves: Path
 ) -> list[Job]:
     """Prepare the runs of a recogniser on a recipe. `models` and `curves` are the folders of the results."""
-    runs, settings = runs_of(params, recogniser, recipe), params.train[recogniser]
+    runs, settings, found = runs_of(params, recogniser, recipe), params.train[recogniser], find_recogniser(recogniser)
     needed = list({clip.clip: clip for run in runs for clip in split.train(run.test_source)}.values())
-    equal_steps = params.recipes[recipe].equal_steps
-    shared = data_of(settings, split) | {"equal_steps": equal_steps}
-    files = dict(
-        zip((clip.clip for clip in needed), find_recogniser(recogniser).prepare(needed, layout, settings), strict=True)
-    )
+    files = dict(zip((clip.clip for clip in needed), found.prepare(needed, layout, settings), strict=True))
+    number = {gloss: place for place, gloss in enumerate(split.classes)}
+    equal_steps, clip = params.recipes[recipe].equal_steps, split.clips[0]
+    shared = {  # what all runs of a recipe share and every checkpoint's JSON has
+        "params": {name: value for name, value in as_dict(settings).items() if name != "seeds"},
+        "classes": split.classes,
+        "clip": {"fps": clip.fps, "short_side": min(clip.width, clip.height)},  # as a video to predict is brought to
+        "split_sha256": sha256_of(split.path),
+        "equal_steps": equal_steps,
+    }
     jobs = []
     for run in runs:
         clips = learned_clips(params.recipes[recipe], split, run)
-        own = find_recogniser(recogniser).facts(settings, layout, clips, equal_steps)
-        jobs.append(job_of(run, settings, clips, files, shared | own, models, curves))
+        info: dict[str, Any] = asdict(run) | shared | found.facts(settings, layout, clips, equal_steps)
+        info["fingerprint"] = fingerprint(info, clips)
+        job = Job(
+            run=run,
+            settings=settings,
+            clips=clips,
+            inputs=[files[clip.clip] for clip in clips],
+            labels=[number[clip.gloss] for clip in clips],
+            info=info | {"clips": len(clips)},
+            checkpoint=checkpoint_path(models, run),
+            curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
+            states=scratch() / "training" / f"{info['fingerprint'][:32]}-{training_code(run.recogniser)[:16]}",
+        )
+        jobs.append(job)
     return jobs
 
 
@@ -86,32 +103,6 @@ def learned_clips(recipe: Recipe, split: Split, run: Run) -> list[Clip]:
     """Return the clips that a run trains on, under the glosses that it learns them by."""
     clips = split.train(run.test_source)
     return permuted(clips, run.seed) if recipe.permute else clips
-
-
-def job_of(
-    run: Run,
-    settings: Any,
-    clips: list[Clip],
-    files: dict[str, Path],
-    known: dict[str, Any],
-    models: Path,
-    curves: Path,
-) -> Job:
-    """Prepare one run on these clips."""
-    info: dict[str, Any] = asdict(run) | known
-    number = {gloss: place for place, gloss in enumerate(known["classes"])}
-    info["fingerprint"] = fingerprint(info, clips)
-    return Job(
-        run=run,
-        settings=settings,
-        clips=clips,
-        inputs=[files[clip.clip] for clip in clips],
-        labels=[number[clip.gloss] for clip in clips],
-        info=info | {"clips": len(clips)},
-        checkpoint=checkpoint_path(models, run),
-        curve=curves / f"{run.test_source}-seed-{run.seed}.csv",
-        states=scratch() / "training" / f"{info['fingerprint'][:32]}-{training_code(run.recogniser)[:16]}",
-    )
 
 
 def fingerprint(info: dict[str, Any], clips: list[Clip]) -> str:
@@ -131,14 +122,3 @@ def training_code(recogniser: str) -> str:
 def checkpoint_path(models: Path, run: Run) -> Path:
     """Return the weights' file of a run inside its recipe's folder."""
     return models / run.test_source / f"seed-{run.seed}.safetensors"
-
-
-def data_of(settings: Any, split: Split) -> dict[str, Any]:
-    """Return what all runs of a recipe share and every checkpoint tells: parameters, classes, hash of the data."""
-    clip = split.clips[0]
-    return {
-        "params": {name: value for name, value in as_dict(settings).items() if name != "seeds"},
-        "classes": split.classes,
-        "clip": {"fps": clip.fps, "short_side": min(clip.width, clip.height)},  # as a video to predict is brought to
-        "split_sha256": sha256_of(split.path),
-    }

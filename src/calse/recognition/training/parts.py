@@ -77,6 +77,7 @@ class Parts:
         return torch.cat([tensor.flatten() for tensor in (*gradients, *self.statistics, values)])
 
     def _sent(self, own: Tensor, sender: int) -> Tensor:
+        """Return the part that a process has computed, sent to all. Raises CalseError when that process is gone."""
         if self.ranks == 1:
             return own
         part = own if sender == self.rank else self.weights[0].new_empty(sum(self.lengths) + 2)

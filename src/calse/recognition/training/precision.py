@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from calse.runtime.device import has_native_bf16
 from calse.runtime.errors import CalseError
 from calse.runtime.files import locked, write_json
 
@@ -53,14 +54,6 @@ def choose_precision(
     if wanted == "bf16":
         raise CalseError(f"optim.precision: bf16 gradients of {wrong} are wrong on this machine; set auto or fp32")
     return Precision("fp32", f"bf16 gradients of {wrong} are wrong on this machine")
-
-
-def has_native_bf16(device: torch.device) -> bool:
-    """Say whether the device multiplies bf16 in hardware."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    abilities = torch.cpu.get_capabilities()
-    return any(abilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
 
 
 def wrong_in_bf16(model: nn.Module, frames: int, size: int, device: torch.device) -> str | None:

@@ -145,5 +145,6 @@ def manifest(origin: Origin) -> dict[str, Any]:
 
 
 def _ingredient(relationship: str, title: str, sha256: str, form: str) -> dict[str, str]:
+    """Return one ingredient as c2pa takes it; `form` is its media type."""
     known = {"instance_id": HASH + sha256, "label": relationship}
     return {"relationship": relationship, "title": title, "format": form} | known

@@ -47,6 +47,7 @@ def own_file() -> Path:
 
 
 def _read(file: Path) -> bytes:
+    """Read a user's key. Raises CalseError naming the file."""
     try:
         return file.read_bytes()
     except OSError as error:
@@ -112,6 +113,7 @@ def _pair(pem: bytes, file: Path) -> "tuple[PrivateKeyTypes, list[bytes]]":
 
 
 def _algorithm(key: "PrivateKeyTypes", file: Path) -> str:
+    """Return C2PA's name of a key's algorithm. Raises CalseError for a key that C2PA does not take."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if isinstance(key, ed25519.Ed25519PrivateKey):

@@ -85,6 +85,7 @@ def embedded(signing: Signing, encoder: Path | None) -> Example:
 
 @cache
 def _loaded(path: Path) -> "Encoder":
+    """Load an encoder once a process."""
     import torch
 
     from calse.recognition.architectures.landmarks.encoder import load_encoder
@@ -127,6 +128,7 @@ def read_example(path: Path) -> Example | None:
 
 
 def _signing_if_any(clip: Clip, layout: Layout, settings: LandmarksSettings) -> Signing | None:
+    """Return the signing of a clip, nothing when it shows nobody."""
     try:
         return signing_of(landmarks_of(clip, layout), clip.fps, settings)
     except NobodyError:
@@ -134,6 +136,7 @@ def _signing_if_any(clip: Clip, layout: Layout, settings: LandmarksSettings) -> 
 
 
 def _digest(signing: Signing | None) -> str:
+    """Return a hash of a signing; one for all clips that show nobody."""
     digest = hashlib.sha256()
     for name in PARTS if signing else ():
         digest.update(np.ascontiguousarray(getattr(signing, name)).tobytes())
@@ -141,6 +144,7 @@ def _digest(signing: Signing | None) -> str:
 
 
 def _is_whole(path: Path) -> bool:
+    """Say whether a kept example is there and can be read."""
     try:
         read_example(path)
     except (BadZipFile, EOFError, OSError, TypeError, ValueError):
@@ -149,6 +153,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _keep(work: Work) -> None:
+    """Make one example and write it."""
     arrays: dict[str, Floats] = {}
     if work.signing is not None:
         example = embedded(work.signing, work.encoder)

@@ -79,11 +79,13 @@ class Index:
         return bool(self.info["params"]["mirror"])
 
     def _warped(self, signing: Signing, places: Any = slice(None)) -> Floats:
+        """Return the distances by time warping to the known clips at some places, as it is or mirrored."""
         ways = [signing, mirrored(signing)] if self._both_ways else [signing]
         known = self._features[places]
         return np.asarray(np.min([distances(features(way), known) for way in ways], axis=0))
 
     def _embedded(self, embeddings: Floats | None) -> Floats:
+        """Return the cosine distances to all known clips, as it is or mirrored."""
         if embeddings is None or self.embeddings is None:
             raise CalseError("a distance by the encoder needs embeddings")
         ways = embeddings if self._both_ways else embeddings[:1]

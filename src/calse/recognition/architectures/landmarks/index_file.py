@@ -60,6 +60,7 @@ def encoder_of(index: Index, path: Path, layout: Layout) -> Path | None:
 
 
 def _digest(tensors: dict[str, Floats]) -> str:
+    """Return a hash of arrays, with their names and shapes."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].shape}".encode() + np.ascontiguousarray(tensors[name]).tobytes())

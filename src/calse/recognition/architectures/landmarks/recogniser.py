@@ -89,6 +89,7 @@ class Landmarks(Recogniser):
         encoder = encoder_of(index, checkpoint, Layout())
 
         def score(example: "Example | None") -> "Scores":
+            """Return scores and probabilities of one clip."""
             if example is not None and example.embeddings is None:
                 example = embedded(example.signing, encoder)
             return class_scores(index, None if example is None else index.distances(example))

@@ -31,6 +31,7 @@ def example_of_video(
     doubts: set[str] = set()
 
     def frames() -> Iterator[NDArray[np.uint8]]:
+        """Yield the frames, and note the doubts about them."""
         for picture in at_rate(iterate_pictures(video), fps):
             doubts.update(picture.doubts)
             yield rgb_of(next(fitted([picture], short_side)))

@@ -38,6 +38,7 @@ def distances(query: Floats, known: Floats) -> Floats:
 
 @compiled
 def _distances(query: Any, known: Any) -> Any:
+    """Compute `distances`: a loop over the known clips and the nine ways to leave ends out."""
     result = np.empty(len(known), np.float32)
     frames = query.shape[1]
     cut = int(LEFT_OUT * frames)

@@ -13,6 +13,7 @@ from calse.faceswap.methods.autoencoder.model.augmentation import training_views
 from calse.faceswap.methods.autoencoder.model.loss import face_loss
 from calse.faceswap.methods.autoencoder.model.network import DONOR, SIGNER, SwapNetwork
 from calse.faceswap.methods.autoencoder.model.training_faces import Crops, FaceSet
+from calse.runtime.device import has_native_bf16
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
 
@@ -97,6 +98,7 @@ class SwapTraining:
         return training_views(self.tensor(crops), self.settings.size, self.settings.augment, generator)
 
     def _loss(self, drawn: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        """Return the loss of what was drawn against `N x 5 x S x S`: RGB, mask, weight in shares of the largest."""
         largest = max(1.0, self.settings.eyes_weight, self.settings.mouth_weight)
         truth, mask, weights = targets.tensor_split([3, 4], dim=1)
         return face_loss(drawn, truth, mask, weights * largest)
@@ -136,9 +138,6 @@ def choose_precision(wanted: str, device: torch.device) -> tuple[str, str]:
     """Settle the parameter `precision`: `auto` takes bf16 where the machine computes it natively. Return it and why."""
     if wanted != "auto":
         return wanted, "asked for"
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        abilities = torch.cpu.get_capabilities()
-        native = any(abilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
-    return ("bf16", f"native on this {device.type}") if native else ("fp32", f"no native bf16 on this {device.type}")
+    if has_native_bf16(device):
+        return "bf16", f"native on this {device.type}"
+    return "fp32", f"no native bf16 on this {device.type}"
