@@ -45,7 +45,7 @@ PACKAGES = (
 # A registry imports these files of its folder when it is asked.
 REGISTERED = {
     SOURCE / "calse/augment/registry.py": (SOURCE / "calse/augment", "*.py"),
-    SOURCE / "calse/faceswap/registry.py": (SWAP_METHODS, "*/method.py"),
+    SOURCE / "calse/faceswap/registry.py": (SWAP_METHODS, "*/method.py", "*/convert.py", "*/model/train.py"),
     SOURCE / "calse/recognition/registry.py": (SOURCE / "calse/recognition/architectures", "*/recogniser.py"),
 }
 ARCHITECTURES = SOURCE / "calse/recognition/architectures"
@@ -64,8 +64,8 @@ def path_of(module):
 
 def imports_of(path, types=True):
     """The files of this project that a file imports, inside functions too, and those whose types alone it needs."""
-    folder, pattern = REGISTERED.get(path, (path, ""))
-    found = set(folder.glob(pattern)) if pattern else set()
+    folder, *patterns = REGISTERED.get(path, (path,))
+    found = {file for pattern in patterns for file in folder.glob(pattern)}
     tree = ast.parse(path.read_text())
     checked = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     unread = [] if types else [inner for node in checked for inner in ast.walk(node)]

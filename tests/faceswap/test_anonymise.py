@@ -23,8 +23,8 @@ from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
 from calse.faceswap.donor import Wish, donor_of, unsuitable
 from calse.faceswap.exposure import LeftFaces, exposures, frames_at
 from calse.faceswap.face_window import face_window_of
-from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
+from calse.faceswap.methods.autoencoder.model.train import save_model
 from calse.faceswap.methods.mesh.model.library import usable
 from calse.faceswap.quality.compare import follow
 from calse.faceswap.quality.distance import embed_frames

@@ -14,14 +14,13 @@ from calse.faceswap.convert import swap_frames
 from calse.faceswap.exposure import worn_glasses
 from calse.faceswap.mask import OVAL, fill, hand_mask
 from calse.faceswap.methods.mesh.choice import cheapest
-from calse.faceswap.methods.mesh.convert import fitted_difference
+from calse.faceswap.methods.mesh.convert import fitted_difference, load
 from calse.faceswap.methods.mesh.method import Options
 from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import cut, library_of, load_library, save_library, spread, usable
 from calse.faceswap.methods.mesh.model.pose import posed
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.topology import LEFT_EYE, OPENINGS, facing, outwards, read_topology
-from calse.faceswap.methods.mesh.model.train import load
 from calse.faceswap.methods.mesh.openings import bare_skin, opened
 from calse.faceswap.methods.mesh.surface import surface_of
 from calse.faceswap.points import fit

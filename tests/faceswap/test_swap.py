@@ -18,9 +18,10 @@ from calse.faceswap import convert, registry
 from calse.faceswap import methods as faceswap_methods
 from calse.faceswap.convert import FACE, swap, swap_frames
 from calse.faceswap.mask import OVAL, fill, hand_mask
-from calse.faceswap.methods.autoencoder.blend import match_colours
+from calse.faceswap.methods.autoencoder.convert import match_colours
 from calse.faceswap.methods.autoencoder.model import train as train_swap
-from calse.faceswap.methods.autoencoder.model.checkpoint import load_model, save_model
+from calse.faceswap.methods.autoencoder.model.train import save_model
+from calse.faceswap.registry import find_method
 from calse.faceswap.train import swap_train
 from calse.landmarks.record import no_landmarks, write_landmarks
 from calse.runtime.errors import CalseError
@@ -82,23 +83,27 @@ def test_matched_colours_have_the_originals_mean():
 def test_a_checkpoint_that_is_missing_damaged_or_of_another_size_is_named(tmp_path):
     folder, info = tmp_path / "DONOR-1", {"donor": "DONOR-1", "params": {"size": 32, "channels": 4, "code": 8}}
     with pytest.raises(CalseError, match=r"model.json is missing; .*swap-train@DONOR-1"):
-        load_model(folder)
+        find_method("autoencoder").load(Layout(), folder)
     network = any_network()
     save_model(folder, network, info)
-    loaded, described = load_model(folder)
-    assert described == info
+    loaded = find_method("autoencoder").load(Layout(), folder)
+    assert json.loads((folder / "model.json").read_text()) == info
     assert torch.equal(loaded.head.bias, network.head.bias)
     save_model(folder, network, info | {"params": {"size": 64, "channels": 4, "code": 8}})
     with pytest.raises(CalseError, match=r"model.safetensors is not the network that model.json describes"):
-        load_model(folder)
+        find_method("autoencoder").load(Layout(), folder)
     save_model(folder, network, info)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(CalseError, match=r"model.safetensors"):
-        load_model(folder)
+        find_method("autoencoder").load(Layout(), folder)
+    weights.unlink()
+    with pytest.raises(CalseError, match=r"model.safetensors is missing; .*swap-train@DONOR-1"):
+        find_method("autoencoder").fingerprint(folder)
+    save_model(folder, network, info)
     (folder / "model.json").write_text("{}")
     with pytest.raises(CalseError, match="describes no face-swap model"):
-        load_model(folder)
+        find_method("autoencoder").load(Layout(), folder)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from calse.faceswap.align import alignment, warp
-from calse.faceswap.methods.autoencoder.blend import predict
+from calse.faceswap.methods.autoencoder.convert import predict
 from calse.faceswap.methods.autoencoder.model.augmentation import MARGIN, central_views, training_views
 from calse.faceswap.methods.autoencoder.model.loss import dissimilarity, face_loss
 from calse.faceswap.methods.autoencoder.model.training import SwapTraining, learning_rate

@@ -9,7 +9,7 @@ import pytest
 from calse.data.clips import Clip, compact_json
 from calse.data.paths import Layout
 from calse.landmarks.following import landmarks_of_frames
-from calse.landmarks.generated import landmarks_of, moved
+from calse.landmarks.generated import landmarks_hash, landmarks_of, moved
 from calse.landmarks.record import write_landmarks
 from calse.runtime.errors import CalseError
 from faces import FACES
@@ -71,6 +71,8 @@ def test_each_clip_has_the_landmarks_that_follow_from_how_it_was_made(tmp_path, 
 
 def test_what_does_not_follow_is_named(tmp_path, parent):
     layout = Layout(tmp_path)
+    with pytest.raises(CalseError, match=r"SACU-NO-1.npz is missing"):
+        landmarks_hash(clip(12), layout)
     with pytest.raises(CalseError, match=r"SACU-NO-1.npz is missing"):
         landmarks_of(clip(12), layout)
     write_landmarks(layout.landmarks("SACU") / "SACU-NO-1.npz", parent)

@@ -17,7 +17,8 @@ from calse.faceswap.mask import OVAL, distance, face_width, fill, hand_mask
 from calse.faceswap.quality.distance import DIGITS, embed_frames, quartiles, quotas, sample, share
 from calse.faceswap.quality.identity import SAME_PERSON
 from calse.faceswap.quality.pictures import Pictures
-from calse.landmarks.record import Floats, Landmarks, landmarks_hash, read_landmarks
+from calse.landmarks.generated import landmarks_hash, landmarks_of
+from calse.landmarks.record import Floats, Landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
 from calse.runtime.memo import resumable
@@ -66,7 +67,7 @@ def omit(params: Params, layout: Layout, source: str) -> None:
     counts = quotas([clip.clip for clip in clips], FRAMES, SEED)
     with resumable(omit_clip, f"omit-{source}") as make:
         with folder_written_aside(layout.omitted(source)) as folder:
-            tracks = [landmarks_hash(layout.landmarks(source) / f"{clip.clip}.npz") for clip in clips]
+            tracks = [landmarks_hash(clip, layout) for clip in clips]
             jobs = [
                 Job(clip, track, folder, layout, count)
                 for clip, track, count in zip(clips, tracks, counts, strict=True)
@@ -80,7 +81,7 @@ def omit_clip(job: Job) -> Omitted:
     """Blur one clip into a file and return its record: the parent's, with what changed."""
     cv2.setNumThreads(1)
     parent = job.parent
-    track = read_landmarks(job.layout.landmarks(parent.source) / f"{parent.clip}.npz")
+    track = landmarks_of(parent, job.layout)
     frames = read_frames(verify(parent, job.layout.root))
     path = job.folder / f"{job.name}.mp4"
     blurred = without_faces(frames, track)
@@ -136,6 +137,7 @@ def face_region(landmarks: Floats, height: int, width: int) -> NDArray[np.float3
 
 
 def _summary(made: list[Omitted]) -> dict[str, Any]:
+    """Return the metrics of a source's blurred clips."""
     frames, faces = sum(one.clip.frames for one in made), sum(one.faces for one in made)
     apart = [distance for one in made for distance in one.distances]
     return {

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from calse.config.params import Params
 from calse.data.clips import Clip, choose, provenance
-from calse.data.manifests import verify, write_manifest
+from calse.data.manifests import read_manifest, verify, write_manifest
 from calse.data.paths import Layout
 from calse.faceswap.mask import hand_share
 from calse.faceswap.quality.contact_sheet import write_contact_sheet
 from calse.faceswap.quality.quality import assess_set
-from calse.faceswap.registry import SwapSet, find_method
-from calse.faceswap.sets import clips_of_set, set_of
-from calse.landmarks.generated import landmarks_of
-from calse.landmarks.record import Landmarks, landmarks_hash
+from calse.faceswap.registry import SwapSet, find_method, set_of
+from calse.landmarks.generated import landmarks_hash, landmarks_of
+from calse.landmarks.record import Landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, write_json
 from calse.runtime.memo import resumable
@@ -67,12 +66,12 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
     changed.
     """
     settings = set_of(params, set_name)
-    signers, _ = clips_of_set(layout, settings)
     model = find_method(settings.method).fingerprint(layout.swap_model(set_name))
+    signers = read_manifest(layout.source_manifest(settings.signers))
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
     with resumable(swap_clip, f"swap-{set_name}") as make:
         with folder_written_aside(layout.augmented(set_name)) as folder:
-            tracks = [landmarks_hash(layout.landmarks(parent.source) / f"{parent.clip}.npz") for parent in parents]
+            tracks = [landmarks_hash(parent, layout) for parent in parents]
             jobs = [
                 Swap(parent, track, set_name, settings, model, folder, layout)
                 for parent, track in zip(parents, tracks, strict=True)

@@ -93,6 +93,7 @@ def donor_of(params: Params, layout: Layout, wish: Wish) -> Donor:
 
 
 def _sets_of(params: Params, wish: Wish) -> list[str]:
+    """Return the names of the sets with the donor and the method that are asked for."""
     return [name for name, one in params.swap.items() if (one.donor, one.method) == (wish.donor, wish.method)]
 
 
@@ -117,6 +118,7 @@ def _modelled(params: Params, layout: Layout, wish: Wish) -> Donor:
 
 
 def _of_library(name: str, library: Library, layout: Layout) -> Donor:
+    """Return the donor of a library, drawn with the options that the method has by default."""
     joined = topology(layout)
     settings = Options(
         method="mesh", donor=name, signers=name, clips_per_gloss=None, seed=0, erode=0.03, feather=0.08, min_moved=0,
@@ -127,6 +129,7 @@ def _of_library(name: str, library: Library, layout: Layout) -> Donor:
 
 
 def _drawn(settings: SwapSet, wish: Wish) -> SwapSet:
+    """Return settings with the eyes and the mouth that are asked for."""
     changes: dict[str, Any] = {name: getattr(wish, name) for name in ("eyes", "mouth") if getattr(wish, name)}
     return replace(settings, **changes)
 

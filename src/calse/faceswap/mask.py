@@ -32,8 +32,8 @@ def face_mask(
     """
     mask = np.zeros((height, width), np.float32)
     window = face_window(landmarks, height, width)
-    oval = fill([landmarks[list(OVAL)]], height, width)[window]
-    inside = np.where(hand_mask(hands, height, width)[window], np.uint8(0), oval)
+    face = face_outline(landmarks, height, width)[window]
+    inside = np.where(hand_mask(hands, height, width)[window], np.uint8(0), face)
     if erode == 0 and feather == 0:
         mask[window] = inside
     elif inside.any():
@@ -41,6 +41,11 @@ def face_mask(
         share = np.clip(depth / max(feather * face_width(landmarks), 1e-6), 0, 1)
         mask[window] = share * share * (3 - 2 * share)
     return mask
+
+
+def face_outline(landmarks: Points, height: int, width: int) -> NDArray[np.uint8]:
+    """Return 1 inside the outline of the face, else 0, `H x W`."""
+    return fill([landmarks[list(OVAL)]], height, width)
 
 
 def face_window(landmarks: Points, height: int, width: int) -> tuple[slice, slice]:
@@ -68,17 +73,18 @@ def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:
         across, along = (float(np.linalg.norm(hand[one, :2] - hand[other, :2])) for one, other in ((5, 17), (0, 9)))
         palm = max(across, 0.6 * along)  # also one that is seen from its edge
         thickness = max(1, round(FINGER_WIDTH * palm))
-        cv2.fillConvexPoly(canvas, cv2.convexHull(_fixed(hand[list(PALM)])), 1, shift=SUBPIXEL)
+        cv2.fillConvexPoly(canvas, cv2.convexHull(fixed_point(hand[list(PALM)])), 1, shift=SUBPIXEL)
         for finger in FINGERS:
-            cv2.polylines(canvas, [_fixed(hand[list(finger)])], False, 1, thickness, shift=SUBPIXEL)
+            cv2.polylines(canvas, [fixed_point(hand[list(finger)])], False, 1, thickness, shift=SUBPIXEL)
     return canvas
 
 
 def hand_share(landmarks: Points, hands: Points, height: int, width: int) -> float:
     """Return the share of the face that hands hide."""
-    oval = fill([landmarks[list(OVAL)]], height, width)[face_window(landmarks, height, width)]
-    hidden = oval & hand_mask(hands, height, width)[face_window(landmarks, height, width)]
-    return float(hidden.sum() / max(1, oval.sum()))
+    window = face_window(landmarks, height, width)
+    face = face_outline(landmarks, height, width)[window]
+    hidden = face & hand_mask(hands, height, width)[window]
+    return float(hidden.sum() / max(1, face.sum()))
 
 
 def detail_weights(landmarks: Points, height: int, width: int, eyes: float, mouth: float) -> Floats:
@@ -103,10 +109,10 @@ def fill(polygons: list[Points], height: int, width: int) -> NDArray[np.uint8]:
     """Return 1 inside any of the polygons `P x 2 or more`, else 0, `H x W`."""
     canvas = np.zeros((height, width), np.uint8)
     for polygon in polygons:
-        cv2.fillPoly(canvas, [_fixed(polygon)], 1, shift=SUBPIXEL)
+        cv2.fillPoly(canvas, [fixed_point(polygon)], 1, shift=SUBPIXEL)
     return canvas
 
 
-def _fixed(points: Points) -> NDArray[np.int32]:
+def fixed_point(points: Points) -> NDArray[np.int32]:
     """Return points as OpenCV's fixed-point numbers with SUBPIXEL bits."""
     return np.asarray(np.round(points[:, :2] * 2**SUBPIXEL), np.int32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.data.paths import Layout
-from calse.faceswap.mask import OVAL, face_window, fill, hand_share
+from calse.faceswap.mask import face_outline, face_window, hand_share
 from calse.faceswap.quality.distance import distances, embed_frames
 from calse.faceswap.quality.expression import FEATURES, features
 from calse.faceswap.quality.identity import SAME_PERSON
@@ -111,5 +111,5 @@ def risky(original: Pictures, swapped: Pictures, track: Landmarks) -> NDArray[np
 def _change(one: Pictures, other: Pictures, landmarks: Floats) -> float:
     """Return by how many grey levels a face changed, in the mean."""
     window = face_window(landmarks, *one.shape[:2])
-    face = fill([landmarks[list(OVAL)]], *one.shape[:2])[window]
+    face = face_outline(landmarks, *one.shape[:2])[window]
     return float(np.mean(cv2.mean(cv2.absdiff(one[window], other[window]), face)[:3]))

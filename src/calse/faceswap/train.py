@@ -2,8 +2,7 @@
 
 from calse.config.params import Params
 from calse.data.paths import Layout
-from calse.faceswap.registry import find_method
-from calse.faceswap.sets import set_of
+from calse.faceswap.registry import find_method, set_of
 
 
 def swap_train(params: Params, layout: Layout, set_name: str) -> None:

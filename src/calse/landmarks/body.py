@@ -96,5 +96,6 @@ def _height(body: Detection) -> float:
 
 
 def _square(middle: Floats, top: Floats) -> Square:
+    """Return where to look for a body with its hips in the middle that reaches up to `top`."""
     side = 2 * _MARGIN * float(np.linalg.norm(top - middle))
     return Square(float(middle[0]), float(middle[1]), max(1.0, side), upwards(middle, top))

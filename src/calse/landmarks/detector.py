@@ -87,6 +87,7 @@ def letterbox(frame: Frame, size: int) -> tuple[Pictures, float, Floats]:
 
 
 def _fitted(picture: Pictures, size: tuple[int, int]) -> Pictures:
+    """Return a picture in another size, by area when it shrinks."""
     how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, size, interpolation=how))
 

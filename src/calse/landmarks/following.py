@@ -101,6 +101,7 @@ def follow(frames: Iterable[Frame], networks: Networks, settings: LandmarkSettin
     parts: list[Landmarks] = []
 
     def people() -> Iterator[tuple[Frame, Found]]:
+        """Yield the frames with face and body, found in a thread of its own."""
         body = None
         for number, frame in enumerate(frames):
             face = face_of(frame)
@@ -120,6 +121,7 @@ def follow(frames: Iterable[Frame], networks: Networks, settings: LandmarkSettin
 
 
 def _laid_out(clip: list[Found]) -> Landmarks:
+    """Return what was found in some frames as arrays."""
     landmarks = no_landmarks(len(clip))
     for number, found in enumerate(clip):
         if found.face is not None:
@@ -183,6 +185,7 @@ class FaceFollower:
         return next((found for found in tries if found is not None), None)
 
     def _choose(self, faces: list[Detection], frame: Frame) -> Detection:
+        """Return the face nearest to the last one; at the start the largest and most central."""
         if self._last is not None:
             last = self._last
             return min(faces, key=lambda face: float(np.hypot(*(face.centre - last))))

@@ -1,6 +1,7 @@
 """The landmarks of any clip: a filmed one has a file of its own, a generated one follows from its parent's."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,24 @@ from calse.data.clips import Clip
 from calse.data.paths import Layout
 from calse.landmarks.record import Floats, Landmarks, no_landmarks, read_landmarks
 from calse.runtime.errors import CalseError
+from calse.runtime.files import sha256_of
 
 # The body's points after its left and right ones (eyes, ears, mouth, then joint by joint) have changed places.
 OTHER_SIDE = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(point + 1 if point % 2 else point - 1 for point in range(11, 33)))
 SAME_PLACES = ("swap", "omit")  # what changes pixels of the face alone
+
+
+def landmarks_file(clip: Clip, layout: Layout) -> Path:
+    """Return the file with the landmarks that a clip's own follow from: its parent's, or of a filmed one its own."""
+    return layout.landmarks(clip.source) / f"{clip.parent or clip.clip}.npz"
+
+
+def landmarks_hash(clip: Clip, layout: Layout) -> str:
+    """Return the sha256 of that file. Raises CalseError when it is missing."""
+    path = landmarks_file(clip, layout)
+    if not path.is_file():
+        raise CalseError(f"{path} is missing; `dvc repro` makes it")
+    return sha256_of(path)
 
 
 def landmarks_of(clip: Clip, layout: Layout) -> Landmarks:
@@ -22,7 +37,7 @@ def landmarks_of(clip: Clip, layout: Layout) -> Landmarks:
     has its parent's body and hands, and no face. Raises CalseError naming a file that is missing, damaged or of another
     clip, and a clip of a kind that does not say where its pixels went.
     """
-    path = layout.landmarks(clip.source) / f"{clip.parent or clip.clip}.npz"
+    path = landmarks_file(clip, layout)
     found = read_landmarks(path)
     if len(found.face) != clip.frames:
         raise CalseError(f"{path} is of {len(found.face)} frames, clip {clip.clip} has {clip.frames}; rerun landmarks")

@@ -116,6 +116,7 @@ class HandFollower:
             hand = earlier.hands[slot] = again or self._at_wrist(frame, earlier, slot)
 
     def _tracked(self, frame: Frame, found: Found, slot: int) -> Hand | None:
+        """Look where the hand was in the frame before."""
         before = self._before[-1][1].hands[slot] if self._before else None
         return None if before is None else self._hand(frame, found, slot, square_of_hand(before.points))
 
@@ -147,6 +148,7 @@ class HandFollower:
                 self._fill(found, slot, hand)
 
     def _hand(self, frame: Frame, found: Found, slot: int, square: Square) -> Hand | None:
+        """Return the hand in a square when it is the person's."""
         hand = self._mesh(frame, square)
         return hand if _belongs(found, slot, hand) else None
 
@@ -250,6 +252,7 @@ def _region(frame: Frame, found: Found) -> tuple[slice, slice]:
 
 
 def _shoulder_width(body: Floats) -> float:
+    """Return the distance between the shoulders in pixels."""
     left, right = body[list(SHOULDERS), :2]
     return float(np.linalg.norm(left - right))
 

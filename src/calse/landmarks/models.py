@@ -129,6 +129,7 @@ def model_path(layout: Layout, model: ModelFile) -> Path:
 
 @cache
 def _check(path: Path, model: ModelFile) -> None:
+    """Raise CalseError when a file is not the model that was published."""
     if not _is_sound(path, model):
         raise CalseError(f"landmark model {path} is damaged; `dvc repro landmark-models` fetches it again")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import sha256_of, written_aside
+from calse.runtime.files import written_aside
 
 Floats = NDArray[np.float32]
 FACE_POINTS, BODY_POINTS, HAND_POINTS = 468, 33, 21
@@ -84,13 +84,6 @@ def write_landmarks(path: Path, landmarks: Landmarks) -> None:
     arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(landmarks, name), np.float32) for name in SHAPES}
     with written_aside(path) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)  # uncompressed: what a compressor writes depends on its version
-
-
-def landmarks_hash(path: Path) -> str:
-    """Return the sha256 of one clip's landmarks. Raises CalseError when they are missing."""
-    if not path.is_file():
-        raise CalseError(f"{path} is missing; `dvc repro` makes it")
-    return sha256_of(path)
 
 
 def read_landmarks(path: Path) -> Landmarks:

@@ -12,7 +12,8 @@ from calse.data.paths import Layout
 from calse.faceswap.align import Matrix, alignment, warp
 from calse.faceswap.quality.distance import quotas
 from calse.faceswap.quality.pictures import Pictures
-from calse.landmarks.record import Landmarks, read_landmarks
+from calse.landmarks.generated import landmarks_of
+from calse.landmarks.record import Landmarks
 from calse.runtime.files import written_aside
 from calse.video.ours.read import read_frames
 
@@ -47,7 +48,7 @@ def _pair(layout: Layout, clip: Clip) -> tuple[Pictures, Pictures]:
 
 
 def _read(layout: Layout, clip: Clip) -> tuple[Pictures, Landmarks]:
-    return read_frames(verify(clip, layout.root)), read_landmarks(layout.landmarks(clip.source) / f"{clip.clip}.npz")
+    return read_frames(verify(clip, layout.root)), landmarks_of(clip, layout)
 
 
 def strip(frames: Pictures, track: Landmarks) -> Pictures:

@@ -90,6 +90,7 @@ def _integers(file: bytes, place: int, count: int) -> tuple[list[int], int]:
 
 
 def _tensor(file: bytes, place: int) -> tuple[Floats, int]:
+    """Return the array that stands at a place of the file, its first axis and the rest."""
     (_, *shape), place = _integers(file, place, 5)
     values = np.frombuffer(file, "<f4", int(np.prod(shape)), place)
     return values.reshape(shape[0], -1), place + values.nbytes

@@ -51,6 +51,7 @@ def kept(source: Series, other: Series) -> dict[str, Kept]:
 
 
 def _compare(source: Series, other: Series) -> Kept:
+    """Return how one series follows another."""
     difference = (source - source.mean()) - (other - other.mean())
     return Kept(correlation(source, other), float(np.sqrt((difference**2).mean()) / np.ptp(source)))
 

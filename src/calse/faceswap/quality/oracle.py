@@ -151,6 +151,7 @@ def _dense(faces: NDArray[np.float64], has_face: NDArray[np.bool_]) -> NDArray[n
 def _followed(
     truth: Series, measured: tuple[Series, Series], columns: list[int], both: NDArray[np.bool_]
 ) -> tuple[float, float] | None:
+    """Return how the features of both clips follow the truth, r; nothing where it stands still."""
     if not moves(truth[both]):
         return None
     return _pair(*(correlation(truth[both], one[both][:, columns].mean(axis=1)) for one in measured))

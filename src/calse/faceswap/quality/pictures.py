@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.align import alignment, warp
-from calse.faceswap.mask import OVAL, face_mask, fill
+from calse.faceswap.mask import face_mask, face_outline
 from calse.landmarks.crops import Square
 from calse.landmarks.record import Landmarks
 
@@ -48,6 +48,7 @@ def grey_faces(frames: Pictures, track: Landmarks) -> Greys:
 
 
 def _grey_face(frame: Pictures, matrix: Greys, track: Landmarks, number: int) -> Greys:
+    """Return one aligned face in grey, NaN where the mask is off."""
     mask = face_mask(track.face[number], track.hands[number], *frame.shape[:2])
     grey = cv2.cvtColor(np.asarray(warp(frame, matrix, CROP, CROP), np.uint8), cv2.COLOR_RGB2GRAY)
     return np.where(warp(mask, matrix, CROP, CROP, cv2.BORDER_CONSTANT) > 0.5, grey, np.nan)
@@ -76,7 +77,7 @@ def outside_difference(original: Pictures, other: Pictures, track: Landmarks) ->
     for number, (one, two) in enumerate(zip(original, other, strict=True)):
         outside = np.ones(one.shape[:2], np.uint8)
         if track.has_face[number]:
-            outside -= fill([track.face[number, list(OVAL)]], *one.shape[:2])
+            outside -= face_outline(track.face[number], *one.shape[:2])
         means.append(np.mean(cv2.mean(cv2.absdiff(one, two), outside)[:3]))
         pixels.append(int(outside.sum()))
     return float(np.dot(means, pixels) / max(1, sum(pixels)))

@@ -15,7 +15,8 @@ from calse.faceswap.quality.expression import FEATURES
 from calse.faceswap.quality.oracle import CLIPS, Oracle, Shot, beside_oracle, shot_of, summarise_oracles
 from calse.faceswap.registry import SwapSet
 from calse.landmarks.following import load_networks
-from calse.landmarks.record import Floats, read_landmarks
+from calse.landmarks.generated import landmarks_of
+from calse.landmarks.record import Floats
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.video.ours.read import read_frames
@@ -81,6 +82,7 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
 
 
 def _jobs(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> list[Job]:
+    """Return a job for each clip of a set, CLIPS of them with what their oracle needs."""
     swap = params.swap[set_name]
     sources = sorted({clip.source for clip in clips})
     parents = {clip.clip: clip for source in sources for clip in read_manifest(layout.source_manifest(source))}
@@ -95,6 +97,7 @@ def _jobs(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> l
 
 
 def _donor_jobs(layout: Layout, swap: SwapSet) -> list[DonorJob]:
+    """Return a job for each of the donor's clips of which frames are sampled."""
     clips = read_manifest(layout.source_manifest(swap.donor))
     counts = quotas([clip.clip for clip in clips], DONOR_FRAMES, swap.seed)
     return [DonorJob(clip, layout, count, swap.seed) for clip, count in zip(clips, counts, strict=True) if count]
@@ -107,7 +110,7 @@ def measure(job: Job | DonorJob) -> Assessed | Floats | None:
 
 def assess_clip(job: Job) -> Assessed | None:
     """Measure one clip; nothing when its parent has no face or the swap lost it everywhere."""
-    track = read_landmarks(job.layout.landmarks(job.parent.source) / f"{job.parent.clip}.npz")
+    track = landmarks_of(job.parent, job.layout)
     original = read_frames(verify(job.parent, job.layout.root))
     swapped = read_frames(verify(job.clip, job.layout.root))
     if not track.has_face.any():
@@ -134,7 +137,7 @@ def assess_clip(job: Job) -> Assessed | None:
 
 def donor_faces(job: DonorJob) -> Floats:
     """Return embeddings of sampled frames of a donor's clip, `M x 128`."""
-    track = read_landmarks(job.layout.landmarks(job.clip.source) / f"{job.clip.clip}.npz")
+    track = landmarks_of(job.clip, job.layout)
     numbers = sample(track.has_face, job.sampled, job.clip.clip, job.seed)
     frames = read_frames(verify(job.clip, job.layout.root))
     return embed_frames(job.layout, frames, track.face, numbers)

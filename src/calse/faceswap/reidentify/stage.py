@@ -17,7 +17,8 @@ from calse.faceswap.reidentify.rank import Known, rank1, spread_of
 from calse.landmarks.body import BodyFollower
 from calse.landmarks.crops import Pictures
 from calse.landmarks.following import FaceFollower, Networks, load_networks
-from calse.landmarks.record import Landmarks, no_landmarks, read_landmarks
+from calse.landmarks.generated import landmarks_of
+from calse.landmarks.record import Landmarks, no_landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import write_json
 from calse.video.ours.read import read_frames
@@ -72,6 +73,7 @@ def reidentify(params: Params, layout: Layout, set_name: str) -> None:
 
 
 def _people(clips: list[Clip]) -> dict[str, list[Clip]]:
+    """Return clips by who signs them."""
     people: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
         people[person(clip.signer)].append(clip)
@@ -91,7 +93,7 @@ def look(job: Job) -> Looked:
     if clip.parent:
         landmarks = _found_anew(frames, load_networks(job.layout), job.settings)
     else:
-        landmarks = read_landmarks(job.layout.landmarks(clip.source) / f"{clip.clip}.npz")
+        landmarks = landmarks_of(clip, job.layout)
     numbers = sample(landmarks.has_face, FRAMES, clip.parent or clip.clip, SEED)
     face = embed_frames(job.layout, frames, landmarks.face, numbers).mean(axis=0) if numbers else None
     motion = motion_of(landmarks, clip.fps)

@@ -28,6 +28,7 @@ def choose(signer: Posed, visible: Numbers, library: Library) -> Numbers:
 
 
 def _costs(signer: Posed, visible: Numbers, library: Library) -> Numbers:
+    """Return how unlike each frame of the signer is to each of the library's pictures, `T x N`."""
     turned = _squares(head_angles(signer.rotation)[:, :2] / TURN, library.turns.astype(np.float64) / TURN)
     hidden = 1 - visible @ library.visible.T.astype(np.float64) / np.maximum(visible.sum(axis=1, keepdims=True), 1e-6)
     at_rest = expression_of(library.neutral.astype(np.float64))

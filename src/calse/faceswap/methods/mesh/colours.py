@@ -42,11 +42,13 @@ def match(drawn: list[Floats], wanted: list[Floats]) -> Match:
 
 
 def _statistics(pixels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of RGB pixels `M x 3` in L*a*b*, 3 each."""
     lab = cv2.cvtColor(pixels[None], cv2.COLOR_RGB2LAB)[0].astype(np.float64)
     return lab.mean(axis=0), lab.std(axis=0)
 
 
 def _covered(picture: Floats, mask: Floats) -> Floats:
+    """Return a picture dimmed by a mask."""
     out = np.empty_like(picture)
     cover(picture, mask, out)
     return out

@@ -2,30 +2,47 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
+from calse.data.paths import Layout
 from calse.faceswap.align import smooth
 from calse.faceswap.mask import face_mask, face_width
 from calse.faceswap.methods.mesh import colours
 from calse.faceswap.methods.mesh.choice import choose
 from calse.faceswap.methods.mesh.laying import BARE, add, lay, share_out, uncover
-from calse.faceswap.methods.mesh.method import Options
-from calse.faceswap.methods.mesh.model.library import Library, spread
+from calse.faceswap.methods.mesh.method import LIBRARY, Options
+from calse.faceswap.methods.mesh.model.library import Library, load_library, spread
 from calse.faceswap.methods.mesh.model.pose import Posed, posed
 from calse.faceswap.methods.mesh.model.topology import OPENINGS, Numbers, Topology, facing, outwards
+from calse.faceswap.methods.mesh.model.train import topology
 from calse.faceswap.methods.mesh.openings import SAMPLED, Strangeness, bare_skin, opened, rings_of
 from calse.faceswap.methods.mesh.surface import Surface, surface_of
 from calse.faceswap.points import fit
+from calse.faceswap.registry import check_model, how_to_mend
 from calse.landmarks.record import Landmarks
+from calse.runtime.errors import CalseError
 
 Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 STEADY = 1.0  # frames, half-life of the pose that carries the donor's shape
 SHRUNK = 1.25  # a donor's picture this many times larger is averaged down first
 MATCHED, LOOKED = 12, 8192  # frames whose colours are compared, and about how many pixels of each
+
+
+def load(layout: Layout, folder: Path) -> tuple[Library, Topology]:
+    """Return a library with the topology of faces. Raises CalseError naming what is missing or damaged."""
+    check_model(folder, LIBRARY)
+    try:
+        library = load_library(folder / LIBRARY)
+    except (SafetensorError, KeyError, OSError) as error:
+        what = " ".join(str(error).split())[:160]
+        raise CalseError(f"{folder} holds no library of a donor's pictures: {what}; {how_to_mend(folder)}") from None
+    return library, topology(layout)
 
 
 def convert(frames: Pictures, landmarks: Landmarks, model: tuple[Library, Topology], options: Options) -> Pictures:

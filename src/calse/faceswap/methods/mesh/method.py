@@ -1,20 +1,16 @@
-"""A method without training: the donor's own pictures, driven by the mesh of the signer's face."""
+"""A method without training: the donor's own pictures, driven by the mesh of the signer's face.
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+The model is made of the donor's clips alone: no fold can leak through it, and it swaps onto anybody.
+"""
+
+from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
 from calse.config.sections import STRICT, NotNegative, Positive, Share
 from calse.faceswap.registry import Method, MethodSettings, SwapSet
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from calse.config.params import Params
-    from calse.data.paths import Layout
-    from calse.landmarks.record import Landmarks
+LIBRARY = "library.safetensors"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,38 +35,4 @@ class Options(SwapSet):
     mouth: Literal["signer", "donor"] = "signer"
 
 
-class Mesh(Method):
-    """The model is made of the donor's clips alone: no fold can leak through it, and it swaps onto anybody."""
-
-    name: ClassVar[str] = "mesh"
-    settings: ClassVar[Any] = Settings
-    options: ClassVar[Any] = Options
-
-    def train(self, params: "Params", layout: "Layout", set_name: str) -> None:
-        """Collect the donor's library of pictures."""
-        from calse.faceswap.methods.mesh.model.train import train
-
-        train(params, layout, set_name)
-
-    def fingerprint(self, folder: Path) -> str:
-        """Return the sha256 of the library."""
-        from calse.faceswap.methods.mesh.model.train import library_hash
-
-        return library_hash(folder)
-
-    def load(self, layout: "Layout", folder: Path) -> Any:
-        """Return the library and how a face's points are joined."""
-        from calse.faceswap.methods.mesh.model.train import load
-
-        return load(layout, folder)
-
-    def convert(
-        self, frames: "NDArray[np.uint8]", landmarks: "Landmarks", model: Any, options: Any
-    ) -> "NDArray[np.uint8]":
-        """Draw the donor's pictures onto the signer's mesh."""
-        from calse.faceswap.methods.mesh.convert import convert
-
-        return convert(frames, landmarks, model, options)
-
-
-METHOD = Mesh()
+METHOD = Method("mesh", Settings, Options, LIBRARY)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.faceswap.mask import SUBPIXEL
+from calse.faceswap.mask import SUBPIXEL, fixed_point
 from calse.faceswap.methods.mesh.model.topology import FOREHEAD, LEFT_EYE, MOUTH, RIGHT_EYE, Numbers, Topology
 from calse.faceswap.methods.mesh.surface import Surface, surface_of
 
@@ -30,7 +30,7 @@ def opened(points: Numbers, surface: Surface, rings: list[Ring], face_width: flo
         polygon = points[[start, *upper, end, *lower[::-1]], :2]
         if ring is not MOUTH:
             polygon = _grown(polygon, points[end, :2] - points[start, :2])
-        fixed = np.rint((polygon - [surface.left, surface.top]) * 2**SUBPIXEL).astype(np.int32)
+        fixed = fixed_point(polygon - [surface.left, surface.top])
         cv2.fillPoly(canvas, [fixed], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL)
     soft = cv2.GaussianBlur(canvas.astype(np.float32), (0, 0), max(0.3, SOFT * face_width))
     return np.asarray(soft / np.float32(255))
@@ -42,6 +42,7 @@ def rings_of(eyes: str, mouth: str) -> list[Ring]:
 
 
 def _grown(polygon: Numbers, axis: Numbers) -> Numbers:
+    """Return an eye's polygon made longer along its axis and higher across it."""
     along = axis / max(float(np.linalg.norm(axis)), 1e-6)
     across = np.array([-along[1], along[0]])
     middle = polygon.mean(axis=0)
@@ -100,6 +101,7 @@ class Strangeness:
         return np.asarray(surface.taken(strange, self._flat, cv2.INTER_LINEAR), np.float32)
 
     def _laid_flat(self, frame: Pictures, points: Numbers) -> Floats:
+        """Return a frame's face in L*a*b*, smoothed, in the place that all faces share."""
         flat = np.asarray(self._surface.taken(frame, points, cv2.INTER_LINEAR), np.float32)
         lab = cv2.cvtColor(flat / np.float32(255), cv2.COLOR_RGB2LAB)
         return np.asarray(cv2.GaussianBlur(lab, (0, 0), _SMEAR), np.float32)

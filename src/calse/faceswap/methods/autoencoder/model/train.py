@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
 from calse.config.params import Params, as_dict
 from calse.data.clips import Clip
-from calse.data.manifests import write_rows
+from calse.data.manifests import read_manifest, write_rows
 from calse.data.paths import Layout
-from calse.faceswap.methods.autoencoder.method import Settings
+from calse.faceswap.methods.autoencoder.method import WEIGHTS, Settings
 from calse.faceswap.methods.autoencoder.model.augmentation import MARGIN
-from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
+from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
 from calse.faceswap.methods.autoencoder.model.preview import write_preview
 from calse.faceswap.methods.autoencoder.model.training import SwapTraining
 from calse.faceswap.methods.autoencoder.model.training_faces import cut_faces
-from calse.faceswap.sets import clips_of_set
+from calse.faceswap.registry import INFO
+from calse.landmarks.generated import landmarks_hash
 from calse.runtime.executor import progress_bar
-from calse.runtime.files import sha256_of
+from calse.runtime.files import folder_written_aside, sha256_of, write_json
 from calse.runtime.memo import TRAINING, code, code_of_stage
 from calse.runtime.repository import scratch
 
@@ -32,9 +34,11 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     the training is done; preview pictures stay there. Raises CalseError for an unknown donor, a missing
     or changed clip, and a loss that is not finite.
     """
-    settings, donor = params.swap_train["autoencoder"], params.swap[set_name].donor
+    settings, swap = params.swap_train["autoencoder"], params.swap[set_name]
+    donor, previews = swap.donor, scratch() / "previews" / set_name
+    print(f"look at what the network makes of faces, every {settings.preview_every} iterations: {previews}")
     torch.set_num_threads(max(1, settings.threads // 2))  # each side's
-    sides = clips_of_set(layout, params.swap[set_name])
+    sides = read_manifest(layout.source_manifest(swap.signers)), read_manifest(layout.source_manifest(donor))
     info = _describe(settings, layout, donor, sides)
     folder = (
         scratch()
@@ -44,7 +48,7 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     faces = cut_faces(sides, folder / "faces", settings, MARGIN, layout, f"faces {donor}")
     training = SwapTraining(settings, faces[0], faces[1])
     info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
-    _run(training, folder / "state.pt", scratch() / "previews" / set_name, donor)
+    _run(training, folder / "state.pt", previews, donor)
     save_model(layout.swap_model(set_name), training.network, info)
     rows = [
         {"iteration": number, "signer": f"{of_signer:.6f}", "donor": f"{of_donor:.6f}"}
@@ -83,5 +87,13 @@ def _describe(settings: Settings, layout: Layout, donor: str, sides: tuple[list[
     }
     digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
     for clip in [*sides[0], *sides[1]]:
-        digest.update(sha256_of(layout.landmarks(clip.source) / f"{clip.clip}.npz").encode())
+        digest.update(landmarks_hash(clip, layout).encode())
     return info | {"fingerprint": digest.hexdigest()[:16]}
+
+
+def save_model(folder: Path, network: SwapNetwork, info: dict[str, Any]) -> None:
+    """Write a model's folder in one step; equal weights and info give equal bytes."""
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with folder_written_aside(folder) as aside:
+        save_file(state, aside / WEIGHTS)
+        write_json(aside / INFO, info)

@@ -88,6 +88,7 @@ def cut_faces(
 
 
 def _cut_clip(cutting: Cutting) -> None:
+    """Write the aligned faces of one clip."""
     cv2.setNumThreads(1)
     frames = read_frames(verify(cutting.clip, cutting.layout.root))
     track = landmarks_of(cutting.clip, cutting.layout)

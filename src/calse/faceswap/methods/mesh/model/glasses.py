@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.faceswap.align import warp
+from calse.faceswap.align import move, warp
 
 Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -42,7 +42,7 @@ def _bridge(picture: Pictures, points: Floats) -> float:
     matrix = _upright(points)
     grey = cv2.cvtColor(np.asarray(warp(picture, matrix, _SIDE, _SIDE), np.uint8), cv2.COLOR_RGB2GRAY)
     soft = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.5)
-    places = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    places = move(points, matrix)
     columns, rows = np.clip(places.astype(int), 0, _SIDE - 1)[list(_CHEEKS)].T
     skin = max(20.0, float(np.median(soft[rows, columns])))
     middle = int(np.clip(places[_MIDDLE, 0], _ACROSS, _SIDE - 1))

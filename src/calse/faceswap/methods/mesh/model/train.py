@@ -1,9 +1,6 @@
 """The stage `swap-train` for this method: a donor's library out of the donor's clips."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,12 +11,11 @@ from calse.config.params import Params, as_dict
 from calse.data.clips import Clip
 from calse.data.manifests import read_manifest, verify, write_rows
 from calse.data.paths import Layout
+from calse.faceswap.methods.mesh.method import LIBRARY
 from calse.faceswap.methods.mesh.model.library import (
     Cut,
-    Library,
     cut,
     library_of,
-    load_library,
     save_library,
     spread,
     usable,
@@ -27,14 +23,12 @@ from calse.faceswap.methods.mesh.model.library import (
 from calse.faceswap.methods.mesh.model.suitability import shortcomings
 from calse.faceswap.methods.mesh.model.topology import Topology, read_topology
 from calse.faceswap.points import EXPRESSION
+from calse.faceswap.registry import INFO
 from calse.landmarks.generated import landmarks_of
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
 from calse.video.ours.read import read_frames
-
-LIBRARY, INFO = "library.safetensors", "model.json"
-Model = tuple[Library, Topology]
 
 
 @dataclass(frozen=True)
@@ -109,30 +103,3 @@ def cut_clip(job: Job) -> Cut:
 def topology(layout: Layout) -> Topology:
     """Return how the points of a face are joined. Raises CalseError when its file is missing or damaged."""
     return read_topology(layout.landmark_models() / "face_mesh_connections.py")
-
-
-def library_hash(folder: Path) -> str:
-    """Return the sha256 of a library. Raises CalseError naming what is missing of the model."""
-    for name in (INFO, LIBRARY):
-        if not (folder / name).is_file():
-            raise CalseError(f"{folder / name} is missing; {_mend(folder)}")
-    return sha256_of(folder / LIBRARY)
-
-
-def load(layout: Layout, folder: Path) -> Model:
-    """Return a library with the topology of faces. Raises CalseError naming what is missing or damaged."""
-    library_hash(folder)
-    try:
-        info: dict[str, Any] = json.loads((folder / INFO).read_text(encoding="utf-8"))
-        if info["method"] != "mesh":
-            raise KeyError
-        return load_library(folder / LIBRARY), topology(layout)
-    except CalseError:
-        raise
-    except Exception as error:
-        what = " ".join(str(error).split())[:160]
-        raise CalseError(f"{folder} holds no library of a donor's pictures: {what}; {_mend(folder)}") from None
-
-
-def _mend(folder: Path) -> str:
-    return f"`dvc checkout` or `dvc repro swap-train@{folder.name}` brings it back"
