@@ -80,10 +80,12 @@ class Arm:
         self.axes[:3] = self._thumb_axes(at, side)
 
     def _finger_axes(self, at: dict[str, np.ndarray], side: str) -> np.ndarray:
+        """Return the axis about which each finger bends, 5 x 3."""
         along = [at[f"finger{k}-3.{side}"] - at[f"finger{k}-1.{side}"] for k in range(1, 6)]
         return np.array([unit(cross(direction, self.palm)) for direction in along])
 
     def _thumb_axes(self, at: dict[str, np.ndarray], side: str) -> np.ndarray:
+        """Return the axes of the thumb: one that opposes, two that bend."""
         along = at[f"finger1-3.{side}"] - at[f"finger1-1.{side}"]
         across = unit(at[f"finger5-1.{side}"] - at[f"finger2-1.{side}"])
         oppose, bend = (unit(cross(along, across + share * self.palm)) for share in (0.9, 0.25))

@@ -23,20 +23,24 @@ STEADY = ("open", "close", "wiggle", "twist", "nod", "shake", "tap")  # what the
 
 
 def _by(hand: Hand, *steps: Vector) -> list[Hand]:
+    """Return a hand moved by each of some steps."""
     return [hand._replace(wrist=hand.wrist + step) for step in steps]
 
 
 def _turned(hand: Hand, axis: np.ndarray, *degrees: float) -> list[Hand]:
+    """Return a hand turned about an axis by each of some angles."""
     turns = Rotation.from_rotvec(np.outer(np.radians(degrees), axis / np.linalg.norm(axis))).as_matrix()
     return [hand._replace(direction=turn @ hand.direction, palm=turn @ hand.palm) for turn in turns]
 
 
 def _circle(hand: Hand) -> list[Hand]:
+    """Return a hand on its way round a circle, twice."""
     angles = np.linspace(0, 4 * np.pi, 13)
     return [hand._replace(wrist=hand.wrist + 0.06 * np.array([np.sin(a), 0, np.cos(a)])) for a in angles]
 
 
 def _wiggle(hand: Hand) -> list[Hand]:
+    """Return a hand whose fingers bend and stretch in turn."""
     bends = np.array([0, 0, 0, *[30, 10, 10, -5, 0, 0] * 2, 0])
     return [hand._replace(shape=hand.shape + bends * sign) for sign in (1, -0.4, 1, -0.4, 1, -0.4, 1)]
 
@@ -95,6 +99,7 @@ def compositions(count: int) -> list[Composition]:
 
 @cache
 def _so_many(count: int) -> tuple[Composition, ...]:
+    """Compose glosses until there are so many."""
     rng, found = np.random.default_rng(SEED), [_drawn(np.random.default_rng(SEED + 1))]
     while len(found) < count:
         pairs, place = divmod(len(found), PAIR_EVERY)
@@ -107,6 +112,8 @@ def _so_many(count: int) -> tuple[Composition, ...]:
 
 
 def _drawn(rng: np.random.Generator) -> Composition:
+    """Draw a composition, feasible or not."""
+
     def one_of(names: Any, odds: Any = None) -> str:
         """Draw one of some values."""
         return str(rng.choice(list(names), p=odds))

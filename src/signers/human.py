@@ -1,4 +1,4 @@
-"""The baked human: one mesh that every synthetic signer shares, and the bodies that bend it (see bake.py)."""
+"""The baked human: one mesh that every synthetic signer shares, and the bodies that bend it (tools/assets/bake.py)."""
 
 from dataclasses import dataclass
 from functools import lru_cache

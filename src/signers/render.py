@@ -38,6 +38,7 @@ def look(vertices: np.ndarray, camera: Camera, width: int, height: int) -> View:
 
 
 def _books(picture: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw four shelves of books."""
     height, width = picture.shape[:2]
     edges = np.cumsum(0.02 + 0.03 * rng.random(60)) - 0.1
     for shelf in range(4):

@@ -74,6 +74,7 @@ class Browser:
                 return result
 
     def _next(self) -> dict[str, Any]:
+        """Return the next message of the browser; note errors and what it fetches."""
         while b"\0" not in self.unread:
             more = os.read(self.received, 2**20)
             assert more, "the browser has gone"

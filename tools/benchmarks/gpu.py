@@ -12,22 +12,25 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 import typer
+from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.gpu_step import MODES, Step, largest_kernels, loss_curve
 from benchmarks.machine import Copy, Gemm, describe_machine
-from benchmarks.material import changed, preset, settings_of, training_on
+from benchmarks.material import CLASSES, preset, settings_of, training_on
 from benchmarks.works.faces import swap_training
 from benchmarks.works.recognition import flops_of, waiting_race
 from calse.config.params import Params
 from calse.data.manifests import write_rows
-from calse.recognition.training.precision import has_native_bf16
+from calse.recognition.input.transforms import placed
+from calse.recognition.network import find_network
+from calse.recognition.training.losses import training_loss
+from calse.recognition.training.optimiser import Adam
 
+Result = TypeVar("Result")
 HERE = Path(__file__).parent
 COLUMNS = ["figure", "value", "unit", "target", "reached", "machine"]
 CURVE_TOLERANCE = 0.05  # of the first loss: how far the losses may lie apart in the mean
@@ -48,16 +51,17 @@ class Table:
         self.rows.append(row | {"reached": met, "machine": describe_machine()})
         print(f"{figure}: {text} {unit} {'(target ' + row['target'] + ')' if row['target'] else ''}", flush=True)
 
-    def attempt(self, name: str, part: Callable[[], None]) -> None:
-        """Run a part; what goes wrong in it, or has no time left, becomes a line of the table."""
+    def attempt(self, name: str, part: Callable[..., Result], *arguments: object) -> Result | None:
+        """Run a part and return its result; what goes wrong in it, or has no time left, becomes a line of the table."""
         if time.monotonic() > self.end:
             self.add(name, "left out: no time left")
-            return
+            return None
         try:
-            part()
+            return part(self, *arguments)
         except (RuntimeError, NotImplementedError, ImportError, OSError, AssertionError) as error:
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             self.add(name, f"left out: {reason}")
+            return None
 
 
 def seconds_of(function: Callable[[], object], device: torch.device, repeats: int) -> float:
@@ -88,49 +92,41 @@ def limits(table: Table, device: torch.device, tiny: bool) -> float:
     return rate
 
 
-class StepFigures:
-    """Training steps of I3D on clips kept on the device, in several batch sizes and modes."""
-
-    def __init__(self, table: Table, params: Params, device: torch.device, peak: float) -> None:
-        self.table, self.params, self.device, self.peak = table, params, device, peak
-        self.precision = "bf16" if has_native_bf16(device) else "fp32"
-        self.best_batch, self.best_rate = 1, 0.0
-
-    def measure(self, mode: str, batch: int) -> None:
-        """Add clips a second, share of the GEMM rate and memory of one mode and batch size."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        step = Step(changed(settings_of(self.params), batch=batch), self.device, mode, self.precision)
-        rate = batch / seconds_of(step, self.device, 3 if self.device.type == "cpu" else 10)
-        name = f"I3D {mode} in {self.precision}, batch {batch}"
-        self.table.add(f"{name}: training", rate, "clips/s", 250)
-        self.table.add(
-            f"{name}: share of the bf16 GEMM rate", 100 * rate * flops_of(settings_of(self.params)) / self.peak, "%"
-        )
-        if self.device.type == "cuda":
-            self.table.add(f"{name}: memory", torch.cuda.max_memory_allocated() / 2**30, "GiB")
-        if mode == MODES[0] and rate > self.best_rate:
-            self.best_batch, self.best_rate = batch, rate
-
-    def kernels(self) -> None:
-        """Add the three kernels that take most of a step's time."""
-        step = Step(changed(settings_of(self.params), batch=self.best_batch), self.device, MODES[0], self.precision)
-        for place, (name, share) in enumerate(largest_kernels(step, self.device), start=1):
-            self.table.add(f"largest kernel {place}: {name[:90]}", 100 * share, "%")
-
-
-def whole_training(table: Table, params: Params, tiny: bool) -> None:
-    """Measure an epoch of the training stage itself: clips from disk, checks, and what it waits for clips."""
+def train_stage(table: Table, params: Params, device: torch.device, peak: float, tiny: bool) -> float:
+    """Measure an epoch of the training stage itself, its clips on disk; return clips a second."""
+    settings = settings_of(params)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
-        training = training_on(Path(folder), params, (4 if tiny else 12) * settings_of(params).optim.batch)
+        training = training_on(Path(folder), params, (2 if tiny else 6) * settings.optim.batch)
         race = waiting_race(training)
-        for _ in range(2):  # the first epoch warms up
+        for _ in range(3):  # the first epoch warms up, the second brings the clips to the device
             start = time.perf_counter()
             times = race.sides["epoch"]()
             seconds = time.perf_counter() - start
-    table.add("train stage: training", len(training.job.inputs) / seconds, "clips/s")
-    table.add("train stage: waits for clips", 100 * times["waited"] / seconds, "%")
+    rate = len(training.job.inputs) / seconds
+    name = f"train stage in {training.precision.name}, batch {settings.optim.batch}"
+    table.add(f"{name}: training", rate, "clips/s", 250)
+    table.add(f"{name}: share of the bf16 GEMM rate", 100 * rate * flops_of(settings) / peak, "%")
+    table.add(f"{name}: waits for clips", 100 * times["waited"] / seconds, "%")
+    if device.type == "cuda":
+        table.add(f"{name}: memory", torch.cuda.max_memory_allocated() / 2**30, "GiB")
+    return rate
+
+
+def largest_kernels(table: Table, params: Params, device: torch.device) -> None:
+    """Add the three kernels that take most of a training step's time on the device."""
+    on_cuda = device.type == "cuda"
+    with tempfile.TemporaryDirectory() as folder:
+        training = training_on(Path(folder), params, settings_of(params).optim.batch)
+        training.run_epoch(1)
+        with profile(activities=[ProfilerActivity.CUDA if on_cuda else ProfilerActivity.CPU]) as profiled:
+            training.run_epoch(2)
+    own = "self_device_time_total" if on_cuda else "self_cpu_time_total"
+    spent = {event.key: float(getattr(event, own)) for event in profiled.key_averages()}
+    for place, name in enumerate(sorted(spent, key=lambda name: -spent[name])[:3], start=1):
+        table.add(f"largest kernel {place}: {name[:90]}", 100 * spent[name] / sum(spent.values()), "%")
 
 
 def swap(table: Table, params: Params, device: torch.device, tiny: bool) -> None:
@@ -154,6 +150,26 @@ def correctness(table: Table, device: torch.device, tiny: bool) -> None:
     table.add("loss curves agree", "yes" if gap <= CURVE_TOLERANCE and exact[-1] < exact[0] else "NO")
 
 
+def loss_curve(device: torch.device, precision: str, tiny: bool) -> list[float]:
+    """Return the losses of a small I3D that learns one batch by heart; every draw is the same everywhere."""
+    frames, size, batch, steps = (9, 32, 2, 3) if tiny else (16, 64, 8, 20)
+    model, optim = settings_of(preset("synthetic", dropout=0.0)).model, settings_of(preset("synthetic", lr=1e-3)).optim
+    torch.manual_seed(0)
+    network = placed(find_network("i3d").built(model, CLASSES), device).train()
+    optimiser = Adam(network.parameters(), optim)
+    clips, labels = (torch.rand(batch, 3, frames, size, size) * 2 - 1).to(device), torch.arange(batch, device=device)
+    losses = []
+    for _ in range(steps):
+        optimiser.clear()
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(clips)
+        loss = training_loss(logits, labels, optim.loss, frames)
+        torch.autograd.backward(loss)
+        optimiser.step(optim.lr)
+        losses.append(float(loss))
+    return losses
+
+
 def main(
     device: Annotated[str, typer.Option(help="cuda or cpu")] = "cuda",
     tiny: Annotated[bool, typer.Option("--tiny", help="tiny sizes: tries the script, measures nothing")] = False,
@@ -164,17 +180,15 @@ def main(
     if device == "cuda" and not torch.cuda.is_available():
         sys.exit("error: there is no CUDA device here; `--device cpu --tiny` tries the script without one")
     place, table = torch.device(device), Table(time.monotonic() + 60 * minutes)
-    sizes = {"frames": 9, "size": 32, "width": 0.125, "batch": 2} if tiny else {}
-    params = preset("calse-100", **sizes, threads=os.cpu_count() or 1)
-    table.attempt("loss curves", lambda: correctness(table, place, tiny))
-    steps = StepFigures(table, params, place, limits(table, place, tiny))
-    for batch in (1, 2) if tiny else (4, 8, 10, 16, 32):
-        table.attempt(f"I3D {MODES[0]}, batch {batch}", partial(steps.measure, MODES[0], batch))
-    for mode in MODES[1:] if place.type == "cuda" else ():
-        table.attempt(f"I3D {mode}", partial(steps.measure, mode, steps.best_batch))
-    table.attempt("largest kernels", steps.kernels)
-    table.attempt("train stage", lambda: whole_training(table, params, tiny))
-    table.attempt("swap training", lambda: swap(table, params, place, tiny))
+    sizes = {"frames": 9, "size": 32, "width": 0.125} if tiny else {}
+    batches = (1, 2) if tiny else (4, 8, 10, 16, 32)
+    by_batch = {n: preset("calse-100", **sizes, batch=n, threads=os.cpu_count() or 1) for n in batches}
+    table.attempt("loss curves", correctness, place, tiny)
+    peak = limits(table, place, tiny)
+    rates = {n: table.attempt(f"train stage, batch {n}", train_stage, by_batch[n], place, peak, tiny) for n in batches}
+    fastest = max(batches, key=lambda n: rates[n] or 0.0)
+    table.attempt("largest kernels", largest_kernels, by_batch[fastest], place)
+    table.attempt("swap training", swap, by_batch[fastest], place, tiny)
     write_rows(folder / "gpu.csv", COLUMNS, table.rows)
 
 

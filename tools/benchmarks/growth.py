@@ -31,8 +31,8 @@ from calse.config.params import Params, as_dict, check_params
 from calse.data.clips import Clip
 from calse.data.manifests import write_manifest, write_rows
 from calse.data.paths import Layout
-from calse.faceswap.methods.autoencoder.model.checkpoint import save_model
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
+from calse.faceswap.methods.autoencoder.model.train import save_model
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of, write_json
 

@@ -69,7 +69,7 @@ def write_clip(layout: Layout, name: str, frames: np.ndarray, source: str = "SAC
     return Clip(name, gloss, source, source, 1, "", "", str(path), sha256, sha256, width, height, 25.0, count, "{}")
 
 
-def training_on(folder: Path, params: Params, clips: int, classes: int = CLASSES) -> Training:
+def training_on(folder: Path, params: Params, clips: int) -> Training:
     """Return a training on so many clips of noise, decoded already, three frames longer than the network's."""
     settings, rng = settings_of(params), np.random.default_rng(0)
     shown = settings.input
@@ -82,11 +82,11 @@ def training_on(folder: Path, params: Params, clips: int, classes: int = CLASSES
         settings=settings,
         clips=[],
         inputs=paths,
-        labels=[number % classes for number in range(clips)],
-        info={"classes": [str(number) for number in range(classes)], "steps": FOREVER, "epochs": FOREVER},
+        labels=[number % CLASSES for number in range(clips)],
+        info={"classes": [str(number) for number in range(CLASSES)], "steps": FOREVER, "epochs": FOREVER},
         checkpoint=folder / "seed-1.safetensors",
         curve=folder / "curve.csv",
-        states=folder / "states",
+        states=folder / "training/states",
     )
     return Training(job)
 

@@ -102,6 +102,7 @@ def measured(figure: Figure, rounds: list[Times]) -> Measured:
 
 
 def _set_threads(threads: int) -> None:
+    """Set the threads of torch, and one for OpenCV."""
     import cv2
     import torch
 

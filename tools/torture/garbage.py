@@ -128,12 +128,12 @@ class Ground:
         return found
 
 
-def ground_of_good_videos(root: Path, count: int = 2) -> Path:
-    """Write a repository with a raw source RAW of sound videos, larger ones than the hostile, and return its folder."""
+def ground_of_good_videos(root: Path) -> Path:
+    """Write a repository with a source RAW of two sound videos, larger than the hostile ones; return its folder."""
     layout = Layout(root)
     folder, videos = layout.raw("garbage") / "RAW", []
     folder.mkdir(parents=True)
-    for number in range(count):
+    for number in range(2):
         encode(folder / f"{number}.mp4", "mp4", (96, 128), 40 + number)
         videos.append(RawVideo(f"{number}.mp4", f"G{number}", "Ana", 1, sha256_of(folder / f"{number}.mp4")))
     write_index(folder, videos)
@@ -145,6 +145,7 @@ def ground_of_good_videos(root: Path, count: int = 2) -> Path:
 
 
 def _params() -> dict[str, Any]:
+    """Return the smallest study's parameters, with a corpus of one gloss and three sources."""
     tree: dict[str, Any] = YAML_SAFE.load(ROOT / "presets/synthetic.yaml")
     sources = {name: {"kind": "public", "clips_per_gloss": 1} for name in ("OFFERED", "LISTED", "RAW")}
     ingest = {"short_side": 32, "fps": 25, "on_bad_clip": "drop", "seconds_per_clip": SECONDS}

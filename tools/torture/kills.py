@@ -78,6 +78,7 @@ class Executioner:
         self.usual = dict.fromkeys(PLACES, 2.0)  # seconds that a stage takes
 
     def _blow(self, number: int) -> Blow:
+        """Return a place's blow of that number: each signal in turn, victim and time drawn."""
         code = SIGNALS[number % len(SIGNALS)]
         # Ctrl-C reaches the whole group of a terminal; workers ignore it, and dvc alone leaves it to its stage
         victim = self.rng.choice(("stage", "group") if code == signal.SIGINT else VICTIMS)
@@ -114,6 +115,7 @@ class Executioner:
         return share >= blow.share and not waits
 
     def _next(self, place: str) -> Blow | None:
+        """Return the next blow for a place, if there is one and time is left."""
         left = not self.done and (place != DVC or self.rng.random() < BETWEEN)
         return next(iter(self.plan[place]), None) if left else None
 

@@ -19,9 +19,9 @@ this file from their metadata. The landmark models come with theirs, in `models/
 ELSEWHERE = {"mlcroissant": "Apache-2.0", "pose-format": "MIT", "pympi-ling": "MIT"}
 
 
-def licence_table(project: Path = Path("pyproject.toml")) -> str:
+def licence_table() -> str:
     """Return docs/licences.md: a row for each direct dependency that is made for this platform."""
-    content = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    content = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [(text, "use") for text in content["dependencies"]]
     for extra, texts in content["optional-dependencies"].items():
         wanted += [(text, "development" if extra == "dev" else f"extra {extra}") for text in texts]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from torture.survival import git, started
-from torture.toy import digests, environment, leftovers, make_toy, processes_in
+from torture.toy import differences, digests, environment, leftovers, make_toy, processes_in
 
 STAGES = {
     "ingest": ("ingest", "INTERPRETER"),
@@ -53,6 +53,7 @@ def kill_node_at_work(root: Path, rng: random.Random) -> bool:
 
 
 def _parents() -> dict[int, int]:
+    """Return the parent of every process."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -85,8 +86,7 @@ def survives(root: Path, stage: str, address: str, rng: random.Random) -> list[s
         running.kill()
     faults = [] if killed else ["no node was killed in time"]
     faults += [f"exit code {running.returncode}: {log.read_text()[-800:]}"] if running.returncode else []
-    found = digests(root)
-    faults += [f"differs: {name}" for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]
+    faults += differences(root, expected)
     return faults + [f"left over: {name}" for name in leftovers(root)]
 
 
@@ -103,9 +103,7 @@ def nodes(seed: int = 1974) -> list[str]:
                     raise RuntimeError((root.parent / f"{root.name}.log").read_text()[-3000:])
         if (here / "dvc.lock").read_bytes() != (there / "dvc.lock").read_bytes():
             faults.append("dvc.lock of three nodes is another")
-        faults += [
-            f"{name} of three nodes is another" for name, one in digests(here).items() if digests(there)[name] != one
-        ]
+        faults += [f"three nodes: {fault}" for fault in differences(there, digests(here))]
         for stage in STAGES:
             found = survives(there, stage, address, rng)
             print(f"{stage}: {len(found)} faults", flush=True)

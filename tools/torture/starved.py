@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture.survival import git
-from torture.together import Case, Study, different
-from torture.toy import digests, environment, leftovers, make_toy
+from torture.together import Case, Study
+from torture.toy import differences, digests, environment, leftovers, make_toy
 
 
 def mounted(mount: str) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def tried(lack: Lack, study: Study, expected: dict[str, str]) -> Case:
     faults += [] if len(lines) == 1 and lack.says in lines[0] else [f"{len(lines)} lines of what is wrong"]
     code, printed = study.run(*command)
     faults += [f"did not go on: {printed[-300:]}"] if code else []
-    faults += [f"left over: {left}" for left in leftovers(study.root)] + different(study, expected)
+    faults += [f"left over: {left}" for left in leftovers(study.root)] + differences(study.root, expected)
     return Case(name, (lines or ["nothing"])[0], faults)
 
 

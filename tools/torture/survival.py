@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from torture.toy import digests, environment, leftovers
+from torture.toy import differences, environment, leftovers
 
 
 def git(root: Path) -> None:
@@ -34,9 +34,7 @@ def started(root: Path, **more: str) -> Iterator[subprocess.Popen[str]]:
 
 def faults_of(root: Path, expected: dict[str, str]) -> list[str]:
     """Hold a killed study against the undisturbed one: bytes, temporary files, locks, runs, nothing left to do."""
-    found = digests(root)
-    differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-    faults = [f"differs: {name}" for name in differ]
+    faults = differences(root, expected)
     faults += [f"left over: {name}" for name in leftovers(root)]
     faults += [f"run not finished: {name} is {status}" for name, status in unfinished_runs(root)]
     # dvc drops the entries of dead processes in its lock file when they are in the way: then this must not stop

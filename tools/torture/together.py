@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from torture.toy import digests, environment, make_toy
+from torture.toy import differences, digests, environment, make_toy
 
 TRAIN = (sys.executable, "-m", "calse", "train", "i3d", "Baseline")
 PATIENCE = 300  # seconds
@@ -82,13 +82,6 @@ def together() -> Iterator[Case]:
             yield attempt(Study(whole, folder / attempt.__name__), expected)
 
 
-def different(study: Study, expected: dict[str, str], below: str = "") -> list[str]:
-    """Return a fault for every file that is not as the undisturbed study has it."""
-    found = digests(study.root)
-    names = sorted(name for name in expected.keys() | found.keys() if name.startswith(below))
-    return [f"differs: {name}" for name in names if expected.get(name) != found.get(name)]
-
-
 def two_repros(study: Study, expected: dict[str, str]) -> Case:
     """Start `dvc repro` twice; DVC lets one through."""
     study.with_lr(0.01)
@@ -98,7 +91,7 @@ def two_repros(study: Study, expected: dict[str, str]) -> Case:
     refused = other if second else one
     code, printed = study.run("dvc", "repro")
     faults += [f"a third had to fail: {printed[-300:]}"] if code else []
-    return Case("two dvc repro", line_with(refused, "ERROR", "lock"), faults + different(study, expected))
+    return Case("two dvc repro", line_with(refused, "ERROR", "lock"), faults + differences(study.root, expected))
 
 
 def queue_beside_repro(study: Study, expected: dict[str, str]) -> Case:
@@ -115,7 +108,7 @@ def queue_beside_repro(study: Study, expected: dict[str, str]) -> Case:
     study.run(sys.executable, "-m", "calse", "track", "sync")
     code, outcome = study.run(sys.executable, "-m", "calse", "track", "verify")
     faults += [f"the store: {outcome}"] if code else []
-    return Case("a queue beside dvc repro", line_with(outcome, "exactly"), faults + different(study, expected))
+    return Case("a queue beside dvc repro", line_with(outcome, "exactly"), faults + differences(study.root, expected))
 
 
 def two_trainings(study: Study, expected: dict[str, str]) -> Case:
@@ -124,7 +117,7 @@ def two_trainings(study: Study, expected: dict[str, str]) -> Case:
     trees = [tree.with_lr(0.01) for tree in (study, beside)]
     done = [ended(process) for process in [tree.start(*TRAIN, DVC_ROOT=str(study.root)) for tree in trees]]
     faults = [f"failed: {printed[-300:]}" for code, printed in done if code]
-    faults += [fault for tree in trees for fault in different(tree, expected, "models/i3d/Baseline")]
+    faults += [fault for tree in trees for fault in differences(tree.root, expected, "models/i3d/Baseline")]
     faults += [f"left: {path.name}" for path in (study.root / ".scratch/training").glob("*.lock")]
     said = line_with("\n".join(printed for _, printed in done), "another process trains it")
     return Case("two trainings of one run", said, faults)
@@ -146,7 +139,7 @@ def cache_elsewhere(study: Study, expected: dict[str, str]) -> Case:
         return Case(
             "the cache on another file system",
             f"{links} symbolic links lead there",
-            faults + different(study, expected),
+            faults + differences(study.root, expected),
         )
 
 
@@ -165,6 +158,7 @@ def store_deleted(study: Study, expected: dict[str, str]) -> Case:
 
 
 def _trained(name: str, study: Study, expected: dict[str, str], disturb: Callable[[], None]) -> Case:
+    """Disturb a training after its first epoch, and compare what it made."""
     training = study.with_lr(0.01).start(*TRAIN)
     states = study.root / ".scratch/training"
     while training.poll() is None and not list(states.glob("*/*.pt")):  # an epoch is over
@@ -173,7 +167,7 @@ def _trained(name: str, study: Study, expected: dict[str, str], disturb: Callabl
     code, printed = ended(training)
     faults = [f"failed: {printed[-300:]}"] if code else []
     said = line_with(printed, "warning")
-    return Case(name, said, faults + different(study, expected, "models/i3d/Baseline"))
+    return Case(name, said, faults + differences(study.root, expected, "models/i3d/Baseline"))
 
 
 def print_cases(cases: Iterable[Case]) -> bool:

@@ -101,6 +101,13 @@ def digests(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
 
 
+def differences(root: Path, expected: dict[str, str], below: str = "") -> list[str]:
+    """Return a fault for every file, or those whose name starts with `below`, whose digest is not the expected one."""
+    found = digests(root)
+    names = sorted(name for name in expected.keys() | found.keys() if name.startswith(below))
+    return [f"differs: {name}" for name in names if expected.get(name) != found.get(name)]
+
+
 def leftovers(root: Path) -> list[str]:
     """Return the temporary files that nobody removed, and what was kept of stages for going on."""
     kept = [path for name in ("finished", "swap-train") for path in (root / ".scratch" / name).rglob("*")]

@@ -36,6 +36,7 @@ class PlainSwap:
         return losses[0].item(), losses[1].item()
 
     def _views(self, identity: int) -> tuple[Tensor, Tensor]:
+        """Return what goes in and what shall come out for one side."""
         seed = stream_seed(self.settings.seed, self.done, identity)
         faces = self.sides[identity]
         crops = faces.take(np.random.default_rng(seed).integers(len(faces), size=self.settings.batch))
@@ -44,6 +45,7 @@ class PlainSwap:
         return training_views(pixels, self.settings.size, self.settings.augment, generator)
 
     def _side(self, identity: int, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of one side."""
         faces, masks = self.network.decode(self.network.encode(inputs), identity)
         truth, mask, weights = targets.tensor_split([3, 4], dim=1)
         weights = weights * max(1.0, self.settings.eyes_weight, self.settings.mouth_weight)

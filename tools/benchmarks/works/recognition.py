@@ -76,7 +76,6 @@ def step_race(setting: Setting, params: Params, name: str, target: float, share:
     """Race a whole step of ours, loading included, against the published class in fp32, its clips ready in memory."""
     settings, batch_size = settings_of(params), settings_of(params).optim.batch
     ours = training_on(setting.folder, params, batch_size)
-    ours.job.states.mkdir()
     plain, epochs = plain_step(settings), itertools.count(1)
     batch = batch_of([open_frames(path) for path in ours.job.inputs], settings.input)
     clips = network_input(batch, settings.input, None, torch.device("cpu")).contiguous()

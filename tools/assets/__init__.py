@@ -1,0 +1,1 @@
+"""What is made once and committed: the bodies of the synthetic signers, and the picture that shows them all."""
