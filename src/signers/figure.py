@@ -7,7 +7,7 @@ from scipy.sparse import csr_array, diags_array
 
 from signers import kernels
 from signers.body import Pose, Skeleton
-from signers.hair import hair_sheet, teeth
+from signers.hair import hanging_hair, teeth
 from signers.human import EYE_LEFT, EYE_RIGHT, SKIN, human
 from signers.paint import EYE_SIZE, SIZE, cloth_cover, is_hand, over_hairline, ramp, texture_of
 from signers.scene import Signer
@@ -83,7 +83,7 @@ class Figure:
         self._look_ahead()
         self._add(*teeth(rest), TEETH_SHINE)
         if signer.locks:
-            self._add(*hair_sheet(signer.locks, rest, rng), HAIR_SHINE)
+            self._add(*hanging_hair(signer.locks, rest, rng), HAIR_SHINE)
         self.uv = self.uv.astype(np.float32)
         self.texture = texture_of(signer, rng)
 

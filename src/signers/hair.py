@@ -1,4 +1,4 @@
-"""What the baked body lacks: hanging hair and upper teeth, as sheets that move with the head."""
+"""What the baked body lacks: hanging hair and upper teeth, as surfaces that move with the head."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from signers.paint import EYE_SIZE, MARGIN, SIZE, SKULL, ramp
 from signers.scene import Locks
 
 COLUMNS, ROWS = 56, 30
-Sheet = tuple[np.ndarray, np.ndarray, np.ndarray]  # points N x 3, faces, texture pixels N x 2
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # points N x 3, faces, texture pixels N x 2
 
 
 def skull_radius(vertices: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def grid_faces(rows: int, columns: int) -> np.ndarray:
     return np.concatenate([lower, upper])
 
 
-def hair_sheet(locks: Locks, vertices: np.ndarray, rng: np.random.Generator) -> Sheet:
+def hanging_hair(locks: Locks, vertices: np.ndarray, rng: np.random.Generator) -> Part:
     """Return a body's hanging hair at rest: from the crown down, open at the face."""
     scale = (vertices[:, 2].max() - SKULL[2]) / (human().canonical[:, 2].max() - SKULL[2])
     uneven = np.convolve(rng.standard_normal(COLUMNS), np.ones(3) / 3, "same")
@@ -50,7 +50,7 @@ def hair_sheet(locks: Locks, vertices: np.ndarray, rng: np.random.Generator) -> 
     return points.reshape(-1, 3), grid_faces(ROWS, COLUMNS), uv.reshape(-1, 2)
 
 
-def teeth(vertices: np.ndarray) -> Sheet:
+def teeth(vertices: np.ndarray) -> Part:
     """Return a body's upper teeth at rest: a strip bent behind the upper lip."""
     across = np.linspace(-1, 1, 9)
     top, bottom = (np.stack([0.019 * across, 0.012 * across**2 - 0.161, 0 * across + z], 1) for z in (0.926, 0.9115))

@@ -103,7 +103,7 @@ def canvas() -> Canvas:
     return Canvas(triangle >= 0, position, body.parts[corners[:, 0]], hand)
 
 
-def lay(texture: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
+def paint_over(texture: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
     """Paint a colour over a texture, as far as `cover` says."""
     texture += cover[..., None] * (colour - texture)
 
@@ -118,13 +118,13 @@ def paint_skin(texture: np.ndarray, signer: Signer, rng: np.random.Generator) ->
     nose = np.exp(-((x / 0.016) ** 2) - ((z - 0.957) / 0.012) ** 2) * (y < -0.13)
     flushed = (0.55 * cheek + 0.5 * nose) * signer.blush + 0.25 * masks["ears"]
     texture *= 1 - flushed[..., None] * (1 - FLUSH)
-    lay(texture, masks["lips"] * 0.85, np.array(signer.lips))
-    lay(texture, masks["eyelids"] * 0.5, skin * [0.62, 0.5, 0.5])
-    lay(texture, masks["fingernails"] * 0.6, skin * 0.5 + np.array([0.40, 0.28, 0.26]))
-    lay(texture, (masks["inside-mouth"] > 0.5) * 1.0, np.array([0.10, 0.02, 0.02]))
+    paint_over(texture, masks["lips"] * 0.85, np.array(signer.lips))
+    paint_over(texture, masks["eyelids"] * 0.5, skin * [0.62, 0.5, 0.5])
+    paint_over(texture, masks["fingernails"] * 0.6, skin * 0.5 + np.array([0.40, 0.28, 0.26]))
+    paint_over(texture, (masks["inside-mouth"] > 0.5) * 1.0, np.array([0.10, 0.02, 0.02]))
     if signer.freckles:
         spots = ramp(1.0, 1.7, noise(rng, 3)) * np.exp(-(((z - 0.955) / 0.02) ** 2)) * (y < -0.09)
-        lay(texture, spots * signer.freckles, skin * 0.45)
+        paint_over(texture, spots * signer.freckles, skin * 0.45)
 
 
 def paint_brows(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -> None:
@@ -136,14 +136,14 @@ def paint_brows(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -
     brow = (
         np.exp(-(((z - arc) / thickness) ** 4)) * ramp(-0.06, 0.06, along) * ramp(-0.05, 0.12, 1 - along) * (y < -0.10)
     )
-    lay(texture, np.clip(brow * (1 + 0.2 * noise(rng, 2)), 0, 1), np.array(signer.hair) * 0.55)
+    paint_over(texture, np.clip(brow * (1 + 0.2 * noise(rng, 2)), 0, 1), np.array(signer.hair) * 0.55)
 
 
 def paint_hair(texture: np.ndarray, signer: Signer, rng: np.random.Generator) -> None:
     """Paint the scalp, and a beard if there is one."""
     x, y, z = np.abs(canvas().position[:, 0]), canvas().position[:, 1], canvas().position[:, 2]
     scalp = ramp(-0.06, 0.08, over_hairline(canvas().position, signer.hairline) + 0.02 * noise(rng, 4))
-    lay(texture, scalp * (z > 0.88) * (x < 0.2), np.array(signer.hair))
+    paint_over(texture, scalp * (z > 0.88) * (x < 0.2), np.array(signer.hair))
     if signer.beard:
         mouth = 0.012 - np.hypot(x * 0.62, z - 0.9135)
         jaw = ramp(0.955, 0.935, z + 0.25 * np.maximum(x - 0.03, 0)) * ramp(0.855, 0.875, z) * (y < -0.03)
@@ -151,7 +151,7 @@ def paint_hair(texture: np.ndarray, signer: Signer, rng: np.random.Generator) ->
         moustache = np.exp(-(((z - 0.9335) / 0.0055) ** 2)) * ramp(0.032, 0.024, x) * (y < -0.1)
         clear_of_lips = ramp(0, 0.012, np.abs(z - 0.9135) + x * 0.4 - 0.006)
         cover = np.maximum(jaw, moustache) * clear_of_lips * signer.beard
-        lay(texture, np.clip(cover * (0.8 + 0.4 * noise(rng, 2)), 0, 1), np.array(signer.hair))
+        paint_over(texture, np.clip(cover * (0.8 + 0.4 * noise(rng, 2)), 0, 1), np.array(signer.hair))
 
 
 def eye_patch(signer: Signer) -> np.ndarray:
@@ -173,7 +173,7 @@ def paint_clothes(texture: np.ndarray, signer: Signer, rng: np.random.Generator)
         frequency, other = clothes.stripes
         colour = np.where((np.sin(position[..., 2] * frequency) > 0.2)[..., None], other, colour)
     cover = cloth_cover(position, clothes) * (canvas().part == SKIN) * ~canvas().hand
-    lay(texture, cover, colour)
+    paint_over(texture, cover, colour)
 
 
 def bled(skin: np.ndarray) -> np.ndarray:
@@ -200,7 +200,7 @@ def texture_of(signer: Signer, rng: np.random.Generator) -> np.ndarray:
     paint_skin(skin, signer, rng)
     paint_brows(skin, signer, rng)
     paint_hair(skin, signer, rng)
-    lay(skin, (canvas().part == TONGUE) * 1.0, np.array([0.30, 0.07, 0.07]))
+    paint_over(skin, (canvas().part == TONGUE) * 1.0, np.array([0.30, 0.07, 0.07]))
     paint_clothes(skin, signer, rng)
     whole = np.concatenate([bled(skin), strands(signer, rng, MARGIN)], 1)
     whole[-EYE_SIZE:, SIZE : SIZE + EYE_SIZE] = eye_patch(signer)

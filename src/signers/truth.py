@@ -30,7 +30,7 @@ class Truth:
     brows: np.ndarray
 
 
-def seen(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def unhidden(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Return which points (N x 3: pixel and depth) lie in the picture and not behind something, N bool."""
     height, width = depth.shape
     x, y = np.round(points[:, :2]).astype(int).T
@@ -47,7 +47,7 @@ def truth_of(pose: Pose, view: View, picture: Picture) -> Truth:
         face_box=np.concatenate([face.min(1), face.max(1)]),
         points=points[:-2],
         mesh=mesh[:, :2],
-        visible=seen(mesh, picture.depth),
+        visible=unhidden(mesh, picture.depth),
         wrists=points[-2:],
         mouth=np.array([pose.units.get(unit, 0.0) for unit in MOUTH_UNITS], np.float32),
         brows=np.array([pose.units.get(unit, 0.0) for unit in BROW_UNITS], np.float32),

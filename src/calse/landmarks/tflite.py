@@ -66,13 +66,13 @@ def pruned(model: bytes, outputs: Sequence[int]) -> bytes:
     import flatbuffers
     from ai_edge_litert.schema_py_generated import ModelT
 
-    tree = ModelT.InitFromPackedBuf(model, 0)
-    graph = tree.subgraphs[0]
+    parsed = ModelT.InitFromPackedBuf(model, 0)
+    graph = parsed.subgraphs[0]
     graph.outputs = [graph.outputs[place] for place in outputs]
     graph.operators = _needed(graph.operators, graph.outputs)
-    tree.signatureDefs = None  # they name the outputs that are gone
+    parsed.signatureDefs = None  # they name the outputs that are gone
     builder = flatbuffers.Builder(len(model))
-    builder.Finish(tree.Pack(builder), b"TFL3")
+    builder.Finish(parsed.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 

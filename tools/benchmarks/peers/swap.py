@@ -1,4 +1,4 @@
-"""The swap training written plainly: fp32, one side after the other, square windows at once, Adam tensor by tensor."""
+"""The swap training written plainly: fp32, one identity after the other, windows as squares, Adam tensor by tensor."""
 
 import copy
 
@@ -10,42 +10,42 @@ from torch.nn import functional as F
 from calse.data.clips import stream_seed
 from calse.faceswap.methods.autoencoder.model.augmentation import training_views
 from calse.faceswap.methods.autoencoder.model.loss import AROUND, COLOUR, WINDOW
-from calse.faceswap.methods.autoencoder.model.training import SIDES, SwapTraining, learning_rate
+from calse.faceswap.methods.autoencoder.model.training import IDENTITIES, SwapTraining, learning_rate
 
 
 class PlainSwap:
     """The network, data and draws of a SwapTraining that has not begun, trained without a trick."""
 
     def __init__(self, ours: SwapTraining) -> None:
-        self.settings, self.sides, self.done = ours.settings, ours.sides, ours.done
+        self.settings, self.faces, self.done = ours.settings, ours.faces, ours.done
         self.network = copy.deepcopy(ours.network)
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=self.settings.lr, betas=(0.9, 0.999), eps=1e-7, foreach=False
         )
 
     def step(self) -> tuple[float, float]:
-        """Train on one batch of each side; return their losses."""
+        """Train on one batch of each identity; return their losses."""
         self.done += 1
-        pairs = [self._views(identity) for identity in SIDES]
+        pairs = [self._views(identity) for identity in IDENTITIES]
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.settings, self.done - 1)
         self.optimiser.zero_grad()
-        losses = [self._side(identity, *pair) for identity, pair in zip(SIDES, pairs, strict=True)]
+        losses = [self._loss(identity, *pair) for identity, pair in zip(IDENTITIES, pairs, strict=True)]
         torch.autograd.backward(losses[0] + losses[1])
         self.optimiser.step()
         return losses[0].item(), losses[1].item()
 
     def _views(self, identity: int) -> tuple[Tensor, Tensor]:
-        """Return what goes in and what shall come out for one side."""
+        """Return what goes in and what shall come out for one identity."""
         seed = stream_seed(self.settings.seed, self.done, identity)
-        faces = self.sides[identity]
+        faces = self.faces[identity]
         crops = faces.take(np.random.default_rng(seed).integers(len(faces), size=self.settings.batch))
         pixels = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
         generator = torch.Generator().manual_seed(seed)
         return training_views(pixels, self.settings.size, self.settings.augment, generator)
 
-    def _side(self, identity: int, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of one side."""
+    def _loss(self, identity: int, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of one identity."""
         faces, masks = self.network.decode(self.network.encode(inputs), identity)
         truth, mask, weights = targets.tensor_split([3, 4], dim=1)
         weights = weights * max(1.0, self.settings.eyes_weight, self.settings.mouth_weight)

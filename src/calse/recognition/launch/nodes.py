@@ -25,18 +25,18 @@ def train_on_cluster(jobs: Sequence[Job], tell: Callable[..., None]) -> None:
 
     ray = connect()
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    letters = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # it must not die with another node
+    messages = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # it must not die with another node
     running: dict[Any, Run] = {}
     folders: set[Path] = set()
     once, watch = Once(tell), Watch(ray)
     try:
         for job in jobs:
             start = remote(ray, max_calls=1, **share_of(ray, job))  # a process of its own for each
-            running[start(_train, job, ranks_of(job.run.recogniser, job.settings), handles=[letters])] = job.run
+            running[start(_train, job, ranks_of(job.run.recogniser, job.settings), handles=[messages])] = job.run
         while running:
             watch.look()
             done, _ = ray.wait(list(running), timeout=POLL)
-            for message in letters.get_nowait_batch(letters.qsize()):
+            for message in messages.get_nowait_batch(messages.qsize()):
                 once(*message)
             for reference in done:
                 run = running.pop(reference)
@@ -46,7 +46,7 @@ def train_on_cluster(jobs: Sequence[Job], tell: Callable[..., None]) -> None:
                     raise CalseError(f"{run}: {failure(in_our_words(error))}") from None
     finally:
         cancel(ray, list(running))
-        letters.shutdown(force=True)
+        messages.shutdown(force=True)
         remove_left(folders)
 
 
@@ -86,11 +86,11 @@ class Once:
         self.tell(kind, run, *details)
 
 
-def _train(job: Job, ranks: int, letters: Any) -> None:
+def _train(job: Job, ranks: int, messages: Any) -> None:
     """Train one run in this process, telling over a queue."""
 
     def tell(kind: str, *details: Any) -> None:
-        letters.put((kind, job.run, *details))
+        messages.put((kind, job.run, *details))
 
     with locked(job.lock, waiting=lambda: tell("waiting")):
         train_run(job, ranks, tell)

@@ -131,8 +131,8 @@ def validation(index: Index, examples: dict[Clip, Example | None]) -> dict[str, 
         example, own = examples[clip], family[clip.clip]
         to_clips = None if example is None else index.distances(example)
         if to_clips is not None:
-            kin = [family[name][0] == own[0] if several else family[name] == own for name in index.clips]
-            to_clips[kin] = np.inf
+            related = [family[name][0] == own[0] if several else family[name] == own for name in index.clips]
+            to_clips[related] = np.inf
             to_clips = to_clips if np.isfinite(to_clips).any() else None
         scores, probabilities = class_scores(index, to_clips)
         truth = index.info["classes"].index(clip.gloss)

@@ -25,12 +25,12 @@ def write_preview(path: Path, training: SwapTraining) -> None:
 
 @torch.no_grad()
 def preview(training: SwapTraining) -> Crops:
-    """Return the picture of ROWS faces spread over each side's, `rows * size x 6 * size x 3`."""
+    """Return the picture of ROWS faces spread over each person's, `rows * size x 6 * size x 3`."""
     columns = []
-    for side, other in ((SIGNER, DONOR), (DONOR, SIGNER)):
-        numbers = np.linspace(0, len(training.sides[side]) - 1, ROWS).astype(np.int64)
-        faces = central_views(training.tensor(training.sides[side].take(numbers))[:, :3], training.settings.size)
+    for own, other in ((SIGNER, DONOR), (DONOR, SIGNER)):
+        numbers = np.linspace(0, len(training.faces[own]) - 1, ROWS).astype(np.int64)
+        faces = central_views(training.tensor(training.faces[own].take(numbers))[:, :3], training.settings.size)
         codes = training.network.encode(faces)
-        columns += [faces, training.network.decode(codes, side)[0], training.network.decode(codes, other)[0]]
+        columns += [faces, training.network.decode(codes, own)[0], training.network.decode(codes, other)[0]]
     picture = torch.cat([column.permute(0, 2, 3, 1).flatten(0, 1) for column in columns], dim=1)
     return np.round(255 * picture.cpu().numpy()).astype(np.uint8)

@@ -37,15 +37,15 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     settings, swap = params.swap_train["autoencoder"], params.swap[set_name]
     donor, previews = swap.donor, scratch() / "previews" / set_name
     print(f"look at what the network makes of faces, every {settings.preview_every} iterations: {previews}")
-    torch.set_num_threads(max(1, settings.threads // 2))  # each side's
-    sides = read_manifest(layout.source_manifest(swap.signers)), read_manifest(layout.source_manifest(donor))
-    info = _describe(settings, layout, donor, sides)
+    torch.set_num_threads(max(1, settings.threads // 2))  # for each of the two identities
+    people = read_manifest(layout.source_manifest(swap.signers)), read_manifest(layout.source_manifest(donor))
+    info = _describe(settings, layout, donor, people)
     folder = (
         scratch()
         / "swap-train"
         / f"{info['fingerprint']}-{code(code_of_stage('swap-train', method='autoencoder'), TRAINING)[:8]}"
     )
-    faces = cut_faces(sides, folder / "faces", settings, MARGIN, layout, f"faces {donor}")
+    faces = cut_faces(people, folder / "faces", settings, MARGIN, layout, f"faces {donor}")
     training = SwapTraining(settings, faces[0], faces[1])
     info |= {"device": training.device.type, "precision": training.precision, "precision_reason": training.reason}
     _run(training, folder / "state.pt", previews, donor)
@@ -75,18 +75,18 @@ def _run(training: SwapTraining, state: Path, previews: Path, donor: str) -> Non
                 write_preview(previews / f"{training.done:06d}.png", training)
 
 
-def _describe(settings: Settings, layout: Layout, donor: str, sides: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
+def _describe(settings: Settings, layout: Layout, donor: str, people: tuple[list[Clip], list[Clip]]) -> dict[str, Any]:
     """Return what the model's JSON says of its making; the fingerprint changes with the settings and the data."""
-    sources = sorted({clip.source for clips in sides for clip in clips})
+    sources = sorted({clip.source for clips in people for clip in clips})
     info = {
         "donor": donor,
         "method": "autoencoder",
-        "signers": sorted({clip.signer for clip in sides[0]}),
+        "signers": sorted({clip.signer for clip in people[0]}),
         "params": as_dict(settings),
         "data": {name: sha256_of(layout.source_manifest(name)) for name in sources},
     }
     digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
-    for clip in [*sides[0], *sides[1]]:
+    for clip in [*people[0], *people[1]]:
         digest.update(landmarks_hash(clip, layout).encode())
     return info | {"fingerprint": digest.hexdigest()[:16]}
 

@@ -17,7 +17,7 @@ from calse.runtime.device import has_native_bf16
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
 
-SIDES = (SIGNER, DONOR)
+IDENTITIES = (SIGNER, DONOR)
 FALL = 0.4  # share of the iterations: a short training would end in the noise of its last steps
 
 
@@ -25,7 +25,7 @@ class SwapTraining:
     """The network, its optimiser, and the losses of signer and donor in each iteration so far."""
 
     def __init__(self, settings: Settings, signer: FaceSet, donor: FaceSet) -> None:
-        self.settings, self.sides = settings, (signer, donor)
+        self.settings, self.faces = settings, (signer, donor)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision, self.reason = choose_precision(settings.precision, self.device)
         torch.backends.cudnn.deterministic = True
@@ -35,9 +35,9 @@ class SwapTraining:
             self.network.parameters(), lr=settings.lr, betas=(0.9, 0.999), eps=1e-7, fused=True
         )
         self._threads: Executor | None = None
-        if self.device.type == "cpu" and settings.threads > 1:  # one a side; CPU threads are shared out between them
-            threads = settings.threads // len(SIDES)
-            self._threads = ThreadPoolExecutor(len(SIDES), initializer=torch.set_num_threads, initargs=(threads,))
+        if self.device.type == "cpu" and settings.threads > 1:  # one for each identity; they share the CPU threads
+            threads = settings.threads // len(IDENTITIES)
+            self._threads = ThreadPoolExecutor(len(IDENTITIES), initializer=torch.set_num_threads, initargs=(threads,))
         self.history: list[tuple[float, float]] = []
 
     @property
@@ -46,7 +46,7 @@ class SwapTraining:
         return len(self.history)
 
     def step(self) -> tuple[float, float]:
-        """Train on one batch of each side; return their losses. Raises CalseError when one is not finite."""
+        """Train on one batch of each identity; return their losses. Raises CalseError when one is not finite."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.settings, self.done)
         losses = self._together() if self._threads is None else self._side_by_side(self._threads)
@@ -63,8 +63,8 @@ class SwapTraining:
         return signer, donor
 
     def _together(self) -> Tensor:
-        """Leave the gradients of both sides' losses, drawn as one batch, in the parameters; return the losses."""
-        inputs, targets = (torch.cat(views) for views in zip(*map(self._views, SIDES), strict=True))
+        """Leave the gradients of both identities' losses, drawn as one batch, in the parameters; return the losses."""
+        inputs, targets = (torch.cat(views) for views in zip(*map(self._views, IDENTITIES), strict=True))
         with self._autocast():
             drawn = self.network(*inputs.chunk(2))
         parts = zip(*(part.chunk(2) for part in (*drawn, targets)), strict=True)
@@ -74,25 +74,25 @@ class SwapTraining:
         return losses.detach()
 
     def _side_by_side(self, threads: Executor) -> Tensor:
-        """The same, each side on a thread of its own: on a CPU, smaller batches waste less than threads in them."""
-        losses, gradients = zip(*threads.map(self._one_side, SIDES), strict=True)
+        """The same, each identity on a thread of its own: on a CPU, smaller batches waste less than threads in them."""
+        losses, gradients = zip(*threads.map(self._one_identity, IDENTITIES), strict=True)
         for parameter, parts in zip(self.network.parameters(), zip(*gradients, strict=True), strict=True):
             signer, donor = parts
             parameter.grad = donor if signer is None else signer if donor is None else signer.add_(donor)
         return torch.stack(losses)
 
-    def _one_side(self, side: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        """Return the loss of one side and the gradient of every parameter, nothing for the other side's."""
-        inputs, targets = self._views(side)
+    def _one_identity(self, identity: int) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        """Return the loss of one identity and the gradient of every parameter, nothing for the other identity's."""
+        inputs, targets = self._views(identity)
         with self._autocast():
-            drawn = self.network.decode(self.network.encode(inputs), side)
+            drawn = self.network.decode(self.network.encode(inputs), identity)
         loss = self._loss(drawn, targets)
         return loss.detach(), torch.autograd.grad(loss, list(self.network.parameters()), allow_unused=True)
 
-    def _views(self, side: int) -> tuple[Tensor, Tensor]:
-        """Return what goes in and what shall come out for this iteration's batch of one side."""
-        seed = stream_seed(self.settings.seed, self.done + 1, side)
-        faces = self.sides[side]
+    def _views(self, identity: int) -> tuple[Tensor, Tensor]:
+        """Return what goes in and what shall come out for this iteration's batch of one identity."""
+        seed = stream_seed(self.settings.seed, self.done + 1, identity)
+        faces = self.faces[identity]
         crops = faces.take(np.random.default_rng(seed).integers(len(faces), size=self.settings.batch))
         generator = torch.Generator().manual_seed(seed)
         return training_views(self.tensor(crops), self.settings.size, self.settings.augment, generator)

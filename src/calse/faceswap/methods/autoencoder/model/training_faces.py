@@ -40,7 +40,7 @@ class Cutting:
 
 
 class FaceSet:
-    """All the faces of one person or side, read from disk when they are asked for."""
+    """All the faces of the signers, or of the donor, read from disk when they are asked for."""
 
     def __init__(self, clips: list[Clip], paths: list[Path]) -> None:
         """Count the faces in the files of the clips. Raises CalseError when none of them shows a face."""
@@ -70,21 +70,21 @@ def _mapped(path: Path) -> Crops:
 
 
 def cut_faces(
-    sides: Iterable[list[Clip]], folder: Path, settings: Settings, margin: float, layout: Layout, description: str
+    people: Iterable[list[Clip]], folder: Path, settings: Settings, margin: float, layout: Layout, description: str
 ) -> list[FaceSet]:
-    """Cut out the faces of each side's clips into a folder, those that are not there yet, and open them.
+    """Cut out the faces of the clips of each of some people into a folder, those that are not there yet, and open them.
 
-    Raises CalseError when a clip or its track is missing or changed, or no clip of a side has a face.
+    Raises CalseError when a clip or its track is missing or changed, or no clip of one of them has a face.
     """
     pixels = round(settings.size * margin)
     cuttings = [
         [Cutting(clip, folder / f"{clip.clip}.npy", pixels, margin, settings, layout) for clip in clips]
-        for clips in sides
+        for clips in people
     ]
-    missing = [cutting for side in cuttings for cutting in side if not cutting.path.is_file()]
+    missing = [cutting for person in cuttings for cutting in person if not cutting.path.is_file()]
     if missing:
         map_parallel(_cut_clip, missing, description)
-    return [FaceSet([cutting.clip for cutting in side], [cutting.path for cutting in side]) for side in cuttings]
+    return [FaceSet([cutting.clip for cutting in person], [cutting.path for cutting in person]) for person in cuttings]
 
 
 def _cut_clip(cutting: Cutting) -> None:
