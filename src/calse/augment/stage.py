@@ -32,11 +32,6 @@ class Copy:
     folder: Path
     layout: Layout
 
-    @property
-    def name(self) -> str:
-        """The copy's clip id."""
-        return f"{self.set_name}-{self.parent.clip}-{self.number}"
-
 
 def augment(params: Params, layout: Layout, set_name: str) -> None:
     """Make an augmentation set and its manifest. Raises CalseError for an unknown set or a damaged parent clip."""
@@ -75,7 +70,7 @@ def make_copy(copy: Copy) -> Clip:
             sizes.append((frame.luma if isinstance(frame, Planes) else frame).shape[:2])
             yield frame
 
-    path = copy.folder / f"{copy.name}.mp4"
+    path = copy.folder / f"{copy.set_name}-{parent.clip}-{copy.number}.mp4"
     write_video(path, measured(frames), parent.fps, provenance(parent.clip, made))
     height, width = sizes[0]
     return replace(parent.child(path, copy.set_name, made), frames=len(sizes), height=height, width=width)

@@ -43,11 +43,6 @@ class Job:
     layout: Layout
     checked: int
 
-    @property
-    def name(self) -> str:
-        """The blurred clip's id."""
-        return f"OMIT-{self.parent.clip}"
-
 
 @dataclass(frozen=True)
 class Omitted:
@@ -83,7 +78,7 @@ def omit_clip(job: Job) -> Omitted:
     parent = job.parent
     track = landmarks_of(parent, job.layout)
     frames = read_frames(verify(parent, job.layout.root))
-    path = job.folder / f"{job.name}.mp4"
+    path = job.folder / f"OMIT-{parent.clip}.mp4"
     blurred = without_faces(frames, track)
     made = {"by": "omit", "blur": BLUR, "margin": MARGIN, "face": "blurred"}
     write_video(path, blurred, parent.fps, provenance(parent.clip, made))

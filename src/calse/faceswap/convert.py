@@ -43,11 +43,6 @@ class Swap:
     folder: Path
     layout: Layout
 
-    @property
-    def name(self) -> str:
-        """The swapped clip's id."""
-        return f"{self.set_name}-{self.parent.clip}-1"
-
 
 @dataclass(frozen=True)
 class SwapReport:
@@ -93,7 +88,7 @@ def swap_clip(job: Swap) -> tuple[Clip, SwapReport]:
     landmarks = landmarks_of(parent, job.layout)
     model = _model(settings.method, job.layout, job.layout.swap_model(job.set_name))
     swapped, report = swap_frames(frames, landmarks, model, settings)
-    path = job.folder / f"{job.name}.mp4"
+    path = job.folder / f"{job.set_name}-{parent.clip}-1.mp4"
     made = {
         "by": "swap",
         "method": settings.method,
