@@ -1,13 +1,13 @@
 """Every version of the study that git and the working tree hold: what DVC recorded, and the tables of clips."""
 
 import hashlib
+import io
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -46,9 +46,9 @@ def states(root: Path) -> Iterator[State]:
     trees: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for commit in git("rev-list", "--all", "--reflog").split():
         trees.setdefault(tuple(sorted(_listed(commit).items())), []).append(commit)
-    with _blobs() as blob:
-        for tree, commits in trees.items():
-            yield _of_commits(tuple(commits), dict(tree), blob)
+    contents = _contents({blob for tree in trees for _, blob in tree})
+    for tree, commits in trees.items():
+        yield _of_commits(commits, {path: contents[blob] for path, blob in tree})
 
 
 def _working_tree(root: Path) -> State:
@@ -62,11 +62,9 @@ def _working_tree(root: Path) -> State:
     return State((), _stages(read("dvc.lock"), "dvc.lock"), added, read)
 
 
-def _of_commits(commits: tuple[str, ...], listed: dict[str, str], blob: Callable[[str], bytes]) -> State:
-    data = {path: blob(name) for path, name in listed.items()}
-    read = data.get
-    added = [entry for path in listed if path.endswith(".dvc") for entry in _added(Path(path), read)]
-    return State(commits, _stages(read("dvc.lock"), f"dvc.lock of {commits[0][:8]}"), added, read)
+def _of_commits(commits: list[str], files: dict[str, bytes]) -> State:
+    added = [entry for path in files if path.endswith(".dvc") for entry in _added(Path(path), files.get)]
+    return State(tuple(commits), _stages(files.get("dvc.lock"), f"dvc.lock of {commits[0][:8]}"), added, files.get)
 
 
 def _listed(commit: str) -> dict[str, str]:
@@ -80,25 +78,18 @@ def _listed(commit: str) -> dict[str, str]:
     return kept
 
 
-@contextmanager
-def _blobs() -> Iterator[Callable[[str], bytes]]:
-    """Yield a function that reads blobs of git: one process for all of them."""
-    command, pipe = ["git", "cat-file", "--batch"], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-        asked, replies = process.stdin, process.stdout
-        assert asked is not None
-        assert replies is not None
-        yield cache(lambda name: _blob(name, asked, replies))
-        asked.close()
-
-
-def _blob(name: str, asked: IO[bytes], replies: IO[bytes]) -> bytes:
-    asked.write(f"{name}\n".encode())
-    asked.flush()
-    size = int(replies.readline().split()[-1])
-    data = replies.read(size)
-    replies.read(1)
-    return data
+def _contents(blobs: Iterable[str]) -> dict[str, bytes]:
+    """Return the bytes of git's blobs by name; one process reads them all, for each start takes milliseconds."""
+    names = list(blobs)
+    batch = subprocess.run(
+        ["git", "cat-file", "--batch"], input="".join(f"{name}\n" for name in names).encode(), capture_output=True
+    )
+    replies, found = io.BytesIO(batch.stdout), {}
+    for name in names:
+        size = int(replies.readline().split()[-1])  # of `NAME blob SIZE`; after the bytes comes a line's end
+        found[name] = replies.read(size)
+        replies.read(1)
+    return found
 
 
 def _stages(data: bytes | None, where: str) -> dict[str, Entry]:
