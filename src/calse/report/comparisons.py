@@ -2,7 +2,18 @@
 
 import pandas as pd
 
-from calse.report.table import BASELINE, EVEN, MEAN, OMITTED, TRAININGS, VALIDATION, Cells, in_words, markdown
+from calse.report.table import (
+    BASELINE,
+    EVEN,
+    MEAN,
+    OMITTED,
+    TRAININGS,
+    VALIDATION,
+    Cells,
+    count_range,
+    in_words,
+    markdown,
+)
 from calse.report.variance import MIN_TRAININGS, components, mean_components, needed, trainings_of
 
 VERSUS = f"The mean over the test sources, recipe {BASELINE}, paired over the same clips"
@@ -69,7 +80,7 @@ def everywhere(comparisons: pd.DataFrame) -> str:
 def footnote(table: pd.DataFrame, comparisons: pd.DataFrame) -> str:
     """Say how much one clip weighs, how the intervals and p were made, and what so few trainings cannot tell."""
     rows = table[~table["test_source"].isin([MEAN, OMITTED, VALIDATION])]
-    clips, seeds = _range(rows["clips"]), _range(rows["seeds"])
+    clips, seeds = count_range(rows["clips"]), count_range(rows["seeds"])
     runs = "one training" if seeds == "1" else f"{seeds} trainings"
     sentences = [
         f"{clips} test clips a source, {runs} a cell: one clip is {100 / rows['clips'].min():.1f} points.",
@@ -120,10 +131,6 @@ def noises(cells: Cells, seeded: bool = True) -> str:
     return text + (
         f"{design[0]} sources x {design[1]} seeds." if design else "more glosses: no seeds make up for them."
     )
-
-
-def _range(counts: pd.Series) -> str:
-    return f"{counts.min()}" if counts.nunique() == 1 else f"{counts.min()} to {counts.max()}"
 
 
 def _p(value: float) -> str:

@@ -1,6 +1,6 @@
 """The study's table: accuracy of every recipe against every test source, and what changed against the baseline."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -165,6 +165,12 @@ def outcome(delta: float, low: float, high: float, p_adjusted: float) -> str:
 def in_words(outcome: str, about: str) -> str:
     """Return an outcome with what it is about, where that is less than the recipes."""
     return outcome if outcome == EVEN or about == RECIPES else f"{outcome} in these {TRAININGS}"
+
+
+def count_range(counts: Iterable[int]) -> str:
+    """Return `3`, or `2 to 5` where counts differ; nothing without one."""
+    found = sorted(set(counts))
+    return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def markdown(cells: list[list[str]]) -> list[str]:

@@ -1,6 +1,5 @@
 """What each recipe trains on and how its trainings went: more clips are also more steps unless they are held equal."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -10,6 +9,7 @@ from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.report.plots import curve_svg, source_colours
 from calse.report.study import Results
+from calse.report.table import count_range
 
 
 def recipes(params: Params, layout: Layout, results: Results) -> list[dict[str, Any]]:
@@ -21,8 +21,8 @@ def recipes(params: Params, layout: Layout, results: Results) -> list[dict[str, 
             "sets": recipe.sets,
             "equal_steps": recipe.equal_steps,
             "seeds": params.seeds_of(results.recogniser, name),
-            "clips": _range(_clips(params, layout, name)),
-            "steps": _range(table.loc[table["recipe"] == name, "steps"]),
+            "clips": count_range(_clips(params, layout, name)),
+            "steps": count_range(table.loc[table["recipe"] == name, "steps"]),
         }
         for name, recipe in params.recipes.items()
     ]
@@ -32,11 +32,6 @@ def _clips(params: Params, layout: Layout, recipe: str) -> list[int]:
     """Count the training clips against every test source."""
     path = layout.split(recipe)
     return [len(read_split(path).train(source)) for source in params.test_sources] if path.is_file() else []
-
-
-def _range(counts: Iterable[int]) -> str:
-    found = sorted(set(counts))
-    return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def curve_panels(curves: pd.DataFrame) -> dict[str, Any] | None:
