@@ -1,17 +1,14 @@
 """The filmed clips of a study with their versions, and what speaks against their quality."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from calse.config.params import Params
 from calse.data.clips import Clip
 from calse.data.manifests import verify
 from calse.data.paths import Layout
-from calse.report.read import read_manifests
+from calse.report.read import read_figures, read_manifests
 
 OMITTED = "face blurred"  # names the set of clips with the face blurred, whatever their source
 FOUND = {  # what metrics/landmarks lists, in words
@@ -61,20 +58,14 @@ def quality_flags(params: Params, layout: Layout, parents: Mapping[str, str]) ->
     """
     flags: dict[str, list[str]] = defaultdict(list)
     for source in params.corpus.sources:
-        found = _read(layout.metrics("landmarks") / f"{source}.json")
+        found = read_figures(layout, "landmarks", source)
         for key, words in FOUND.items():
             for clip in found.get(key, []):
                 flags[clip].append(words)
-        for outcome in _read(layout.metrics("validate") / f"{source}.json").get("outcomes", []):
+        for outcome in read_figures(layout, "validate", source).get("outcomes", []):
             for clip in dict.fromkeys(row.get("clip") for row in outcome["offenders"]):
                 flags[clip].append(f"gate: {outcome['text']}")
     for name in params.swap:
-        figures = _read(layout.metrics("swap") / f"{name}.json")
-        for clip in figures.get("least_kept", []):
+        for clip in read_figures(layout, "swap", name).get("least_kept", []):
             flags[parents.get(clip, clip)].append(f"{name}: expression kept least")
     return flags
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return the figures of a stage, none when it has not run."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

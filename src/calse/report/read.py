@@ -83,6 +83,12 @@ def read_curves(params: Params, layout: Layout, recogniser: str) -> pd.DataFrame
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=CURVE)
 
 
+def read_figures(layout: Layout, stage: str, name: str) -> dict[str, Any]:
+    """Return what a stage measured of a source or a set, empty where it has not run."""
+    path = layout.metrics(stage) / f"{name}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
 def read_manifests(paths: dict[str, Path]) -> dict[str, list[Clip]]:
     """Read the manifests that are there, by name."""
     return {name: read_manifest(path) for name, path in paths.items() if path.is_file()}

@@ -1,10 +1,10 @@
 """What the face swaps did, as a table, and whether anybody can still name the signer."""
 
-import json
 from typing import Any
 
 from calse.config.params import Params
 from calse.data.paths import Layout
+from calse.report.read import read_figures
 from calse.report.table import markdown
 from calse.runtime.errors import CalseError
 
@@ -35,10 +35,10 @@ def swap_section(params: Params, layout: Layout) -> str:
 
 
 def _read(layout: Layout, name: str, stage: str = "swap") -> dict[str, Any]:
-    path = layout.metrics(stage) / f"{name}.json"
-    if not path.is_file():
-        raise CalseError(f"{path} is missing; run: dvc repro {stage}@{name}")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    figures = read_figures(layout, stage, name)
+    if not figures:
+        raise CalseError(f"{layout.metrics(stage) / name}.json is missing; run: dvc repro {stage}@{name}")
+    return figures
 
 
 def named_by(figures: dict[str, Any]) -> str:

@@ -7,13 +7,14 @@ from pydantic import TypeAdapter
 
 from calse.config.params import Params
 from calse.data.paths import Layout
+from calse.report.read import read_figures
 from calse.runtime.files import sha256_of
 
 
 def gate(params: Params, layout: Layout) -> list[dict[str, Any]]:
     """Return the validation gate's outcome on the glossary and on every source, as far as it was written."""
-    paths = [layout.metrics("validate") / f"{name}.json" for name in ("glossary", *params.corpus.sources)]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    found = [read_figures(layout, "validate", name) for name in ("glossary", *params.corpus.sources)]
+    return [figures for figures in found if figures]
 
 
 def parameters(params: Params) -> dict[str, list[tuple[str, str]]]:

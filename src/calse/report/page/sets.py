@@ -1,12 +1,12 @@
 """Every augmentation set: what it is, what it measured against its thresholds, what it looks like."""
 
-import json
 from typing import Any
 
 from calse.config.params import AugmentationSet, Params, SwapSet, as_dict
 from calse.data.clips import Clip, seed_of
 from calse.data.paths import Layout
 from calse.report.page.pictures import Pictures
+from calse.report.read import read_figures
 from calse.report.swaps import named_by, short_of_truth
 
 EXAMPLES = 4
@@ -65,13 +65,11 @@ def _swapped(layout: Layout, name: str, settings: SwapSet, pictures: Pictures, p
     shown: dict[str, Any] = {
         "pictures": [{"name": "original, swapped and donor, each with its face enlarged", "image": picture}]
     }
-    path = layout.metrics("swap") / f"{name}.json"
-    if not path.is_file():
+    figures = read_figures(layout, "swap", name)
+    if not figures:
         return shown
-    figures = json.loads(path.read_text(encoding="utf-8"))
-    attack = layout.metrics("reidentify") / f"{name}.json"
-    if attack.is_file():
-        shown["attack"] = named_by(json.loads(attack.read_text(encoding="utf-8")))
+    if attack := read_figures(layout, "reidentify", name):
+        shown["attack"] = named_by(attack)
     outcome = {"passed": figures["passed"], "failed": figures["failed"], "short": short_of_truth(figures)}
     return shown | outcome | {"quality": _quality(figures, settings)}
 
@@ -96,9 +94,5 @@ def _quality(figures: dict[str, Any], settings: SwapSet) -> dict[str, Any]:
 
 def omitted(params: Params, layout: Layout) -> list[dict[str, Any]]:
     """Return what the facial-omission test did to each source, as far as it was measured."""
-    rows = []
-    for source in params.omit:
-        path = layout.metrics("omit") / f"{source}.json"
-        if path.is_file():
-            rows.append({"source": source} | json.loads(path.read_text(encoding="utf-8")))
-    return rows
+    found = {source: read_figures(layout, "omit", source) for source in params.omit}
+    return [{"source": source} | figures for source, figures in found.items() if figures]
