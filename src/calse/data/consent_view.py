@@ -55,12 +55,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         cells = [{True: "yes", False: "no"}[row[name]] if name in USES else row[name] or "" for name in names]
         cells[names.index("signer")] = row["signer"] or "(everybody)"
         cells[names.index("until")] += " over" if row["over"] else ""
-        table.add_row(*map(_plain, cells), ", ".join(row["missing"]), style="bold red" if row["missing"] else "")
+        table.add_row(*map(printable, cells), ", ".join(row["missing"]), style="bold red" if row["missing"] else "")
     console = Console(markup=False)
     console.width = console.measure(table, options=console.options.update(max_width=1000)).maximum  # a pipe has 80
     console.print(table)
 
 
-def _plain(text: str) -> str:
-    """Return a cell that moves no cursor."""
+def printable(text: str) -> str:
+    """Return a text that moves no cursor."""
     return "".join(char for char in text if char.isprintable())

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from calse.data.consent_view import printable
 from calse.people.forget import Done, Plan
 from calse.people.traces import kind_of
 from calse.runtime.errors import CalseError
@@ -17,7 +18,7 @@ def print_plan(plan: Plan, places: dict[str, str]) -> None:
     for kind, paths in sorted(kinds.items()):
         print(f"{kind}:")
         for path in sorted(paths)[:LONGEST_LIST]:
-            print(f"  {_plain(path)}")
+            print(f"  {printable(path)}")
         if len(paths) > LONGEST_LIST:
             print(f"  and {len(paths) - LONGEST_LIST} more")
     print(f"{len(plan.objects)} objects in all versions; " + "; ".join(f"{n}: {found}" for n, found in places.items()))
@@ -38,7 +39,3 @@ def print_done(done: Done) -> None:
         left = "; ".join(f"{place}: {what}" for place, what in done.left.items())
         raise CalseError(f"something is left ({left}); call the same command again, it goes on from here")
     print("next: git add -A, git commit, and: dvc repro")
-
-
-def _plain(text: str) -> str:
-    return "".join(char for char in text if char.isprintable())
