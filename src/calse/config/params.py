@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -49,7 +50,9 @@ __all__ = [
     "Validate",
     "as_dict",
     "check_params",
+    "flat",
     "read_params",
+    "without_folder",
 ]
 
 
@@ -148,6 +151,20 @@ def _plain(kind: str, message: str) -> str:
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         return "no such parameter; delete it, or see the names in presets/synthetic.yaml"
     return message[0].lower() + message[1:]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested values under dotted names; an empty mapping is a value."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def without_folder(value: Any) -> Any:
+    """Return a parameter as others may see it: of an absolute path only the name, for the rest says whose machine it is."""
+    return value.rsplit("/", 1)[-1] if isinstance(value, str) and value.startswith("/") else value
 
 
 def as_dict(section: object) -> dict[str, object]:

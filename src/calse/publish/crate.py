@@ -1,13 +1,13 @@
 """The publication's RO-Crate: the pipeline as a workflow, each of its stages as a run with what it read and made."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calse.data.clips import slug
 from calse.publish.about import Study, address_of, author_name
 from calse.runtime.files import write_json
-from calse.tracking.dvc_index import digests_of, params_of
+from calse.tracking.content import as_text
+from calse.tracking.dvc_index import digests_of, name_of, params_of
 
 if TYPE_CHECKING:
     from dvc.stage import PipelineStage  # type: ignore[import-untyped]
@@ -94,7 +94,7 @@ def _describe_workflow(entities: Entities, workflow: Any, study: Study, stages: 
     steps: list[Any] = []
     tools: list[Any] = []
     for stage in stages.values():
-        if (name := _name(stage)) not in {step["name"] for step in steps}:
+        if (name := name_of(stage)) not in {step["name"] for step in steps}:
             tool = {"name": f"calse {name}", "description": stage.desc or name, "softwareVersion": study.version}
             tools.append(entities.add(_tool(stage), "SoftwareApplication", **tool, url=study.address or TOOLS))
             steps.append(entities.add(f"{WORKFLOW}#{name}", "HowToStep", name=name, position=str(len(steps) + 1)))
@@ -102,12 +102,8 @@ def _describe_workflow(entities: Entities, workflow: Any, study: Study, stages: 
     workflow["step"], workflow["hasPart"] = steps, tools
 
 
-def _name(stage: "PipelineStage") -> str:
-    return str(stage.name.partition("@")[0])
-
-
 def _tool(stage: "PipelineStage") -> str:
-    return f"#calse-{_name(stage)}"
+    return f"#calse-{name_of(stage)}"
 
 
 def _run_of_workflow(entities: Entities, workflow: Any, study: Study, runs: list[Any]) -> Any:
@@ -125,8 +121,7 @@ def _run_of_stage(entities: Entities, stage: "PipelineStage") -> Any:
     data, code = digests_of(stage)
     read = [entities.data(path, digest) for path, digest in data.items()]
     for name, value in params_of(stage).items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-        read.append(entities.add(f"#{stage.name}/{name}", "PropertyValue", name=name, value=text))
+        read.append(entities.add(f"#{stage.name}/{name}", "PropertyValue", name=name, value=as_text(value)))
     run = entities.add(f"#{stage.name}", "CreateAction", name=f"dvc repro {stage.name}", actionStatus=RAN)
     run["description"] = "code, by md5: " + (", ".join(f"{path} {digest}" for path, digest in code.items()) or "none")
     run["instrument"], run["object"] = entities.known(_tool(stage)), read

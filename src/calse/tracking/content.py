@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from calse.tracking.dvc_index import flat
+from calse.config.params import flat, without_folder
 
 Content = dict[tuple[str, str, int], Any]
 """("param", name, 0): text; ("metric", name, step): number; ("data", path, 0): digest; STATUS: MLflow's word."""
@@ -19,9 +19,9 @@ def params(values: dict[str, Any]) -> Content:
 
 
 def as_text(value: Any) -> str:
-    """Return a parameter as text, JSON unless it is text; of an absolute path only the name, which is nobody's home."""
+    """Return a parameter as text: JSON unless it is text."""
     if isinstance(value, str):
-        return value.rsplit("/", 1)[-1] if value.startswith("/") else value
+        return str(without_folder(value))
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 

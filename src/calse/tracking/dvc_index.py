@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from calse.config.params import flat
 from calse.runtime.errors import CalseError
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def stages_of(repo: "Repo") -> dict[str, "PipelineStage"]:
 
     stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
     return {stage.name: stage for stage in stages if stage.outs and all(out.hash_info for out in stage.outs)}
+
+
+def name_of(stage: "PipelineStage") -> str:
+    """Return the name that a stage has in dvc.yaml: `train` of `train@i3d-AF1`."""
+    return str(stage.name.partition("@")[0])
+
+
+def item_of(stage: "PipelineStage") -> str:
+    """Return what tells a stage from others of its matrix: `i3d-AF1` of `train@i3d-AF1`."""
+    return str(stage.name.partition("@")[2])
 
 
 def params_of(stage: "PipelineStage") -> dict[str, Any]:
@@ -75,12 +86,3 @@ def texts_below(repo: "Repo", out: "Output") -> dict[str, str]:
         paths = [path for path in sorted(fs.find(root + out.def_path)) if path.endswith((".csv", ".json"))]
         return {path.removeprefix(root): fs.read_text(path, encoding="utf-8") for path in paths}
     return {}
-
-
-def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested values under dotted names; an empty mapping is a value."""
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from calse.config.params import flat
 from calse.data.clips import compact_json
 from calse.recognition.training.plateau import collapse_warning
 from calse.runtime.errors import CalseError
@@ -13,8 +14,9 @@ from calse.tracking.content import STATUS, Content, curve, metrics, params
 from calse.tracking.dvc_index import (
     corpus_of,
     digests_of,
-    flat,
     is_recorded,
+    item_of,
+    name_of,
     params_of,
     recorded_text,
     stages_of,
@@ -50,7 +52,7 @@ def expected_runs(repo: "Repo", pipeline: str) -> tuple[str, list[Expected]]:
     corpus = corpus_of(stages)
     if not corpus:
         return "", []
-    models = {out.def_path: stage for stage in stages.values() if _base(stage) == TRAIN for out in stage.outs}
+    models = {out.def_path: stage for stage in stages.values() if name_of(stage) == TRAIN for out in stage.outs}
     scores: dict[str, dict[str, Any]] = {}
     found = []
     for stage in stages.values():
@@ -59,21 +61,11 @@ def expected_runs(repo: "Repo", pipeline: str) -> tuple[str, list[Expected]]:
         for path, training in measured.items():  # trainings show its figures, unless they are newer
             if any(out.def_path == path and out.hash_info.value == data[path] for out in training.outs):
                 scores[training.name] = _scores(stage)
-        if not measured and _base(stage) != TRAIN and (figures := _figures(stage)):
+        if not measured and name_of(stage) != TRAIN and (figures := _figures(stage)):
             found.append(_of_stage(stage, figures))
     for stage in {stage.name: stage for stage in models.values()}.values():
         found += _of_trainings(repo, stage, scores.get(stage.name, {}))
     return corpus, [*found, _of_pipeline(stages, scores, pipeline)]
-
-
-def _base(stage: "PipelineStage") -> str:
-    """Return the name that a stage has in dvc.yaml: `train` of `train@i3d-AF1`."""
-    return str(stage.name.partition("@")[0])
-
-
-def _item(stage: "PipelineStage") -> str:
-    """Return what tells a stage from others of its matrix: `i3d-AF1` of `train@i3d-AF1`."""
-    return str(stage.name.partition("@")[2])
 
 
 def _scores(stage: "PipelineStage") -> dict[str, Any]:
@@ -99,8 +91,8 @@ def _figures(stage: "PipelineStage") -> Content:
 def _of_stage(stage: "PipelineStage", figures: Content) -> Expected:
     data, code = digests_of(stage)
     identity = {"stage": stage.name, "params": params_of(stage), "deps": data | code}
-    own = {name.replace(f".{_item(stage)}.", "."): value for name, value in params_of(stage).items()}
-    return _finished(stage.name, _base(stage), identity, params(own) | _inputs(data) | figures)
+    own = {name.replace(f".{item_of(stage)}.", "."): value for name, value in params_of(stage).items()}
+    return _finished(stage.name, name_of(stage), identity, params(own) | _inputs(data) | figures)
 
 
 def _of_trainings(repo: "Repo", stage: "PipelineStage", scores: dict[str, Any]) -> Iterator[Expected]:
@@ -167,7 +159,7 @@ def _of_pipeline(stages: "dict[str, PipelineStage]", scores: dict[str, Any], nam
             ("mean", measured.get("mean", {}).get("filmed", {})),
         ]:
             plain = {measure: value for measure, value in figures.items() if measure not in ("clips", "seeds")}
-            content |= metrics(flat(plain, f"{_item(stages[training])}.{source}."))
+            content |= metrics(flat(plain, f"{item_of(stages[training])}.{source}."))
     return _finished(name, PIPELINE, {PIPELINE: name}, content)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from calse.config.params import Params
+from calse.config.params import Params, flat, without_folder
 from calse.data.paths import Layout
 from calse.report.read import read_figures
 from calse.runtime.files import sha256_of
@@ -20,15 +20,12 @@ def gate(params: Params, layout: Layout) -> list[dict[str, Any]]:
 def parameters(params: Params) -> dict[str, list[tuple[str, str]]]:
     """Return every parameter by section, named and written as `dvc exp run -S` takes it."""
     tree = TypeAdapter(Params).dump_python(params, mode="json", by_alias=True)
-    return {section: list(_flat(section, value)) for section, value in tree.items()}
-
-
-def _flat(name: str, value: object) -> list[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        return [pair for key, inner in value.items() for pair in _flat(f"{name}.{key}", inner)]
-    if isinstance(value, str) and value.startswith("/"):  # whoever reads the page need not know where things lie here
-        value = value.rsplit("/", 1)[-1]
-    return [(name, json.dumps(value, ensure_ascii=False))]
+    return {
+        section: [
+            (name, json.dumps(without_folder(value), ensure_ascii=False)) for name, value in flat({section: values})
+        ]
+        for section, values in tree.items()
+    }
 
 
 def hashes(params: Params, layout: Layout) -> list[dict[str, Any]]:
