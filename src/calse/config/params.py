@@ -163,7 +163,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def without_folder(value: Any) -> Any:
-    """Return a parameter as others may see it: of an absolute path only the name, for the rest says whose machine it is."""
+    """Return a parameter as others may see it: of an absolute path only the name, not whose machine it is on."""
     return value.rsplit("/", 1)[-1] if isinstance(value, str) and value.startswith("/") else value
 
 
