@@ -6,8 +6,7 @@ import sqlite3
 from typing import Any
 
 from calse.tracking.place import locked_store, store_file, store_uri
-from calse.tracking.runs import PARENT, import_client
-from calse.tracking.table import STAGE
+from calse.tracking.runs import PARENT, import_client, search_runs
 
 
 def touched_runs(read: set[tuple[str, str]]) -> list[str]:
@@ -45,16 +44,8 @@ def _all_runs(client: Any) -> list[Any]:
     """Return every run of this project in the store, deleted ones too."""
     from mlflow.entities import ViewType
 
-    found: list[Any] = []
-    for experiment in client.search_experiments(view_type=ViewType.ALL):
-        token: str | None = ""
-        while token is not None:
-            page = client.search_runs(
-                [experiment.experiment_id], "", ViewType.ALL, max_results=500, page_token=token or None
-            )
-            found += [run for run in page if STAGE in run.data.tags]
-            token = page.token
-    return found
+    experiments = client.search_experiments(view_type=ViewType.ALL)
+    return [run for one in experiments for run in search_runs(client, one.experiment_id, deleted=True)]
 
 
 def _delete(client: Any, run: Any) -> list[str]:

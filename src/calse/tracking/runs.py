@@ -28,6 +28,20 @@ def import_client() -> Any:
     return MlflowClient
 
 
+def search_runs(client: Any, experiment: str, deleted: bool = False) -> list[Any]:
+    """Return the runs of an MLflow experiment that this project wrote, with `deleted` also those that were deleted."""
+    from mlflow.entities import ViewType
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    found: list[Any] = []
+    token: str | None = ""
+    while token is not None:
+        page = client.search_runs([experiment], "", view, max_results=500, page_token=token or None)
+        found += [run for run in page if STAGE in run.data.tags]
+        token = page.token
+    return found
+
+
 def is_alive(run: Any) -> bool:
     """Say whether an MLflow run is still being written; in a shared store, another machine's is for it to close."""
     machine, _, process = run.data.tags.get(PROCESS, "").partition(" ")
@@ -74,12 +88,7 @@ class Store:
 
     def runs(self) -> list[Any]:
         """Return the runs that this project wrote, the oldest first."""
-        found: list[Any] = []
-        token: str | None = ""
-        while token is not None:
-            page = self.client.search_runs([self.experiment], max_results=500, page_token=token or None)
-            found += [run for run in page if STAGE in run.data.tags]
-            token = page.token
+        found = search_runs(self.client, self.experiment)
         return sorted(found, key=lambda run: (int(run.info.start_time), run.info.run_id))
 
     def start(self, name: str, stage: str, pipeline: str, tags: dict[str, str]) -> str:
