@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from calse.config.params import Params
@@ -14,6 +14,16 @@ from calse.tracking.place import WORKSPACE, locked_store, pipeline_name
 from calse.tracking.runs import TRAINING, Store
 
 PATIENCE = 120.0  # seconds; to import MLflow takes two of a core
+
+
+@dataclass
+class Training:
+    """A training that goes on: what it is, since when, the id of its run once it has one, what is not written yet."""
+
+    info: dict[str, Any]
+    since: float
+    run_id: str = ""
+    unwritten: Content = field(default_factory=dict)
 
 
 class Tracker:
@@ -28,20 +38,17 @@ class Tracker:
         """Nothing is opened, and MLflow not imported, until a run has lasted `patience` seconds."""
         self.corpus, self.patience = params.corpus.name, patience if pipeline_name() == WORKSPACE else 0
         self.store: Store | None = None
-        self.open: dict[Run, str] = {}
-        self.infos: dict[Run, dict[str, Any]] = {}
-        self.held: dict[Run, Content] = {}
-        self.since: dict[Run, float] = {}
+        self.trainings: dict[Run, Training] = {}
         self.broken = False
 
     def started(self, run: Run, info: dict[str, Any]) -> None:
         """Hold the run's parameters, or open it with them."""
-        self.infos[run], self.since[run] = info, time.monotonic()
+        self.trainings[run] = Training(info, time.monotonic())
         self._log(run, {})
 
     def epoch(self, run: Run, epoch: int, measured: dict[str, float]) -> None:
         """Add one point to each curve; after the last epoch, a warning when nothing was learned."""
-        info = self.infos[run]
+        info = self.trainings[run].info
         ended = of_collapse(info, measured.get("accuracy")) if epoch == info["epochs"] else {}
         self._log(run, metrics(measured.items(), epoch) | ended)
 
@@ -57,31 +64,30 @@ class Tracker:
         self._log(run, {("param", "reason", 0): reason, STATUS: "FAILED"}, wait=False)
 
     def _log(self, run: Run, content: Content, wait: bool = True) -> None:
-        """Write into the run, or hold what there is to write as long as that may `wait`."""
-        if self.infos[run]["epochs"] == 1:
+        """Write into the run, or hold what there is to write as long as that may `wait`.
+
+        Once that has failed nothing more is written: a training never stops for its tracking.
+        """
+        training = self.trainings[run]
+        if training.info["epochs"] == 1 or self.broken:
             return
-        held = self.held.get(run, {}) | content
-        waits = run not in self.open and wait and time.monotonic() - self.since[run] < self.patience
-        self.held[run] = held if waits else {}
-        if not waits:
-            self._beside(lambda: self._write(run, held))
-
-    def _write(self, run: Run, content: Content) -> None:
-        self.store = self.store or Store(self.corpus)
-        if run not in self.open:
-            info = self.infos[run]
-            tags = {TRAINING: info["fingerprint"]}
-            self.open[run] = self.store.start(training_name(info), TRAIN, pipeline_name(), tags)
-            content = of_training(info) | content
-        self.store.log(self.open[run], content)
-
-    def _beside(self, write: Callable[[], None]) -> None:
-        """Write under the store's lock, unless that failed before: a training never stops for its tracking."""
-        if self.broken:
+        training.unwritten |= content
+        if wait and not training.run_id and time.monotonic() - training.since < self.patience:
             return
         try:
             with locked_store():
-                write()
+                self._write(training)
         except CalseError as error:
             self.broken = True
             print(f"warning: {error}; the training goes on, `calse track sync` catches up", file=sys.stderr)
+
+    def _write(self, training: Training) -> None:
+        """Write what is unwritten into the training's run, which is opened with its parameters."""
+        self.store = self.store or Store(self.corpus)
+        content, training.unwritten = training.unwritten, {}
+        if not training.run_id:
+            info = training.info
+            tags = {TRAINING: info["fingerprint"]}
+            training.run_id = self.store.start(training_name(info), TRAIN, pipeline_name(), tags)
+            content = of_training(info) | content
+        self.store.log(training.run_id, content)
