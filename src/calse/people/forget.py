@@ -18,7 +18,7 @@ from calse.people.history import states
 from calse.people.places import Place, places_of, reader
 from calse.people.runs import delete_runs, touched_runs
 from calse.people.study import params_without, rewrite, videos_of
-from calse.people.traces import Search, Traces
+from calse.people.traces import Tables, Traces, filmed_in, traces_in
 from calse.people.who import Filmed, Who, as_known
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
@@ -94,15 +94,15 @@ def forget(who: Who, layout: Layout, exactly: bool, agreed: Callable[[Plan, dict
 def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note: Path) -> tuple[Who, Plan]:
     """Return the people as the study knows them, and what is to go: what is found now, and what was noted before."""
     noted = Plan(**json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else None
-    every = list(states(layout.root))
-    objects = reader(places)
+    every, tables = list(states(layout.root)), Tables(reader(places))
     here = [(source, *one) for source, videos in videos_of(read_params(), layout).items() for one in videos.items()]
-    filmed = Search(who, objects).filmed_in(every) | {Filmed(source, v.signer, clip, "") for source, clip, v in here}
+    filmed = {Filmed(source, video.signer, clip, "") for source, clip, video in here}
+    filmed = filmed.union(*(filmed_in(state, tables) for state in every))
     if noted is None or filmed:
         who = Who(tuple(noted.signers), who.sources, who.clips) if noted else as_known(who, filmed, exactly)
-    search, found, commits = Search(who, objects), Traces(), set()
+    found, commits = Traces(), set()
     for state in every:
-        traces = search.traces_in(state)
+        traces = traces_in(state, who, tables)
         if traces.paths:
             commits |= set(state.commits)
         found.add(traces)
