@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from calse.config.params import Params, Source
+from calse.data.clips import Clip
 from calse.data.donors import person
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
@@ -20,18 +21,6 @@ Use = Literal["train", "swap", "show", "share"]
 USES: tuple[Use, ...] = get_args(Use)
 COLUMNS = ["source", "signer", *USES, "until", "licence", "consent"]
 WORDS = {"": True, "yes": True, "true": True, "no": False, "false": False}  # a cell left empty takes nothing back
-
-
-class Filmed(Protocol):
-    """What shows somebody: a clip, or anything else that has a source and a signer."""
-
-    @property
-    def source(self) -> str:
-        """Who recorded it."""
-
-    @property
-    def signer(self) -> str:
-        """Who is in it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +59,7 @@ class Consent:
     sources: dict[str, Grant]
     signers: tuple[Grant, ...]
 
-    def permits(self, clip: Filmed, use: Use, today: date | None = None) -> bool:
+    def permits(self, clip: Clip, use: Use, today: date | None = None) -> bool:
         """Say whether all who have a say in a clip allow a use of it; today, when no other day is given."""
         found = self.grants_of(clip.source, clip.signer)
         return bool(found) and all(grant.allows(use, today or date.today()) for grant in found)
