@@ -174,25 +174,25 @@ def _part(params: Params, consent: Consent, table: str, clips: list[Clip], drawn
                 f"corpus.sources.{clip.source}.licence is empty: nobody could use what is published; say it there, or "
                 "set share: false"
             )
-    name, source, consented = Path(table).stem, clips[0].source, ""
-    made_from = {clip.source for clip in clips} | {clip.set for clip in clips if clip.set}
+    sources = {clip.source for clip in clips}
     if table.startswith("data/splits/"):
-        name, kind = f"{SPLIT}-{name}", SPLIT
+        name, kind, consented = f"{SPLIT}-{Path(table).stem}", SPLIT, ""
+        made_from = sources | {clip.set for clip in clips if clip.set}
     elif clips[0].set:
-        name, kind = clips[0].set, Origin(clips[0].details).words
-        made_from = {clip.source for clip in clips} | {
-            clip.details["donor"] for clip in clips if "donor" in clip.details
-        }
+        name, kind, consented = clips[0].set, Origin(clips[0].details).words, ""
+        made_from = sources | {clip.details["donor"] for clip in clips if "donor" in clip.details}
     else:
-        kind, consented, made_from = params.corpus.sources[source].kind, params.corpus.sources[source].consent, set()
+        source = params.corpus.sources[clips[0].source]
+        name, kind, consented = Path(table).stem, source.kind, source.consent
+        made_from = set()
     return Part(
-        name,
-        table,
-        kind,
-        len(clips),
-        len({clip.gloss for clip in clips}),
-        len({(clip.source, clip.signer) for clip in clips}),
-        " AND ".join(sorted({licence_of(consent, clip) or drawn for clip in clips})),
-        consented,
-        tuple(sorted(made_from)),
+        name=name,
+        table=table,
+        kind=kind,
+        clips=len(clips),
+        glosses=len({clip.gloss for clip in clips}),
+        signers=len({(clip.source, clip.signer) for clip in clips}),
+        licence=" AND ".join(sorted({licence_of(consent, clip) or drawn for clip in clips})),
+        consent=consented,
+        made_from=tuple(sorted(made_from)),
     )
