@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from calse.browse.skeleton import ARMS
 from calse.landmarks.record import FACE_POINTS, Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
@@ -21,7 +22,6 @@ _FINGERS = {
     **dict.fromkeys(("INDEX_FINGER", "MIDDLE_FINGER", "RING_FINGER", "PINKY"), "MCP PIP DIP TIP"),
 }
 HAND = ["WRIST", *(f"{finger}_{joint}" for finger, joints in _FINGERS.items() for joint in joints.split())]
-ARMS = [(11, 12), (11, 13), (13, 15), (12, 14), (14, 16)]
 FINGER_LIMBS = [(0 if joint % 4 == 1 else joint - 1, joint) for joint in range(1, 21)]
 VERSION = 0.2
 
