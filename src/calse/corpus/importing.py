@@ -51,42 +51,67 @@ def import_folder(
     Raises CalseError.
     """
     target, standing, declared = layout.raw(corpus) / source, layout.glossary(corpus), declared or {}
-    donors = {name for name, settings in declared.items() if settings.kind == "donor"} | ({source} if donor else set())
-    if source in donors and (glossary is not None or add_glosses):
+    donors = {name for name, settings in declared.items() if settings.kind == "donor"}
+    is_donor = donor or source in donors
+    if is_donor and (glossary is not None or add_glosses):
         raise CalseError(f"source {source} is a donor and leaves the glossary alone: drop --glossary and --add-glosses")
     _check_request(layout, corpus, source, declared, replace)
     folders = sorted(index.parent for index in layout.raw(corpus).glob("*/clips.csv"))
     others = {folder.name: read_index(folder) for folder in folders if folder.name != source}
-    studied = [name for name in others if name not in donors]
-    stood = read_glossary(standing) if standing.is_file() else []
-    given = read_glossary(glossary) if glossary is not None else None
-    # What its only source brings may be anything.
-    known = given if given is not None else stood if studied or source in donors else []
+    studied = {name: videos for name, videos in others.items() if name not in donors}
     offers = offers_of(folder, pattern)
-    # What other sources were imported with stays; a corpus's only source may be spelled anew.
-    spelled = one_spelling([*(stood if studied else known), *known, *stood, *(offer.gloss for offer in offers)])
+    glosses = _vocabulary(standing, glossary, offers, only_source=not studied, is_donor=is_donor, any_gloss=add_glosses)
     people = _one_name([*(v.signer for videos in others.values() for v in videos), *(o.signer for o in offers)])
-    known = [spelled[gloss] for gloss in known]
-    allowed = None if source in donors or add_glosses or (given is None and not studied) else frozenset(known)
     named = [
-        dataclasses.replace(offer, gloss=spelled[offer.gloss], signer=people[offer.signer] or source)
+        dataclasses.replace(offer, gloss=glosses.spelled[offer.gloss], signer=people[offer.signer] or source)
         for offer in offers
     ]
     forgotten = read_forgotten(layout)
-    named = [offer.refused(offer.refusal or _flaw(offer, allowed, forgotten)) for offer in listed_once(named)]
+    named = [offer.refused(offer.refusal or _flaw(offer, glosses.allowed, forgotten)) for offer in listed_once(named)]
     named = limited(numbered(without_copies(_opened(named, f"open {source}"), others, forgotten)), takes)
-    taken = [offer for offer in named if not offer.refusal]
-    glosses = known if source in donors else list(dict.fromkeys([*known, *sorted(offer.gloss for offer in taken)]))
+    taken = {offer.gloss for offer in named if not offer.refusal}
+    listed = glosses.known if is_donor else list(dict.fromkeys([*glosses.known, *sorted(taken)]))
     if taken:
         _store(target, source, named, others)
-        if source not in donors:
-            write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in glosses))
-    spellings, signers = (_respelled(offers, named, what) for what in ("gloss", "signer"))
-    signed = {spelled.get(video.gloss, video.gloss) for name in studied for video in others[name]}
-    theirs = sorted({o.gloss for o in taken if o.gloss in known} - signed) if source in donors and studied else []
+        if not is_donor:
+            write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in listed))
+    signed = {glosses.spelled.get(video.gloss, video.gloss) for videos in studied.values() for video in videos}
     return ImportReport(
-        corpus, source, target, standing, len(glosses), named, spellings, signers, source in donors, theirs
+        corpus=corpus,
+        source=source,
+        folder=target,
+        glossary=standing,
+        glosses=len(listed),
+        offers=named,
+        spellings=_respelled(offers, named, "gloss"),
+        signers=_respelled(offers, named, "signer"),
+        donor=is_donor,
+        theirs=sorted(taken & {*glosses.known} - signed) if is_donor and studied else [],
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Vocabulary:
+    """The glosses of a corpus before an import, how each offered one is spelled, and which may come; None for any."""
+
+    known: list[str]
+    spelled: dict[str, str]
+    allowed: frozenset[str] | None
+
+
+def _vocabulary(
+    standing: Path, glossary: Path | None, offers: list[Offer], only_source: bool, is_donor: bool, any_gloss: bool
+) -> _Vocabulary:
+    """Return the vocabulary by the glossary that is given (`glossary`), else by the one that stands."""
+    stood = read_glossary(standing) if standing.is_file() else []
+    given = read_glossary(glossary) if glossary is not None else None
+    known = given if given is not None else stood if is_donor or not only_source else []
+    # What other sources were imported with stays; a corpus's only source may be spelled anew.
+    first = known if only_source else stood
+    spelled = one_spelling([*first, *known, *stood, *(offer.gloss for offer in offers)])
+    known = [spelled[gloss] for gloss in known]
+    anything = is_donor or any_gloss or (given is None and only_source)
+    return _Vocabulary(known, spelled, None if anything else frozenset(known))
 
 
 def _one_name(signers: list[str]) -> dict[str, str]:
