@@ -38,6 +38,15 @@ def flaw_of_name(name: str, others: Iterable[str] = (), reserved: Iterable[str] 
 
 def check_names(params: "Params", path: Path) -> None:
     """Refuse a name that refers to nothing, or to two things."""
+    _check_new_names(params, path)
+    _check_sources(params, path)
+    check_without_landmarks(params, path)
+    _check_faces(params, path)
+    _check_sets(params, path)
+
+
+def _check_new_names(params: "Params", path: Path) -> None:
+    """Refuse what no file can be called, or what two things would be called."""
     sets = list(params.sets)
     named = [
         *((f"corpus.sources.{name}", name, list(params.corpus.sources), RESERVED) for name in params.corpus.sources),
@@ -53,9 +62,12 @@ def check_names(params: "Params", path: Path) -> None:
     for name in params.sets:
         if name.casefold() in {f"omit-{source}".casefold() for source in params.omit}:
             raise CalseError(f"{path}: {name}: the clips of the stage omit have that name; choose another for the set")
-    publics, donors = params.sources_of("public"), params.sources_of("donor")
+
+
+def _check_sources(params: "Params", path: Path) -> None:
+    """Refuse unknown sources, and a division of them that leaves nothing to train on."""
     for name in params.test_sources:
-        _known(f"{path}: test_sources", name, publics, "a public source")
+        _known(f"{path}: test_sources", name, params.sources_of("public"), "a public source")
     if params.validation_source is not None:
         free = [name for name in params.filmed if name not in params.test_sources]
         _known(f"{path}: validation_source", params.validation_source, free, "filmed and outside test_sources")
@@ -63,29 +75,33 @@ def check_names(params: "Params", path: Path) -> None:
             raise CalseError(f"{path}: validation_source: nothing is left to train on")
     for name in params.landmarks.sources:
         _known(f"{path}: landmarks.sources", name, list(params.corpus.sources), "a source")
-    check_without_landmarks(params, path)
-    lacking = [name for name in params.filmed if name not in params.landmarks.sources]
+
+
+def _check_faces(params: "Params", path: Path) -> None:
+    """Refuse to recognise by landmarks, to blur or to swap where no landmarks are found."""
+    found = params.landmarks.sources
+    lacking = [name for name in params.filmed if name not in found]
     if LANDMARKS in params.train and lacking:
         raise CalseError(f"{path}: landmarks.sources: train.{LANDMARKS} needs {', '.join(lacking)} too")
+    tested = [name for name in params.test_sources if name in found]
     for name in params.omit:
-        _known(
-            f"{path}: omit",
-            name,
-            [s for s in params.test_sources if s in params.landmarks.sources],
-            "a test source in landmarks.sources",
-        )
-    lending = [name for name in donors if name in params.landmarks.sources]
-    replaced = [name for name in params.sources_of("interpreter") if name in params.landmarks.sources]
-    for set_name, swap_set in params.swap.items():
-        _known(f"{path}: swap.{set_name}.donor", swap_set.donor, lending, "a donor in landmarks.sources")
-        _known(f"{path}: swap.{set_name}.signers", swap_set.signers, replaced, "an interpreter in landmarks.sources")
-        if swap_set.method not in params.swap_train:
+        _known(f"{path}: omit", name, tested, "a test source in landmarks.sources")
+    donors = [name for name in params.sources_of("donor") if name in found]
+    signers = [name for name in params.sources_of("interpreter") if name in found]
+    for name, settings in params.swap.items():
+        _known(f"{path}: swap.{name}.donor", settings.donor, donors, "a donor in landmarks.sources")
+        _known(f"{path}: swap.{name}.signers", settings.signers, signers, "an interpreter in landmarks.sources")
+
+
+def _check_sets(params: "Params", path: Path) -> None:
+    """Refuse a swapped set without the settings of its method, and a recipe of unknown sets."""
+    for name, settings in params.swap.items():
+        if settings.method not in params.swap_train:
             raise CalseError(
-                f"{path}: swap.{set_name}.method: swap-train has no section {swap_set.method}; "
-                "see presets/synthetic.yaml"
+                f"{path}: swap.{name}.method: swap-train has no section {settings.method}; see presets/synthetic.yaml"
             )
-        if set_name in params.augment:
-            raise CalseError(f"{path}: swap.{set_name}: a set of augment has that name already; choose another")
+        if name in params.augment:
+            raise CalseError(f"{path}: swap.{name}: a set of augment has that name already; choose another")
     for name, recipe in params.recipes.items():
         for set_name in recipe.sets:
             _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")
