@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calse.config.consistency import flaw_of_name
 from calse.corpus.glossary import one_spelling, read_glossary
-from calse.corpus.raw import RawVideo, index_of, read_index, write_index
+from calse.corpus.raw import RawVideo, index_of, read_index, source_folders, write_index
 from calse.corpus.repeats import check_ids
 from calse.data.clips import normalise_gloss
 from calse.data.manifests import write_rows
@@ -65,11 +65,8 @@ def correct(
         if not free:
             added[standing] = work.glosses
     for folder, videos in changed.items():
-        others = {
-            path.parent.name: changed.get(path.parent) or read_index(path.parent)
-            for path in folder.parent.glob("*/clips.csv")
-        }
-        check_ids(folder.name, videos, {name: theirs for name, theirs in others.items() if name != folder.name})
+        others = [other for other in source_folders(folder.parent) if other != folder]
+        check_ids(folder.name, videos, {one.name: changed.get(one) or read_index(one) for one in others})
     for standing, glosses in added.items():
         write_rows(standing, ["gloss"], ({"gloss": gloss} for gloss in glosses))
     for folder, videos in changed.items():

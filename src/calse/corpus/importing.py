@@ -11,7 +11,7 @@ from calse.config.params import Source
 from calse.corpus.glossary import one_spelling, read_glossary
 from calse.corpus.import_report import ImportReport, plain
 from calse.corpus.naming import SUFFIXES, Offer, offers_of
-from calse.corpus.raw import RawVideo, read_index, write_index
+from calse.corpus.raw import RawVideo, read_index, source_folders, write_index
 from calse.corpus.repeats import check_ids, listed_once, without_copies
 from calse.corpus.takes import limited, numbered
 from calse.data.clips import clip_ids
@@ -56,8 +56,7 @@ def import_folder(
     if is_donor and (glossary is not None or add_glosses):
         raise CalseError(f"source {source} is a donor and leaves the glossary alone: drop --glossary and --add-glosses")
     _check_request(layout, corpus, source, declared, replace)
-    folders = sorted(index.parent for index in layout.raw(corpus).glob("*/clips.csv"))
-    others = {folder.name: read_index(folder) for folder in folders if folder.name != source}
+    others = {one.name: read_index(one) for one in source_folders(target.parent) if one != target}
     studied = {name: videos for name, videos in others.items() if name not in donors}
     offers = offers_of(folder, pattern)
     glosses = _vocabulary(standing, glossary, offers, only_source=not studied, is_donor=is_donor, any_gloss=add_glosses)

@@ -8,7 +8,7 @@ from ruamel.yaml.error import YAMLError
 
 from calse.config.edited import dumped, loaded
 from calse.corpus.glossary import read_glossary
-from calse.corpus.raw import index_of
+from calse.corpus.raw import source_folders
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 
@@ -31,8 +31,8 @@ def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
     name = corpus or _only_import(layout)
     standing = _standing(name)
     declared = standing["corpus"]["sources"]
-    sources = sorted(index.parent.name for index in layout.raw(name).glob(f"*/{index_of(Path()).name}"))
-    sources = [source for source in sources if declared.get(source, {}).get("kind") != "donor"]
+    imported = [folder.name for folder in source_folders(layout.raw(name))]
+    sources = [source for source in imported if declared.get(source, {}).get("kind") != "donor"]
     if len(sources) < 2:
         found = ", ".join(sources) or "none"
         raise CalseError(

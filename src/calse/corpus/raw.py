@@ -29,6 +29,11 @@ def index_of(folder: Path) -> Path:
     return folder / "clips.csv"
 
 
+def source_folders(corpus: Path) -> list[Path]:
+    """Return the folders of a corpus's sources that have an index, sorted."""
+    return sorted(index.parent for index in corpus.glob(f"*/{index_of(Path())}"))
+
+
 def write_index(folder: Path, videos: Iterable[RawVideo]) -> None:
     """Write the index of a source's folder, sorted."""
     ordered = sorted(videos, key=lambda video: (video.gloss, video.take, video.file))
