@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from calse.config.edited import without_part
 from calse.config.params import Recipe, check_params, read_params
-from calse.config.without import left_out
 from calse.runtime.errors import CalseError
 
 DONOR = {"kind": "donor", "clips_per_gloss": None}
@@ -164,7 +164,7 @@ def test_one_word_leaves_a_part_out_with_all_that_needs_it_and_keeps_the_rest_an
     tmp_path, part, sets, recipes
 ):
     preset, path = Path("presets/synthetic.yaml"), tmp_path / "params.yaml"
-    path.write_text(left_out(part, preset.read_text(encoding="utf-8")), encoding="utf-8")
+    path.write_text(without_part(part, preset.read_text(encoding="utf-8")), encoding="utf-8")
     before, after = read_params(preset), read_params(path)
     assert (list(after.sets), list(after.recipes)) == (sets, recipes)
     assert ("landmarks" in after.train) == bool(after.landmarks.sources) == bool(after.omit) == (part != "landmarks")

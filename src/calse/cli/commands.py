@@ -149,8 +149,8 @@ def preset(
     ] = None,
 ) -> None:
     """Put one of presets/*.yaml in the place of params.yaml, after saying what it takes of time and disk."""
+    from calse.config.edited import without_part
     from calse.config.params import read_params
-    from calse.config.without import left_out
     from calse.corpus.own import filled
     from calse.doctor.estimate import check_space
     from calse.runtime.files import written_aside
@@ -162,7 +162,7 @@ def preset(
     read_params(path)
     with written_aside(Path("params.yaml")) as aside:
         text = filled(path, Layout(), corpus)
-        aside.write_text(left_out(without, text) if without else text, encoding="utf-8")
+        aside.write_text(without_part(without, text) if without else text, encoding="utf-8")
         check_space(read_params(aside), name, Path())
     left = f" without {without}" if without else ""
     print(f"params.yaml is now {path}{left}; see what it changes: git diff params.yaml")
