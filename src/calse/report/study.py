@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from calse.config.params import Params
 from calse.data.paths import Layout
-from calse.report.collapse import collapsed
+from calse.data.splits import read_split
+from calse.recognition.training.plateau import collapse_warning
 from calse.report.comparisons import noises
 from calse.report.measures import measure_table, worst_rows
 from calse.report.read import read_confusion, read_curves, read_predictions, read_scores, steps_of
@@ -92,6 +95,22 @@ def controls(params: Params, layout: Layout, recogniser: str) -> tuple[list[str]
         else:
             at_chance.append(f"{text}: a control, at chance as it must be.")
     return at_chance, leaking
+
+
+def collapsed(curves: pd.DataFrame, splits: dict[str, Path]) -> list[str]:
+    """Return a sentence for every training whose last epoch's accuracy is within chance on its own clips.
+
+    `curves` has a row an epoch: recipe, test_source, seed, accuracy; `splits` the recipes' splits, as far as they are
+    there.
+    """
+    found = []
+    trainings: list[Any] = list(curves.groupby(["recipe", "test_source", "seed"], sort=False)["accuracy"])
+    for (recipe, source, seed), accuracy in trainings:
+        if recipe in splits:
+            split = read_split(splits[recipe])
+            warning = collapse_warning(accuracy.iloc[-1], len(split.train(source)), len(split.classes))
+            found += [f"{recipe} without {source}, seed {seed}, {warning}"] if warning else []
+    return found
 
 
 def controls_compared(params: Params) -> list[str]:
