@@ -40,22 +40,15 @@ def correct(
     cannot be corrected. Raises CalseError, before anything is written, when the table cannot be read, names no imported
     source, or would leave one without a video or with the clip ids of another.
     """
-    rows: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    for row in read_table(table, COLUMNS):
-        if row["corpus"] in synthetic:
-            raise CalseError(f"{table}: corpus {row['corpus']} is made by the stage synthesise; nothing is wrong in it")
-        rows[row["corpus"], row["source"]].append(row)
     outcomes: list[Outcome] = []
     changed: dict[Path, list[RawVideo]] = {}
     added: dict[Path, list[str]] = {}
-    for (corpus, source), some in rows.items():
+    for (corpus, source), rows in _rows_by_source(layout, table, synthetic).items():
         folder, standing = layout.raw(corpus) / source, layout.glossary(corpus)
-        if any(flaw_of_name(name, ()) for name in (corpus, source)) or not index_of(folder).is_file():
-            raise CalseError(f"{table}: source {source!r:.80} of corpus {corpus!r:.80} is not imported")
         glosses = added.get(standing) or (read_glossary(standing) if standing.is_file() else [])
         free = source in donors
         work = _Source(folder, read_index(folder), glosses, free or add_glosses)
-        done = [work.applied(row) for row in some]
+        done = [work.applied(row) for row in rows]
         outcomes += done
         if all(outcome.refused for outcome in done):
             continue
@@ -72,6 +65,21 @@ def correct(
     for folder, videos in changed.items():
         write_index(folder, videos)
     return outcomes
+
+
+def _rows_by_source(
+    layout: Layout, table: Path, synthetic: Iterable[str]
+) -> dict[tuple[str, str], list[dict[str, str]]]:
+    """Return the rows of a table by corpus and source. Raises CalseError for a source that cannot be corrected."""
+    rows: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for row in read_table(table, COLUMNS):
+        rows[row["corpus"], row["source"]].append(row)
+    for corpus, source in rows:
+        if corpus in synthetic:
+            raise CalseError(f"{table}: corpus {corpus} is made by the stage synthesise; nothing is wrong in it")
+        if any(flaw_of_name(name) for name in (corpus, source)) or not index_of(layout.raw(corpus) / source).is_file():
+            raise CalseError(f"{table}: source {source!r:.80} of corpus {corpus!r:.80} is not imported")
+    return rows
 
 
 class _Source:
