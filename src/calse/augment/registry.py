@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 
 import calse.augment
 from calse.config.sections import STRICT, Positive, Seed, adapter_of, refusal
-from calse.runtime.additions import imported
+from calse.runtime.plugins import load_plugin
 
 NOT_KINDS = {"registry", "stage"}
 
@@ -51,7 +51,7 @@ def kind_of(name: str) -> ModuleType:
     """Import the file of a kind. Raises CalseError when it lacks what a kind needs."""
     module = f"{__package__}.{name}"
     spec = find_spec(module)
-    return imported(module, Path(str(spec and spec.origin)), "Options", "make")
+    return load_plugin(module, Path(str(spec and spec.origin)), "Options", "make")
 
 
 def set_of_kind(value: object) -> object:

@@ -13,9 +13,9 @@ from pydantic import BeforeValidator, SerializeAsAny
 from pydantic.dataclasses import dataclass as section
 
 from calse.config.sections import STRICT, Name, Positive, Seed, Share, adapter_of, refusal
-from calse.runtime.additions import declared, imported
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
+from calse.runtime.plugins import load_plugin, load_plugins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +94,7 @@ class Method:
     def _function(self, file: str, name: str) -> Any:
         """Return a function of the method. Raises CalseError naming the file that lacks it."""
         module = f"{__package__}.methods.{self.name}.{file.removesuffix('.py').replace('/', '.')}"
-        return getattr(imported(module, METHODS / self.name / file, name), name)
+        return getattr(load_plugin(module, METHODS / self.name / file, name), name)
 
 
 def check_model(folder: Path, file: str) -> None:
@@ -112,7 +112,7 @@ def how_to_mend(folder: Path) -> str:
 @cache
 def methods() -> dict[str, Method]:
     """Return every method by name. Raises CalseError naming a file that declares none of its name."""
-    return declared(METHODS, f"{__package__}.methods", "method", "METHOD", Method)
+    return load_plugins(METHODS, f"{__package__}.methods", "method", "METHOD", Method)
 
 
 def find_method(name: str) -> Method:

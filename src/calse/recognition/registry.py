@@ -16,8 +16,8 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 from pydantic.dataclasses import dataclass as section
 
 from calse.config.sections import STRICT, Name, adapter_of, refusal
-from calse.runtime.additions import declared
 from calse.runtime.errors import CalseError
+from calse.runtime.plugins import load_plugins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,7 @@ class Recogniser(ABC):
 @cache
 def recognisers() -> dict[str, Recogniser]:
     """Return every recogniser by name. Raises CalseError naming a file that declares none of its name."""
-    found = declared(ARCHITECTURES, f"{__package__}.architectures", "recogniser", "RECOGNISER", Recogniser)
+    found = load_plugins(ARCHITECTURES, f"{__package__}.architectures", "recogniser", "RECOGNISER", Recogniser)
     for name in OTHER_MODELS & found.keys():
         raise CalseError(f"{ARCHITECTURES / name}: models/{name} holds other models; call this recogniser otherwise")
     return found

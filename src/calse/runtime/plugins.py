@@ -1,4 +1,4 @@
-"""Files that somebody may have added to the study: a fault in one is reported as the file's, in one line."""
+"""Plugins: files that somebody may have added to the study; a fault in one is reported as the file's, in one line."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 from calse.runtime.errors import CalseError
 
 
-def declared(folder: Path, package: str, stem: str, constant: str, kind: Any) -> dict[str, Any]:
+def load_plugins(folder: Path, package: str, stem: str, constant: str, kind: Any) -> dict[str, Any]:
     """Return what the files `<name>/<stem>.py` of a folder declare as `constant`, by name.
 
     Raises CalseError naming a file that declares nothing of this kind, or something that is not called as its folder.
@@ -16,7 +16,7 @@ def declared(folder: Path, package: str, stem: str, constant: str, kind: Any) ->
     found = {}
     for file in sorted(folder.glob(f"*/{stem}.py")):
         name = file.parent.name
-        one = getattr(imported(f"{package}.{name}.{stem}", file, constant), constant)
+        one = getattr(load_plugin(f"{package}.{name}.{stem}", file, constant), constant)
         if not isinstance(one, kind):
             raise CalseError(f"{file}: {constant} is no object of the class {kind.__name__}; see docs/extend.md")
         if one.name != name:
@@ -25,7 +25,7 @@ def declared(folder: Path, package: str, stem: str, constant: str, kind: Any) ->
     return found
 
 
-def imported(module: str, file: Path, *names: str) -> ModuleType:
+def load_plugin(module: str, file: Path, *names: str) -> ModuleType:
     """Import a module that declares these names. Raises CalseError with its file and the reason why it cannot be."""
     try:
         found = import_module(module)
