@@ -32,9 +32,9 @@ from calse.recognition.launch.train import forget_oldest, slots, train
 from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.fit import Training, fit
 from calse.recognition.training.jobs import Job, jobs_of
-from calse.runtime.ahead import ahead
 from calse.runtime.errors import CalseError
 from calse.runtime.files import locked, sha256_of
+from calse.runtime.prefetch import prefetched
 from toys import WAYS, make_repository, on_cpu, toy_params, toy_settings
 
 
@@ -337,7 +337,7 @@ def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_buffer_of_the_
         made.put(None)
         return batch
 
-    batches = ahead(map(prepare, parts), 1)
+    batches = prefetched(map(prepare, parts), 1)
     for part, batch, more in zip(parts, batches, (2, 1, 1, 0), strict=True):
         for _ in range(more):
             made.get(timeout=30)  # the next one is there

@@ -27,7 +27,7 @@ from calse.landmarks.models import (
 )
 from calse.landmarks.record import Floats, Landmarks, joined, no_landmarks
 from calse.landmarks.tflite import Network
-from calse.runtime.ahead import ahead
+from calse.runtime.prefetch import prefetched
 
 AnyFrame = TypeVar("AnyFrame", bound=Frame)
 PART = 64  # frames of which the landmarks are laid out together
@@ -109,7 +109,7 @@ def follow(frames: Iterable[Frame], networks: Networks, settings: LandmarkSettin
                 body = body_of(frame, None if face is None else face[0])
             yield frame, Found(face, body)
 
-    with closing(ahead(people(), AHEAD)) as found_ahead:
+    with closing(prefetched(people(), AHEAD)) as found_ahead:
         for frame, found in found_ahead:
             fill_in_hands(frame, found)
             clip.append(found)

@@ -29,9 +29,9 @@ from calse.recognition.training.losses import clip_scores, training_loss
 from calse.recognition.training.optimiser import Adam, learning_rate
 from calse.recognition.training.parts import Parts
 from calse.recognition.training.precision import choose_precision
-from calse.runtime.ahead import ahead
 from calse.runtime.errors import CalseError
 from calse.runtime.files import written_aside
+from calse.runtime.prefetch import prefetched
 
 Tell = Callable[..., None]
 
@@ -124,7 +124,7 @@ class Training:
         done, totals = (epoch - 1) * len(parts), torch.zeros(3, dtype=torch.float64, device=self.device)
         parts = parts[: self.steps - done]
         # One batch is trained on while the next is filled: `_buffers` holds no more.
-        batches = ahead((self._batch(epoch, part.tolist()) for part in parts), 1)
+        batches = prefetched((self._batch(epoch, part.tolist()) for part in parts), 1)
         for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
             rate = learning_rate(self.optim.lr, self.job.settings.schedule, done + number, self.steps)
             labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
+def prefetched(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
     """Yield items in their order, while a thread makes up to `count` more.
 
     What making them raises is raised at its place. Close the generator when it is left early: the thread then ends with
