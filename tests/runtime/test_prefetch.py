@@ -1,4 +1,4 @@
-"""Items made beforehand in a thread: all of them, in order, errors in their place, and nothing goes on when left early."""
+"""Prefetching in a thread: all items, in order, errors in their place, and nothing goes on when left early."""
 
 import threading
 from contextlib import closing

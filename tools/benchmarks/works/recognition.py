@@ -30,7 +30,7 @@ from calse.recognition.input.views import batch_of
 from calse.recognition.settings import Input, NetworkSettings
 from calse.recognition.training import fit
 from calse.recognition.training.fit import Training
-from calse.runtime.ahead import ahead
+from calse.runtime.prefetch import prefetched
 
 CLIPS = 8  # a batch, each clip cropped and flipped as training draws it
 
