@@ -192,7 +192,7 @@ def write_checkpoint():
 
 def tracked(info=INFO):
     """A tracker of a training that has begun, in the toy's MLflow experiment."""
-    tracker = Tracker(PARAMS, patience=0)
+    tracker = Tracker(PARAMS, delay=0)
     with locked_store():
         tracker.store = Store("toy")
     tracker.started(RUN, info)

@@ -255,7 +255,7 @@ def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trai
 def test_a_training_goes_on_when_mlflow_fails(study, capsys):
     shutil.rmtree("mlruns")
     Path("mlruns").touch()
-    tracker = Tracker(PARAMS, patience=0)
+    tracker = Tracker(PARAMS, delay=0)
     tracker.started(RUN, INFO)
     tracker.epoch(RUN, 1, {"loss": 1.0})
     tracker.finished(RUN)
@@ -379,7 +379,7 @@ def test_an_sqlite_store_of_ones_own_is_synced_verified_and_shown(study, monkeyp
 def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_and_nothing_else(
     study, monkeypatch, capsys
 ):
-    monkeypatch.setattr("calse.tracking.place.PATIENCE", 0.2)
+    monkeypatch.setattr("calse.tracking.place.TIMEOUT", 0.2)
     tracker = tracked()
     with locked(Path("mlruns/.lock")):
         tracker.epoch(RUN, 1, {"loss": 1.0})
@@ -393,7 +393,7 @@ def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_a
 def test_an_sqlite_lock_of_another_programme_is_reported_by_name(study, capsys):
     with sqlite3.connect("mlruns/mlflow.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        Tracker(PARAMS, patience=0).started(RUN, INFO)
+        Tracker(PARAMS, delay=0).started(RUN, INFO)
         other.execute("ROLLBACK")
     assert "database is locked" in capsys.readouterr().err
 

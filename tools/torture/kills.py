@@ -28,7 +28,7 @@ WORKER = re.compile("spawn_main|forkserver")
 VICTIMS = ("dvc", "stage", "worker", "group")
 BETWEEN = 1 / 6  # how often dvc is hit where no stage runs: it is there many times
 LATE = 0.9  # share of a stage's usual time after which no blow waits any longer
-PATIENCE = 60.0  # seconds until everything must be gone after a kill
+TIMEOUT = 60.0  # seconds until everything must be gone after a kill
 MOST_FAULTS = 10
 
 
@@ -160,7 +160,7 @@ def stage_of(root: Path, running: subprocess.Popen[str], former: Stage) -> Stage
 
 def aftermath(root: Path, running: subprocess.Popen[str], stage: Stage) -> str:
     """Wait until dvc and everything that worked for it is `gone`; a stage that had done its work was hit `too late`."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         if running.poll() is not None and not processes_in(root):
             return "gone"

@@ -23,7 +23,7 @@ STAGES = {
     "train": ("train", "i3d", "Baseline"),
 }
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
-PATIENCE = 300.0  # seconds for a stage
+TIMEOUT = 300.0  # seconds for a stage
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def survives(root: Path, stage: str, address: str, rng: random.Random) -> list[s
         open(log, "w") as file,
         subprocess.Popen(command, cwd=root, env=variables, stdout=file, stderr=file) as running,
     ):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while running.poll() is None and time.monotonic() < deadline:
             killed = killed or (has_begun(root, stage) and kill_node_at_work(root, rng))
             time.sleep(0.01)

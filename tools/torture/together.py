@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from torture.toy import differences, digests, environment, make_toy
 
 TRAIN = (sys.executable, "-m", "calse", "train", "i3d", "Baseline")
-PATIENCE = 300  # seconds
+TIMEOUT = 300  # seconds
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Study:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for a process; return its exit code and what it printed."""
-    printed = process.communicate(timeout=PATIENCE)[0]
+    printed = process.communicate(timeout=TIMEOUT)[0]
     return process.returncode, printed
 
 
@@ -100,7 +100,7 @@ def queue_beside_repro(study: Study, expected: dict[str, str]) -> Case:
     study.with_lr(0.01)
     study.run("dvc", "queue", "start")
     code, printed = study.run("dvc", "repro")
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while "queued" not in study.run("git", "for-each-ref", "refs/exps")[1] and time.monotonic() < deadline:
         time.sleep(1)
     faults = [f"dvc repro failed: {printed[-300:]}"] if code else []

@@ -15,7 +15,7 @@ from calse.runtime.repository import scratch
 
 MOUNT = "put the clone on a file system with locks: NFSv4, or Lustre mounted with -o flock"
 MIXED = "trainings and other stages of networks have one kind's bytes: give each stage one kind, docs/cluster.md"
-PATIENCE = 60  # seconds that a node may take
+TIMEOUT = 60  # seconds that a node may take
 
 
 def locks() -> Finding:
@@ -83,7 +83,7 @@ def _asked(ray: Any) -> dict[str, Any]:
                 asked[name] = start(_look, scratch() / "doctor.lock")
         for name, reference in asked.items():
             try:
-                found[name] = result_of(ray.get(reference, timeout=PATIENCE), set())
+                found[name] = result_of(ray.get(reference, timeout=TIMEOUT), set())
             except Exception as error:
                 found[name] = str(in_our_words(error))
     return found

@@ -21,7 +21,7 @@ from calse.runtime.files import owner, remove_left
 from calse.runtime.repository import in_repository
 
 HERE = "127.0.0.1:6379"  # where `ray start --head` listens
-PATIENCE = 5  # seconds for a port to answer; Ray itself waits for ten minutes
+TIMEOUT = 5  # seconds for a port to answer; Ray itself waits for ten minutes
 RETRIES = 3  # of what a dead process or node was at; without a limit a clip that exhausts memory goes round for ever
 PASSED = ("CALSE_", "DVC_", "MLFLOW_", "OMP_")  # variables that nodes need too: Ray takes none along
 SETTINGS = {  # of Ray, unless the environment has others
@@ -70,7 +70,7 @@ def connect() -> Any:
 def _ask_port(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), PATIENCE).close()
+        socket.create_connection((host, int(port)), TIMEOUT).close()
     except (OSError, ValueError):
         raise CalseError(
             f"CALSE_EXECUTOR=ray, but no Ray cluster answers at {address}; start one with: ray start --head, "

@@ -102,12 +102,12 @@ def shortage_named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path, patience: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+def locked(path: Path, timeout: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold a lock file, which the system lets go however this process ends; `waiting` is called when it is not free.
 
-    Raises TimeoutError when another process holds it for more than `patience` seconds.
+    Raises TimeoutError when another process holds it for more than `timeout` seconds.
     """
-    deadline, announced = time.monotonic() + patience, False
+    deadline, announced = time.monotonic() + timeout, False
     while (file := _lock(path)) is None:
         if time.monotonic() >= deadline:
             raise TimeoutError(f"another process holds {path}")

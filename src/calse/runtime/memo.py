@@ -38,7 +38,7 @@ def resumable(function: Callable[[Item], Result], name: str) -> Iterator[Callabl
     folder = scratch() / "finished" / name
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(folder.with_name(f"{name}.lock"), patience=0))
+            stack.enter_context(locked(folder.with_name(f"{name}.lock"), timeout=0))
         except TimeoutError:
             yield function
         else:

@@ -31,7 +31,7 @@ from calse.runtime.repository import scratch
 from calse.serve.models import Models
 
 LARGEST = 100_000_000  # bytes of a clip: a minute from a telephone
-PATIENCE = 60  # seconds that an upload may take
+TIMEOUT = 60  # seconds that an upload may take
 PAGE = Path(__file__).with_name("page")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
@@ -114,7 +114,7 @@ async def _receive(request: Request, clip: Path) -> None:
         raise too_large
     size = 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             with shortage_named(clip), open(clip, "wb") as file:
                 async for part in request.stream():
                     size += len(part)
@@ -122,7 +122,7 @@ async def _receive(request: Request, clip: Path) -> None:
                         raise too_large
                     file.write(part)
     except TimeoutError:
-        raise HTTPException(408, f"the clip did not arrive within {PATIENCE} seconds") from None
+        raise HTTPException(408, f"the clip did not arrive within {TIMEOUT} seconds") from None
     if not size:
         raise HTTPException(400, "the request holds no clip")
 

@@ -13,7 +13,7 @@ from calse.tracking.expected import TRAIN, of_collapse, of_training, training_na
 from calse.tracking.place import WORKSPACE, locked_store, pipeline_name
 from calse.tracking.runs import TRAINING, Store
 
-PATIENCE = 120.0  # seconds; to import MLflow takes two of a core
+DELAY = 120.0  # seconds; to import MLflow takes two of a core
 
 
 @dataclass
@@ -30,13 +30,13 @@ class Tracker:
     """Writes trainings into MLflow.
 
     When MLflow fails the training goes on without it, and the next sync writes what is missing. A training of one
-    epoch, or one that ends well within PATIENCE, is left to the next sync altogether, and MLflow not imported for it;
+    epoch, or one that ends well within DELAY, is left to the next sync altogether, and MLflow not imported for it;
     not so one of a DVC experiment, whose folder may be gone by then.
     """
 
-    def __init__(self, params: Params, patience: float = PATIENCE) -> None:
-        """Nothing is opened, and MLflow not imported, until a run has lasted `patience` seconds."""
-        self.corpus, self.patience = params.corpus.name, patience if pipeline_name() == WORKSPACE else 0
+    def __init__(self, params: Params, delay: float = DELAY) -> None:
+        """Nothing is opened, and MLflow not imported, until a run has lasted `delay` seconds."""
+        self.corpus, self.delay = params.corpus.name, delay if pipeline_name() == WORKSPACE else 0
         self.store: Store | None = None
         self.trainings: dict[Run, Training] = {}
         self.broken = False
@@ -72,7 +72,7 @@ class Tracker:
         if training.info["epochs"] == 1 or self.broken:
             return
         training.unwritten |= content
-        if wait and not training.run_id and time.monotonic() - training.since < self.patience:
+        if wait and not training.run_id and time.monotonic() - training.since < self.delay:
             return
         try:
             with locked_store():

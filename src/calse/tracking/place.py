@@ -14,7 +14,7 @@ from calse.runtime.repository import main_repository
 
 FOLDER = "mlruns"
 WORKSPACE = "workspace"
-PATIENCE = 60  # seconds: a process that holds the store longer hangs
+TIMEOUT = 60  # seconds: a process that holds the store longer hangs
 DATABASES = ("postgresql", "mysql", "mssql")
 
 
@@ -63,9 +63,9 @@ def locked_store() -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(main_repository() / FOLDER / ".lock", PATIENCE))
+            stack.enter_context(locked(main_repository() / FOLDER / ".lock", TIMEOUT))
         except TimeoutError:
-            raise CalseError(f"another process has held {FOLDER}/ for {PATIENCE} seconds; end it") from None
+            raise CalseError(f"another process has held {FOLDER}/ for {TIMEOUT} seconds; end it") from None
         except OSError as error:
             raise CalseError(f"{FOLDER}/ cannot be written: {error.strerror}; or set MLFLOW_TRACKING_URI") from None
         stack.enter_context(explained())

@@ -14,7 +14,7 @@ from calse.tracking.place import locked_store, store_file, store_uri, without_pa
 from calse.tracking.runs import Store
 from calse.tracking.table import table_address
 
-PATIENCE = 60  # seconds: `mlflow ui` takes about ten to answer
+TIMEOUT = 60  # seconds: `mlflow ui` takes about ten to answer
 
 
 def serve(port: int) -> None:
@@ -39,7 +39,7 @@ def serve(port: int) -> None:
     options = ["--backend-store-uri", uri, "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     server = subprocess.Popen([sys.executable, "-m", "mlflow", "ui", *options])
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while server.poll() is None and time.monotonic() < deadline:
             with suppress(OSError):
                 urlopen(f"http://{LOOPBACK}:{port}/health", timeout=5).close()

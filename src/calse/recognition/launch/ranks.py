@@ -17,7 +17,7 @@ from calse.runtime.errors import CalseError, lacks_memory
 from calse.runtime.executor import rank_count
 from calse.runtime.lifeline import end_with_parent
 
-PATIENCE = timedelta(minutes=10)  # for a rank that stands still; one that has died is noticed at once
+TIMEOUT = timedelta(minutes=10)  # for a rank that stands still; one that has died is noticed at once
 SAVES_MEMORY = "set its model.recompute or optim.micro_batch, or CALSE_WORKERS=1"
 
 
@@ -86,7 +86,7 @@ def _train_as(rank: int, ranks: int, store: Any, job: Job, tell: Callable[..., N
             raise CalseError(f"CALSE_RANKS={ranks}, but this machine has {torch.cuda.device_count()} accelerators")
         torch.cuda.set_device(rank)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")  # for this machine alone
-    dist.init_process_group(store=store, rank=rank, world_size=ranks, timeout=PATIENCE)
+    dist.init_process_group(store=store, rank=rank, world_size=ranks, timeout=TIMEOUT)
     find_recogniser(job.run.recogniser).train(job, tell)
     dist.destroy_process_group()
 

@@ -52,7 +52,7 @@ def forget_oldest(folder: Path, limit: int) -> None:
     for _, size, state in sorted(states, reverse=True):
         limit -= size
         if limit < 0:
-            with suppress(TimeoutError), locked(state.parent.with_suffix(".lock"), patience=0):  # else it is trained
+            with suppress(TimeoutError), locked(state.parent.with_suffix(".lock"), timeout=0):  # else it is trained
                 shutil.rmtree(state.parent, ignore_errors=True)
 
 
