@@ -180,7 +180,7 @@ def waiting_race(training: Training) -> Race:
 
     def epoch() -> Times:
         waited[0] = 0.0
-        with patch.object(fit, "ahead", partial(watched, ahead, waited)):
+        with patch.object(fit, "prefetched", partial(watched, prefetched, waited)):
             training.run_epoch(next(epochs))
         return {"waited": waited[0]}
 
@@ -188,9 +188,9 @@ def waiting_race(training: Training) -> Race:
     return Race({"epoch": epoch}, [share])
 
 
-def watched(made_ahead: Any, waited: list[float], *arguments: Any) -> Any:
+def watched(original: Any, waited: list[float], *arguments: Any) -> Any:
     """Yield what the loader yields and add up the seconds until it came."""
-    batches, end = iter(made_ahead(*arguments)), object()
+    batches, end = iter(original(*arguments)), object()
     while True:
         start = time.perf_counter()
         batch = next(batches, end)
