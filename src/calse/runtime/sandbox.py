@@ -62,7 +62,7 @@ def map_sandboxed(
     else ended a process: the file may be sound.
     """
     if on_cluster():
-        return map_parallel(partial(_run_in_cell, function, seconds), items, description)
+        return map_parallel(partial(_run_in_worker, function, seconds), items, description)
     sandbox = Sandbox(function, seconds, min(worker_count(), len(items)))
     try:
         return sandbox.map(items, description)
@@ -84,38 +84,38 @@ class Sandbox(Generic[Item, Result]):
         processes: int,
         prepare: Callable[[], object] = _nothing,
     ) -> None:
-        self._cells = [_Cell(function, seconds, prepare) for _ in range(max(1, processes))]
+        self._workers = [_Worker(function, seconds, prepare) for _ in range(max(1, processes))]
 
     def start(self) -> None:
         """Start the processes now, which else start when they are needed; return at once."""
-        for cell in self._cells:
-            cell.start()
+        for worker in self._workers:
+            worker.start()
 
     def stop(self) -> None:
         """End the processes."""
-        for cell in self._cells:
-            cell.stop()
+        for worker in self._workers:
+            worker.stop()
 
     def kill(self) -> None:
         """End the processes under whoever waits for their results."""
-        for cell in self._cells:
-            cell.kill()
+        for worker in self._workers:
+            worker.kill()
 
     def map(self, items: Sequence[Item], description: str) -> list[Result | Refused]:
         """Return the function's results in the items' order, with progress."""
-        free: queue.SimpleQueue[_Cell[Item, Result]] = queue.SimpleQueue()
-        for cell in self._cells:
-            free.put(cell)
+        free: queue.SimpleQueue[_Worker[Item, Result]] = queue.SimpleQueue()
+        for worker in self._workers:
+            free.put(worker)
 
         def run(item: Item) -> Result | Refused:
             """Apply the function in a free process."""
-            cell = free.get()
+            worker = free.get()
             try:
-                return cell.run(item)
+                return worker.run(item)
             finally:
-                free.put(cell)
+                free.put(worker)
 
-        with progress_bar() as progress, ThreadPoolExecutor(len(self._cells)) as threads:
+        with progress_bar() as progress, ThreadPoolExecutor(len(self._workers)) as threads:
             try:
                 futures = [threads.submit(run, item) for item in items]
                 return [future.result() for future in progress.track(futures, description=description)]
@@ -125,18 +125,18 @@ class Sandbox(Generic[Item, Result]):
                 raise
 
 
-def _run_in_cell(function: Callable[[Item], Result], seconds: float, item: Item) -> Result | Refused:
+def _run_in_worker(function: Callable[[Item], Result], seconds: float, item: Item) -> Result | Refused:
     """Apply the function in a process of its own beside this worker of a cluster, and with which it ends."""
-    cell: _Cell[Item, Result] = _own_cell(function, seconds)
-    return cell.run(item)
+    worker: _Worker[Item, Result] = _own_worker(function, seconds)
+    return worker.run(item)
 
 
 @cache
-def _own_cell(function: Callable[[Item], Result], seconds: float) -> "_Cell[Item, Result]":
-    return _Cell(function, seconds, _nothing)
+def _own_worker(function: Callable[[Item], Result], seconds: float) -> "_Worker[Item, Result]":
+    return _Worker(function, seconds, _nothing)
 
 
-class _Cell(Generic[Item, Result]):
+class _Worker(Generic[Item, Result]):
     """One process and the pipe to it, started when first needed."""
 
     def __init__(self, function: Callable[[Item], Result], seconds: float, prepare: Callable[[], object]) -> None:
