@@ -151,7 +151,7 @@ def preset(
     """Put one of presets/*.yaml in the place of params.yaml, after saying what it takes of time and disk."""
     from calse.config.edited import without_part
     from calse.config.params import read_params
-    from calse.corpus.own import filled
+    from calse.corpus.preset import preset_text
     from calse.doctor.estimate import check_space
     from calse.runtime.files import written_aside
 
@@ -161,7 +161,7 @@ def preset(
         raise CalseError(f"there is no {path}; the presets are: {known}")
     read_params(path)
     with written_aside(Path("params.yaml")) as aside:
-        text = filled(path, Layout(), corpus)
+        text = preset_text(path, Layout(), corpus)
         aside.write_text(without_part(without, text) if without else text, encoding="utf-8")
         check_space(read_params(aside), name, Path())
     left = f" without {without}" if without else ""

@@ -15,7 +15,7 @@ from calse.runtime.errors import CalseError
 OWN = "own"  # the corpus of a preset that is to be filled in
 
 
-def filled(preset: Path, layout: Layout, corpus: str | None) -> str:
+def preset_text(preset: Path, layout: Layout, corpus: str | None) -> str:
     """Return a preset's text; where it is for the corpus `own`, with the sources that were imported as `corpus`.
 
     Without `corpus` it is the only one that was imported. A source is what params.yaml says of it, where that is of

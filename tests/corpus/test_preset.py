@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from calse.config.params import read_params
-from calse.corpus.own import filled
+from calse.corpus.preset import preset_text
 from calse.corpus.raw import RawVideo, write_index
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
@@ -32,7 +32,7 @@ def raw(tmp_path, monkeypatch):
 def test_the_embedded_corpus_keeps_what_is_said_of_it_and_its_donors_are_left_out(raw):
     shutil.copy(ROOT / "presets/synthetic.yaml", "params.yaml")
     declared = read_params().corpus.sources
-    Path("filled.yaml").write_text(filled(PRESET, raw, "synthetic"))
+    Path("filled.yaml").write_text(preset_text(PRESET, raw, "synthetic"))
     params = read_params(Path("filled.yaml"))
     filmed = {name: one for name, one in declared.items() if one.kind != "donor"}
     assert params.corpus.sources == filmed
@@ -46,11 +46,11 @@ def test_the_embedded_corpus_keeps_what_is_said_of_it_and_its_donors_are_left_ou
 def test_of_a_corpus_of_which_nothing_is_said_every_source_is_a_public_one(raw, standing):
     if standing is not None:
         Path("params.yaml").write_text(standing)
-    tree = YAML(typ="safe").load(filled(PRESET, raw, "synthetic"))
+    tree = YAML(typ="safe").load(preset_text(PRESET, raw, "synthetic"))
     assert set(map(str, tree["corpus"]["sources"].values())) == {"{'kind': 'public', 'clips_per_gloss': None}"}
     assert len(tree["corpus"]["sources"]) == 7
 
 
 def test_without_an_import_the_corpora_that_are_there_are_named(raw):
     with pytest.raises(CalseError, match=r"name it with --corpus; in data/raw are: synthetic$"):
-        filled(PRESET, raw, None)
+        preset_text(PRESET, raw, None)
