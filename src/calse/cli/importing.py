@@ -59,13 +59,14 @@ def import_videos(
     if bool(elan) != bool(tier) or (elan and pattern):
         raise CalseError("--elan and --tier go together, and without --pattern: the tier has the glosses")
     declared = _declared(read_params(), corpus, source, donor)
-    options = (pattern, glossary, add_glosses, replace, takes, declared, donor)
     with ExitStack() as cut:
         if elan:
             parts = cut.enter_context(folder_for_now(scratch() / "recordings"))
             folder = cut_recordings(elan, tier, parts)
         assert folder is not None
-        report = import_folder(folder, Layout(), corpus, source, *options)
+        report = import_folder(
+            folder, Layout(), corpus, source, pattern, glossary, add_glosses, replace, takes, declared, donor
+        )
     print_report(report)
     _print_terms(corpus, source)
 

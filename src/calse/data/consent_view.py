@@ -37,9 +37,13 @@ def _grants(layout: Layout, consent: Consent, source: str) -> list[Grant]:
     listed = [grant for grant in consent.signers if grant.source == source]
     manifest = layout.source_manifest(source)
     signers = sorted({clip.signer for clip in read_manifest(manifest)} if manifest.is_file() else ())
-    unheard = [signer for signer in signers if not consent.grants_of(source, signer)]
-    nothing = [Grant(source, signer, False, False, False, False, None, "", "not listed") for signer in unheard]
-    return [consent.sources[source], *listed, *nothing]
+    unlisted = [signer for signer in signers if not consent.grants_of(source, signer)]
+    nothing = dict.fromkeys(USES, False)
+    denied = [
+        Grant(source, signer, **nothing, until=None, licence="", consent="not listed")  # nobody said anything of them
+        for signer in unlisted
+    ]
+    return [consent.sources[source], *listed, *denied]
 
 
 def _row(params: Params, grant: Grant, today: date) -> dict[str, Any]:
