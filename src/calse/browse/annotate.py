@@ -21,7 +21,7 @@ def annotate(predicted: Sequence[tuple[Path, Sequence[tuple[str, float]], Path]]
     for (video, glosses, target), length in zip(predicted, lengths, strict=True):
         if isinstance(length, Refused):
             raise CalseError(f"{video}: {length.reason}")
-        ten = ", ".join(f"{gloss} {100 * chance:.1f} %" for gloss, chance in glosses)
+        ten = ", ".join(f"{gloss} {100 * probability:.1f} %" for gloss, probability in glosses)
         tiers = {BEST: [Annotation(0, length, glosses[0][0])], TEN: [Annotation(0, length, ten)]}
         write_tiers(target, video, tiers)
 

@@ -90,10 +90,10 @@ def glosses_picture(glosses: Sequence[tuple[str, float]], height: int) -> Pictur
     font = ImageFont.truetype(findfont("DejaVu Sans"), max(7, round(0.55 * row)))
     picture = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(picture)
-    for place, (gloss, chance) in enumerate(glosses[:ROWS]):
+    for place, (gloss, probability) in enumerate(glosses[:ROWS]):
         top, middle = place * row, (place + 0.5) * row
-        pen.rectangle((0, top + 1, chance * width, top + row - 2), fill=BAR)
-        text = f"{100 * chance:.0f} %"
+        pen.rectangle((0, top + 1, probability * width, top + row - 2), fill=BAR)
+        text = f"{100 * probability:.0f} %"
         width_left = width - pen.textlength(text, font) - 0.8 * row
         while gloss and pen.textlength(gloss, font) > width_left:
             gloss = gloss.removesuffix("…")[:-1] + "…" if len(gloss) > 1 else ""

@@ -51,9 +51,9 @@ def executor() -> Finding:
         ray = connect()
     except CalseError as error:
         return Finding("wrong", str(error), "unset CALSE_EXECUTOR to stay on this machine")
-    found = _asked(ray)
+    found = _looked_at(ray)
     cores, devices = (int(ray.cluster_resources().get(name, 0)) for name in ("CPU", "GPU"))
-    unfit = [f"{node}: {answer}" for node, answer in found.items() if isinstance(answer, str)]
+    unfit = [f"{node}: {flaw}" for node, flaw in found.items() if isinstance(flaw, str)]
     if unfit:
         return Finding("wrong", "; ".join(unfit), "ray stop on that node, mend it, ray start again; docs/cluster.md")
     kinds = sorted({kind for kind, _ in found.values()})
@@ -66,7 +66,7 @@ def executor() -> Finding:
     return Finding("ok", f"{what}, all {kinds[0]}" if kinds else what)
 
 
-def _asked(ray: Any) -> dict[str, Any]:
+def _looked_at(ray: Any) -> dict[str, Any]:
     """Return of each node with a core its kind of processor and whether it sees our lock, or what is wrong with it."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -74,14 +74,14 @@ def _asked(ray: Any) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     with locked(scratch() / "doctor.lock"):
-        asked = {}
+        looks = {}
         for node in ray.nodes():
             if node["Alive"] and node["Resources"].get("CPU"):
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 start = remote(ray, num_cpus=0, scheduling_strategy=there)
                 name = f"{node['NodeManagerHostname']} {node['NodeManagerAddress']}:{node['NodeManagerPort']}"
-                asked[name] = start(_look, scratch() / "doctor.lock")
-        for name, reference in asked.items():
+                looks[name] = start(_look, scratch() / "doctor.lock")
+        for name, reference in looks.items():
             try:
                 found[name] = result_of(ray.get(reference, timeout=TIMEOUT), set())
             except Exception as error:

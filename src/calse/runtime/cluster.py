@@ -108,9 +108,9 @@ def remote(ray: Any, **options: Any) -> Callable[..., Any]:
     )
 
 
-def result_of(answer: tuple[bool, Any, set[Path]], folders: set[Path]) -> Any:
+def result_of(outcome: tuple[bool, Any, set[Path]], folders: set[Path]) -> Any:
     """Return a task's result and note the folders in which it wrote. Raises CalseError when its node lacks ours."""
-    there, result, written = answer
+    there, result, written = outcome
     if not there:
         raise CalseError(f"{result}: {SAME}")
     folders |= written

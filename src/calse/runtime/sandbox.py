@@ -146,17 +146,17 @@ class _Worker(Generic[Item, Result]):
     def run(self, item: Item) -> Result | Refused:
         """Return the result of the process, or why there is none."""
         served_others = self._process is not None and self._process.is_alive()
-        answer = self._ask(item)
-        if served_others and isinstance(answer, _Failed):
+        outcome = self._send(item)
+        if served_others and isinstance(outcome, _Failed):
             self.stop()
-            answer = self._ask(item)
-        if isinstance(answer, StarvedError):
-            raise answer
-        if isinstance(answer, _Bug):
-            raise RuntimeError(answer.text)
-        return Refused(answer.reason) if isinstance(answer, _Failed) else answer
+            outcome = self._send(item)
+        if isinstance(outcome, StarvedError):
+            raise outcome
+        if isinstance(outcome, _Bug):
+            raise RuntimeError(outcome.text)
+        return Refused(outcome.reason) if isinstance(outcome, _Failed) else outcome
 
-    def _ask(self, item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
+    def _send(self, item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
         """Send an item to the process, started when none is alive, and return its result or why it died."""
         if self._process is None or not self._process.is_alive():
             self.start()
@@ -214,9 +214,9 @@ def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float,
         while True:
             item = pipe.recv()
             _set_timers(seconds)
-            answer = _answer(function, item)
+            outcome = _outcome_of(function, item)
             _set_timers(0)
-            pipe.send(answer)
+            pipe.send(outcome)
 
 
 def _set_timers(seconds: float) -> None:
@@ -224,7 +224,7 @@ def _set_timers(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
 
 
-def _answer(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
+def _outcome_of(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
     try:
         return function(item)
     except StarvedError as error:

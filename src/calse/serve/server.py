@@ -64,13 +64,14 @@ def serve(models: Models, listener: socket.socket) -> NoReturn:
 
 
 def application(models: Models, folder: Path) -> ASGIApp:
-    """Return the page and its two questions, `/predict` and `/anonymise`, to which a clip is posted as it is.
+    """Return the page and its two routes, `/predict` and `/anonymise`, to which a clip is posted as it is.
 
-    A clip lies in `folder` until it is answered; one is worked on at a time. What is wrong is answered with one line.
+    A clip lies in `folder` until the response; one is worked on at a time. What is wrong is said in one line.
     """
     worker, turn = ThreadPoolExecutor(1), asyncio.Lock()
 
-    def question(answer: Callable[[Path], Response]) -> Callable[[Request], Awaitable[Response]]:
+    def endpoint_of(respond: Callable[[Path], Response]) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that receives a clip and responds to it when the clips before it are done."""
 
         async def endpoint(request: Request) -> Response:
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
@@ -79,7 +80,7 @@ def application(models: Models, folder: Path) -> ASGIApp:
                 async with turn:
                     if await request.is_disconnected():
                         raise ClientDisconnect
-                    return await asyncio.get_running_loop().run_in_executor(worker, answer, clip)
+                    return await asyncio.get_running_loop().run_in_executor(worker, respond, clip)
 
         return endpoint
 
@@ -87,7 +88,7 @@ def application(models: Models, folder: Path) -> ASGIApp:
         return JSONResponse(models.predictions(clip))
 
     def anonymise(clip: Path) -> Response:
-        """Answer with the copy, which is kept nowhere; a header has what is to be said of it."""
+        """Respond with the copy, which is kept nowhere; a header has what is to be said of it."""
         copy, said = models.anonymised(clip)
         return Response(copy, media_type="video/mp4", headers={"X-Calse": json.dumps(said)})
 
@@ -101,8 +102,8 @@ def application(models: Models, folder: Path) -> ASGIApp:
         return Response(content, media_type=kind)
 
     routes = [Route(path, page) for path in files]
-    routes += [Route("/predict", question(predict), methods=["POST"])]
-    routes += [Route("/anonymise", question(anonymise), methods=["POST"])]
+    routes += [Route("/predict", endpoint_of(predict), methods=["POST"])]
+    routes += [Route("/anonymise", endpoint_of(anonymise), methods=["POST"])]
     handlers = {CalseError: _refused, ClientDisconnect: _gone, Exception: _failed}
     return _guarded(Starlette(routes=routes, exception_handlers=handlers))
 
