@@ -93,13 +93,16 @@ def forget(who: Who, layout: Layout, exactly: bool, agreed: Callable[[Plan, dict
 
 def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note: Path) -> tuple[Who, Plan]:
     """Return the people as the study knows them, and what is to go: what is found now, and what was noted before."""
-    noted = Plan(**json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else None
+    goes_on = note.is_file()
+    noted = Plan(**json.loads(note.read_text(encoding="utf-8"))) if goes_on else Plan([])
     every, tables = list(states(layout.root)), Tables(reader(places))
     here = [(source, *one) for source, videos in videos_of(read_params(), layout).items() for one in videos.items()]
     filmed = {Filmed(source, video.signer, clip, "") for source, clip, video in here}
     filmed = filmed.union(*(filmed_in(state, tables) for state in every))
-    if noted is None or filmed:
-        who = Who(tuple(noted.signers), who.sources, who.clips) if noted else as_known(who, filmed, exactly)
+    if not goes_on:
+        who = as_known(who, filmed, exactly)
+    elif filmed:
+        who = replace(who, signers=tuple(noted.signers))
     found, commits = Traces(), set()
     for state in every:
         traces = traces_in(state, who, tables)
@@ -108,25 +111,24 @@ def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note:
         found.add(traces)
         if not state.commits:
             found.paths, found.stages = traces.paths, traces.stages
-    theirs = [video for source, clip, video in here if who.is_in(source, video.signer, clip)]
+    videos = {video.sha256 for source, clip, video in here if who.is_in(source, video.signer, clip)}
     clips = {one.clip for one in filmed if who.is_in(one.source, one.signer, one.clip)}
     listed = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps")
     references = [line.split() for line in listed.splitlines()]
     named = [name for name, commit in references if commit in commits]
     plan = Plan(
         signers=list(who.signers),
-        objects=found.objects | (noted.objects if noted else {}),
-        recordings=sorted(found.recordings.union((v.sha256 for v in theirs), noted.recordings if noted else ())),
-        clips=sorted(clips.union(noted.clips if noted else ())),
-        runs=sorted({*touched_runs(found.read), *(noted.runs if noted else ())}),
+        objects={d: path for d, path in sorted((found.objects | noted.objects).items()) if d not in found.shared},
+        recordings=sorted({*found.recordings, *videos, *noted.recordings}),
+        clips=sorted({*clips, *noted.clips}),
+        runs=sorted({*touched_runs(found.read), *noted.runs}),
         references=[name for name in named if "stash" not in name],
         queued=[name for name in named if "stash" in name],
         commits=sorted(commits - {commit for _, commit in references}),
-        paths=sorted(found.paths | set(noted.paths if noted else ())),
-        stages=sorted(found.stages | set(noted.stages if noted else ())),
-        params=noted.params if noted else params_without(who, layout),
+        paths=sorted({*found.paths, *noted.paths}),
+        stages=sorted({*found.stages, *noted.stages}),
+        params=noted.params if goes_on else params_without(who, layout),
     )
-    plan.objects = {digest: path for digest, path in sorted(plan.objects.items()) if digest not in found.shared}
     return who, plan
 
 
