@@ -58,17 +58,18 @@ def results_of(params: Params, layout: Layout, recogniser: str, signers: Mapping
     splits = {recipe: path for recipe in recipes if (path := layout.split(recipe)).is_file()}
     at_chance, leaking = controls(params, layout, recogniser)
     others = controls_compared(params) if seeded else []
+    notes = [noises(cells, seeded), unseen_faces(params, recogniser), *others, *at_chance]
     return Results(
-        recogniser,
-        predictions,
-        confused,
-        cells,
-        with_steps(accuracy_table(cells), steps_of(scores)),
-        comparison_table(cells, seeded),
-        pd.concat([measures, worst], ignore_index=True),
-        curves if seeded else curves[:0],  # what is compared and not trained has one point, no curve
-        [note for note in (noises(cells, seeded), unseen_faces(params, recogniser), *others, *at_chance) if note],
-        [*leaking, *collapsed(curves, splits)],
+        recogniser=recogniser,
+        predictions=predictions,
+        confused=confused,
+        cells=cells,
+        table=with_steps(accuracy_table(cells), steps_of(scores)),
+        comparisons=comparison_table(cells, seeded),
+        measures=pd.concat([measures, worst], ignore_index=True),
+        curves=curves if seeded else curves[:0],  # what is compared and not trained has one point, no curve
+        notes=[note for note in notes if note],
+        failures=[*leaking, *collapsed(curves, splits)],
     )
 
 

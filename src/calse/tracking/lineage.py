@@ -90,7 +90,16 @@ class Walk:
         clips = self._clips(path, stage)
         data, code = digests_of(stage)
         made_from = [self._node(dep, data.get(dep)) for dep in self._read_by(list(data), clips)]
-        return Node(path, recorded, stage.name, _state(out), params_of(stage), code, list(map(_row, clips)), made_from)
+        return Node(
+            path=path,
+            md5=recorded,
+            stage=stage.name,
+            note=_state(out),
+            params=params_of(stage),
+            code=code,
+            clips=[_row(clip) for clip in clips],
+            made_from=made_from,
+        )
 
     def _clips(self, path: str, stage: "PipelineStage") -> list[Clip]:
         """Return the clips that a manifest or split lists; of a folder of videos, those that its stage listed."""
