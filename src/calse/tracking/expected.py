@@ -154,10 +154,8 @@ def _of_pipeline(stages: "dict[str, PipelineStage]", scores: dict[str, Any], nam
             values.setdefault(param, set()).add(value)
     content: Content = {param: value for param, (value, *others) in values.items() if not others}
     for training, measured in scores.items():
-        for source, figures in [
-            *measured.get("filmed", {}).items(),
-            ("mean", measured.get("mean", {}).get("filmed", {})),
-        ]:
+        mean = measured.get("mean", {}).get("filmed", {})
+        for source, figures in (measured.get("filmed", {}) | {"mean": mean}).items():
             plain = {measure: value for measure, value in figures.items() if measure not in ("clips", "seeds")}
             content |= metrics(flat(plain, f"{item_of(stages[training])}.{source}."))
     return _finished(name, PIPELINE, {PIPELINE: name}, content)
