@@ -133,7 +133,7 @@ def test_triangles_that_turn_over_are_hidden_by_those_before_them(topology, sign
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     points = 60 * neutral @ turn.T + [100, 100, 0]
     surface = surface_of(points, triangles, 200, 200)
-    depth = surface.mixed(points[:, 2:])[..., 0]
+    depth = surface.interpolated(points[:, 2:])[..., 0]
     shown = surface.triangle >= 0
     near = np.full(surface.shape, np.inf)
     corner = np.array([surface.left, surface.top])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calse.faceswap.methods.mesh.laying import cover, recolour
+from calse.faceswap.methods.mesh.compositing import apply_mask, recolour
 
 Floats = NDArray[np.float32]
 GAIN = (0.6, 1.0)  # of the spread: above 1 a donor's shine and hair turn into paint
@@ -50,7 +50,7 @@ def _statistics(pixels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64
 def _covered(picture: Floats, mask: Floats) -> Floats:
     """Return a picture dimmed by a mask."""
     out = np.empty_like(picture)
-    cover(picture, mask, out)
+    apply_mask(picture, mask, out)
     return out
 
 

@@ -14,13 +14,13 @@ from calse.faceswap.align import smooth
 from calse.faceswap.mask import face_mask, face_width
 from calse.faceswap.methods.mesh import colours
 from calse.faceswap.methods.mesh.choice import choose
-from calse.faceswap.methods.mesh.laying import BARE, add, lay, share_out, uncover
+from calse.faceswap.methods.mesh.compositing import BARE, add_weighted, blend_weights, composite, visibility
 from calse.faceswap.methods.mesh.method import LIBRARY, Options
 from calse.faceswap.methods.mesh.model.library import Library, load_library, spread
 from calse.faceswap.methods.mesh.model.pose import Posed, posed
 from calse.faceswap.methods.mesh.model.topology import OPENINGS, Numbers, Topology, facing, outwards
 from calse.faceswap.methods.mesh.model.train import topology
-from calse.faceswap.methods.mesh.openings import SAMPLED, Strangeness, bare_skin, opened, rings_of
+from calse.faceswap.methods.mesh.openings import SAMPLED, Occlusion, bare_skin, opened, rings_of
 from calse.faceswap.methods.mesh.surface import Surface, surface_of
 from calse.faceswap.points import fit
 from calse.faceswap.registry import check_model, how_to_mend
@@ -100,8 +100,8 @@ class Painter:
         self._scale = float(np.median(signer.scale))
         self._shrunk: dict[int, tuple[Pictures, Floats]] = {}
         sample = spread(len(self.numbers), SAMPLED).tolist()
-        self._strange = Strangeness(signer.neutral, topology)
-        self._strange.learn([frames[self.numbers[k]] for k in sample], [self._faces[k] for k in sample])
+        self._occlusion = Occlusion(signer.neutral, topology)
+        self._occlusion.learn([frames[self.numbers[k]] for k in sample], [self._faces[k] for k in sample])
         drawn = {k: self._layer(k) for k in spread(len(self.numbers), MATCHED).tolist()}
         self._ready = {k: layer for k, layer in drawn.items() if layer is not None}
         pairs = [(layer.donor[some], layer.signer[some]) for layer in self._ready.values() for some in [_bare(layer)]]
@@ -118,8 +118,8 @@ class Painter:
         window = layer.surface.window
         donor = self._match(layer.donor)
         light = colours.light(donor, layer.signer, layer.skin, self._width(index))
-        strange = self._strange(frame, self._faces[index], layer.surface)
-        lay(donor, light, layer.signer, layer.shown, strange, layer.place, canvas[window])
+        occluded = self._occlusion(frame, self._faces[index], layer.surface)
+        composite(donor, light, layer.signer, layer.shown, occluded, layer.place, canvas[window])
 
     def _width(self, index: int) -> float:
         return face_width(self._faces[index])
@@ -131,14 +131,14 @@ class Painter:
         if surface is None:
             return None
         shown = np.flatnonzero(share).tolist()
-        mixed: Floats = surface.mixed(
+        at_pixels: Floats = surface.interpolated(
             np.column_stack([self._bare[index], self._skin[index], self._facing[index], *self._library.visible[shown]])
         )
         weights, donor = np.empty((*surface.shape, len(shown)), np.float32), np.zeros((*surface.shape, 3), np.float32)
-        share_out(mixed[..., 3:], share[shown].astype(np.float32), weights)
+        blend_weights(at_pixels[..., 3:], share[shown].astype(np.float32), weights)
         for number, k in enumerate(shown):
-            add(surface.taken(*self._picture(k), cv2.INTER_CUBIC), weights[..., number], donor)
-        signer = np.asarray(surface.taken(frame, self._faces[index], cv2.INTER_CUBIC) / np.float32(255), np.float32)
+            add_weighted(surface.remapped(*self._picture(k), cv2.INTER_CUBIC), weights[..., number], donor)
+        signer = np.asarray(surface.remapped(frame, self._faces[index], cv2.INTER_CUBIC) / np.float32(255), np.float32)
         corner = np.array([surface.left, surface.top, 0], np.float32)
         hands = self._landmarks.hands[self.numbers[index], ..., :2] - corner[:2]
         face = self._faces[index] - corner
@@ -147,7 +147,7 @@ class Painter:
             opened(target, surface, rings, self._width(index)) for rings in (self._rings, list(OPENINGS))
         )
         known, skin = np.empty_like(place), np.empty_like(place)
-        uncover(mixed, surface.triangle, holes, every_hole, known, skin, place)
+        visibility(at_pixels, surface.triangle, holes, every_hole, known, skin, place)
         return Layer(surface, donor, signer, known, skin, place)
 
     def _picture(self, number: int) -> tuple[Pictures, Floats]:

@@ -16,10 +16,10 @@ SHUT = 0.45  # of an eye's width, the least height of its opening: around a shut
 SOFT = 0.008  # of the face's width
 LOW, DEEP = 0.3, 0.6  # canonical height, and share of the way in from the outline, from which no hair is expected
 RIM = 0.35  # of that way: an outline found too wide shows ear or wall, and a beard shall not end in a line
-FLAT, SAMPLED = 96, 32  # pixels a side of a face laid flat; frames that say how it usually looks
+FLAT, SAMPLED = 96, 32  # pixels a side of an unwrapped face; frames that say how it usually looks
 _SMEAR = 2.0  # pixels of it
 _LEAST = np.array([3, 1.5, 1.5], np.float32)  # L*a*b*
-_STRANGE = (2.5, 4.5)  # deviations from which on, and up to which, a pixel is something else than the face
+_OUTLYING = (2.5, 4.5)  # deviations from which on, and up to which, a pixel is something else than the face
 
 
 def opened(points: Numbers, surface: Surface, rings: list[Ring], face_width: float) -> Floats:
@@ -68,8 +68,8 @@ def bare_skin(skin: Numbers, neutral: Numbers, topology: Topology) -> Numbers:
     return np.where(free, averaged, 1) * topology.below_hairline
 
 
-class Strangeness:
-    """How the signer's face usually looks, laid flat, and what of a frame does not look so: a hand, an arm.
+class Occlusion:
+    """How the signer's face usually looks, unwrapped, and what of a frame hides it: a hand, an arm.
 
     The hand model misses what is blurred by its own speed.
     """
@@ -87,21 +87,21 @@ class Strangeness:
 
     def learn(self, frames: list[Pictures], faces: list[Numbers]) -> None:
         """Learn how the face usually looks from some frames and the points `468 x 3` in them."""
-        laid = np.stack([self._laid_flat(frame, points) for frame, points in zip(frames, faces, strict=True)])
-        self._usual = np.median(laid, axis=0)
-        self._deviation = np.maximum(np.median(np.abs(laid - self._usual), axis=0), _LEAST)
+        unwrapped = np.stack([self._unwrapped(frame, points) for frame, points in zip(frames, faces, strict=True)])
+        self._usual = np.median(unwrapped, axis=0)
+        self._deviation = np.maximum(np.median(np.abs(unwrapped - self._usual), axis=0), _LEAST)
 
     def __call__(self, frame: Pictures, points: Numbers, surface: Surface) -> Floats:
         """Return how far each pixel of the surface's window shows something else than the face, `H x W` in 0..1."""
-        change = self._laid_flat(frame, points) - self._usual
+        change = self._unwrapped(frame, points) - self._usual
         change -= np.median(change[self._some], axis=0)
         far = np.sqrt(((change / self._deviation) ** 2).mean(axis=2))
-        low, high = _STRANGE
-        strange = np.where(self._skin, np.clip((far - low) / (high - low), 0, 1), 0).astype(np.float32)
-        return np.asarray(surface.taken(strange, self._flat, cv2.INTER_LINEAR), np.float32)
+        low, high = _OUTLYING
+        outlying = np.where(self._skin, np.clip((far - low) / (high - low), 0, 1), 0).astype(np.float32)
+        return np.asarray(surface.remapped(outlying, self._flat, cv2.INTER_LINEAR), np.float32)
 
-    def _laid_flat(self, frame: Pictures, points: Numbers) -> Floats:
+    def _unwrapped(self, frame: Pictures, points: Numbers) -> Floats:
         """Return a frame's face in L*a*b*, smoothed, in the place that all faces share."""
-        flat = np.asarray(self._surface.taken(frame, points, cv2.INTER_LINEAR), np.float32)
+        flat = np.asarray(self._surface.remapped(frame, points, cv2.INTER_LINEAR), np.float32)
         lab = cv2.cvtColor(flat / np.float32(255), cv2.COLOR_RGB2LAB)
         return np.asarray(cv2.GaussianBlur(lab, (0, 0), _SMEAR), np.float32)

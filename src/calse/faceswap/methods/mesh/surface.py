@@ -25,7 +25,7 @@ class Surface:
     """A mesh in a window of `H x W` pixels whose top left one is at `left`, `top` of the picture.
 
     `triangle` `H x W` is the number of the one of `triangles` (`F x 3`) that a pixel shows, -1 for none; `weights`
-    `H x W x 3` are the shares of its corners, 0 outside.
+    `H x W x 3` are barycentric, 0 outside.
     """
 
     left: int
@@ -46,15 +46,15 @@ class Surface:
         height, width = self.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
-    def mixed(self, values: NDArray[np.floating]) -> Floats:
+    def interpolated(self, values: NDArray[np.floating]) -> Floats:
         """Return what the points' values `468 x C` are at each pixel, `H x W x C`; 0 outside."""
         out = np.zeros((*self.shape, values.shape[1]), np.float32)
-        mix(np.ascontiguousarray(values, np.float32), self.triangles, self.triangle, self.weights, out)
+        interpolate(np.ascontiguousarray(values, np.float32), self.triangles, self.triangle, self.weights, out)
         return out
 
-    def taken(self, picture: NDArray[Any], points: NDArray[np.floating], flags: int) -> NDArray[Any]:
+    def remapped(self, picture: NDArray[Any], points: NDArray[np.floating], flags: int) -> NDArray[Any]:
         """Return the picture `H' x W' [x C]` drawn onto the mesh, whose points lie at `points` (`468 x 2+`) in it."""
-        places = self.mixed(points[:, :2])
+        places = self.interpolated(points[:, :2])
         return np.asarray(cv2.remap(picture, places, None, flags, borderMode=cv2.BORDER_REPLICATE))
 
 
@@ -72,13 +72,13 @@ def surface_of(points: Numbers, triangles: Ints, height: int, width: int) -> Sur
     shape = bottom - top, right - left
     depth, triangle, weights = np.empty(shape, np.float32), np.empty(shape, np.int32), np.zeros((*shape, 3), np.float32)
     rasterise(places, triangles, 0, depth, triangle)
-    weigh(places, triangles, triangle, weights)
+    barycentric(places, triangles, triangle, weights)
     return Surface(left, top, triangles, triangle, weights)
 
 
 @compiled
-def weigh(points: Any, triangles: Any, triangle: Any, weights: Any) -> None:
-    """Write the shares of the corners of each pixel's triangle into `weights`, `H x W x 3`; `points` are `V x 3`."""
+def barycentric(points: Any, triangles: Any, triangle: Any, weights: Any) -> None:
+    """Write the barycentric weights of each pixel in its triangle, `H x W x 3`; `points` are `V x 3`."""
     for row in range(triangle.shape[0]):
         for column in range(triangle.shape[1]):
             f = triangle[row, column]
@@ -97,7 +97,7 @@ def weigh(points: Any, triangles: Any, triangle: Any, weights: Any) -> None:
 
 
 @compiled
-def mix(values: Any, triangles: Any, triangle: Any, weights: Any, out: Any) -> None:
+def interpolate(values: Any, triangles: Any, triangle: Any, weights: Any, out: Any) -> None:
     """Write the mean of the corners' values (`V x C`) at each pixel into `out`, `H x W x C`."""
     for row in range(triangle.shape[0]):
         for column in range(triangle.shape[1]):

@@ -1,4 +1,4 @@
-"""The arithmetic of drawing a face, one pass over its pixels each; rounded as numpy rounds it."""
+"""Compositing a drawn face: kernels of one pass over its pixels each, rounded as numpy rounds."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def exactly(function: Kernel) -> Kernel:
 
 
 @exactly
-def share_out(visible: Any, shares: Any, weights: Any) -> None:
+def blend_weights(visible: Any, shares: Any, weights: Any) -> None:
     """Write into `weights`, `H x W x K`, how much of each of K pictures in 0..255 a pixel in 0..1 shows.
 
     `visible`, of the same shape, is how far the pictures show the place, `shares` `K` what each has of the frame.
@@ -37,7 +37,7 @@ def share_out(visible: Any, shares: Any, weights: Any) -> None:
 
 
 @exactly
-def add(picture: Any, weights: Any, out: Any) -> None:
+def add_weighted(picture: Any, weights: Any, out: Any) -> None:
     """Add a picture `H x W x 3`, weighted by `H x W`, to `out`."""
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
@@ -55,7 +55,7 @@ def recolour(picture: Any, gain: Any, offset: Any) -> None:
 
 
 @exactly
-def cover(picture: Any, mask: Any, out: Any) -> None:
+def apply_mask(picture: Any, mask: Any, out: Any) -> None:
     """Write a picture `H x W x 3`, dimmed by a mask `H x W`, to `out`."""
     for row in range(out.shape[0]):
         for column in range(out.shape[1]):
@@ -64,29 +64,29 @@ def cover(picture: Any, mask: Any, out: Any) -> None:
 
 
 @exactly
-def uncover(mixed: Any, triangle: Any, holes: Any, every_hole: Any, shown: Any, skin: Any, place: Any) -> None:
+def visibility(values: Any, triangle: Any, holes: Any, every_hole: Any, shown: Any, skin: Any, place: Any) -> None:
     """Write where the donor may be `shown` and where both show `skin`; take what no `triangle` covers out of `place`.
 
-    `mixed`, `H x W x (3 + K)`, is how far the donor may be shown, looks like skin, the signer faces the camera, and
+    `values`, `H x W x (3 + K)`, is how far the donor may be shown, looks like skin, the signer faces the camera, and
     each of K pictures shows the place; the others are `H x W`, `holes` what stays the signer's of `every_hole`.
     """
     for row in range(place.shape[0]):
         for column in range(place.shape[1]):
             if triangle[row, column] < 0:
                 place[row, column] = ZERO
-            known = mixed[row, column, 3]
-            for k in range(4, mixed.shape[2]):
-                known = max(known, mixed[row, column, k])
-            known = (known / max(mixed[row, column, 2], _FACING) - _HIDDEN) / (_KNOWN - _HIDDEN)
-            shown[row, column] = mixed[row, column, 0] * (ONE - holes[row, column]) * min(max(known, ZERO), ONE)
-            likely = mixed[row, column, 1]
+            known = values[row, column, 3]
+            for k in range(4, values.shape[2]):
+                known = max(known, values[row, column, k])
+            known = (known / max(values[row, column, 2], _FACING) - _HIDDEN) / (_KNOWN - _HIDDEN)
+            shown[row, column] = values[row, column, 0] * (ONE - holes[row, column]) * min(max(known, ZERO), ONE)
+            likely = values[row, column, 1]
             is_skin = likely > BARE and place[row, column] > ZERO
             skin[row, column] = likely * (ONE - every_hole[row, column]) if is_skin else ZERO
 
 
 @exactly
-def lay(donor: Any, light: Any, signer: Any, shown: Any, strange: Any, place: Any, canvas: Any) -> None:
-    """Draw a lit donor over the signer in 0..1, as far as it is `shown` and not `strange`, into the face's `place`.
+def composite(donor: Any, light: Any, signer: Any, shown: Any, occluded: Any, place: Any, canvas: Any) -> None:
+    """Write a lit donor over the signer in 0..1, as far as it is `shown` and not `occluded`, into the face's `place`.
 
     Pictures are `H x W x 3`, shares `H x W`; `canvas` is in 0..255 and holds the frame.
     """
@@ -95,7 +95,7 @@ def lay(donor: Any, light: Any, signer: Any, shown: Any, strange: Any, place: An
             inside = place[row, column]
             if inside == ZERO:
                 continue
-            share = shown[row, column] * (ONE - strange[row, column])
+            share = shown[row, column] * (ONE - occluded[row, column])
             for channel in range(3):
                 lit = min(max(donor[row, column, channel] * light[row, column, channel], ZERO), ONE)
                 own = signer[row, column, channel]
