@@ -115,12 +115,12 @@ def follow(frames: Iterable[Frame], networks: Networks, settings: LandmarkSettin
             clip.append(found)
             # Many small arrays among those of the frames keep the heap from shrinking: 90 kB a frame instead of 7.
             if len(clip) == PART + LOOKS_BACK:
-                parts.append(_laid_out(clip[:PART]))
+                parts.append(as_arrays(clip[:PART]))
                 del clip[:PART]
-    return Followed(joined([*parts, _laid_out(clip)]), face_of.crowded, body_of.crowded)
+    return Followed(joined([*parts, as_arrays(clip)]), face_of.crowded, body_of.crowded)
 
 
-def _laid_out(clip: list[Found]) -> Landmarks:
+def as_arrays(clip: list[Found]) -> Landmarks:
     """Return what was found in some frames as arrays."""
     landmarks = no_landmarks(len(clip))
     for number, found in enumerate(clip):

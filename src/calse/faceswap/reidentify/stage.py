@@ -16,9 +16,10 @@ from calse.faceswap.reidentify.motion import motion_of, without_posture
 from calse.faceswap.reidentify.rank import Known, rank1, spread_of
 from calse.landmarks.body import BodyFollower
 from calse.landmarks.crops import Pictures
-from calse.landmarks.following import FaceFollower, Networks, load_networks
+from calse.landmarks.following import FaceFollower, Networks, as_arrays, load_networks
 from calse.landmarks.generated import landmarks_of
-from calse.landmarks.record import Landmarks, no_landmarks
+from calse.landmarks.hands import Found
+from calse.landmarks.record import Landmarks
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import write_json
 from calse.video.ours.read import read_frames
@@ -106,15 +107,11 @@ def look(job: Job) -> Looked:
 def _found_anew(frames: Pictures, networks: Networks, settings: LandmarkSettings) -> Landmarks:
     """Find face and body as the stage `landmarks` does; hands, which take most of its time, name nobody here."""
     face_of, body_of = FaceFollower(networks, settings), BodyFollower(networks.bodies, networks.body)
-    landmarks = no_landmarks(len(frames))
-    for number, frame in enumerate(frames):
+    found = []
+    for frame in frames:
         face = face_of(frame)
-        body = body_of(frame, None if face is None else face[0])
-        if face is not None:
-            landmarks.face[number], landmarks.face_presence[number] = face
-        if body is not None:
-            landmarks.body[number], landmarks.body_presence[number] = body
-    return landmarks
+        found.append(Found(face, body_of(frame, None if face is None else face[0])))
+    return as_arrays(found)
 
 
 def attacks(before: list[Looked], after: list[Looked], gallery: list[Looked]) -> dict[str, Any]:
