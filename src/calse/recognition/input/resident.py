@@ -12,11 +12,6 @@ from calse.recognition.input.views import Frames
 LEFT_FREE = 0.1  # of the memory, for whatever else the training asks for
 
 
-def cuda_memory() -> tuple[int, int]:
-    """Return an accelerator's free bytes and all its bytes."""
-    return torch.cuda.mem_get_info()
-
-
 class Resident:
     """Opens decoded clips T x H x W x 3 uint8: memory maps, or copies on the device once they may stay there.
 
@@ -26,7 +21,7 @@ class Resident:
 
     def __init__(self, device: torch.device, memory: Callable[[], tuple[int, int]] | None = None) -> None:
         self.device, self.may_stay = device, False
-        self._memory = memory or (cuda_memory if device.type == "cuda" else None)
+        self._memory = memory or (torch.cuda.mem_get_info if device.type == "cuda" else None)
         self._kept: dict[Path, Tensor] = {}
 
     def open(self, path: Path) -> Frames:

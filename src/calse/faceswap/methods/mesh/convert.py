@@ -87,7 +87,8 @@ class Painter:
         self._frames, self._landmarks, self._library, self._options = frames, landmarks, library, options
         self.numbers = np.flatnonzero(landmarks.has_face).tolist()
         self._index = {number: index for index, number in enumerate(self.numbers)}
-        self._faces = smoothed_faces(landmarks.face[self.numbers], options.smoothing)
+        faces = landmarks.face[self.numbers].astype(np.float64)
+        self._faces: Numbers = smooth(faces.reshape(len(faces), -1), options.smoothing).reshape(faces.shape)
         signer = posed(self._faces)
         self._triangles = outwards(topology.triangles, signer.neutral)
         self._targets = targets(self._faces, signer, library.neutral, topology, options.shape)
@@ -168,12 +169,6 @@ def _bare(layer: Layer) -> tuple[NDArray[np.intp], ...]:
     """Return which pixels surely show skin: rows and columns of all, or of large faces of some."""
     places = np.nonzero(layer.skin > BARE)
     return tuple(along[:: max(1, len(along) // LOOKED)] for along in places)
-
-
-def smoothed_faces(faces: Floats, half_life: float) -> Numbers:
-    """Return points `N x 468 x 3` averaged over time with a half-life in frames."""
-    flat = faces.reshape(len(faces), -1)
-    return np.asarray(smooth(flat.astype(np.float64), half_life)).reshape(faces.shape)
 
 
 def targets(faces: Numbers, signer: Posed, donor: Floats, topology: Topology, shape: float) -> Numbers:
