@@ -42,4 +42,4 @@ def test_controls_among_the_comparisons_are_named():
     (seeds,) = controls_compared(params_with({"sets": [], "seeds": [101]}))
     assert seeds == "Shuffled is Baseline with other seeds: a control, whose change nothing but chance made."
     (steps,) = controls_compared(params_with({"sets": ["AF1"], "equal_steps": True}))
-    assert steps.startswith("Shuffled takes no more steps than Baseline: a control")
+    assert steps == "No more steps than Baseline, for more clips are not to be more training: Shuffled."

@@ -1,6 +1,7 @@
 """What a study will take, before it starts: hours and disk, from the cost of each unit of work."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from calse.config.params import Params, SwapSet
@@ -76,10 +77,10 @@ def bytes_of(params: Params) -> int:
     return total
 
 
-def training_clips(params: Params, recipe: str, test_source: str) -> int:
-    """Return how many clips a recipe trains on when a source is held out."""
+def training_clips(params: Params, sets: Iterable[str], test_source: str) -> int:
+    """Return how many clips a recipe of these sets trains on when a source is held out."""
     kept = [source for source in params.filmed if source not in (test_source, params.validation_source)]
-    copies = [_copies(params, name) for name in params.recipes[recipe].sets]
+    copies = [_copies(params, name) for name in sets]
     return sum(_clips(params, source) + sum(counts.get(source, 0) for counts in copies) for source in kept)
 
 
@@ -89,8 +90,10 @@ def _training(params: Params, recogniser: str, settings: object) -> float:
     shown = settings.input
     each = TRAINED * shown.frames / FRAMES * (shown.size / SIDE) ** 2 * settings.model.width / WIDTH
     passes = sum(
-        training_clips(params, recipe, source) * settings.schedule.epochs * len(params.seeds_of(recogniser, recipe))
-        for recipe in params.recipes
+        training_clips(params, () if recipe.equal_steps else recipe.sets, source)
+        * settings.schedule.epochs
+        * len(params.seeds_of(recogniser, name))
+        for name, recipe in params.recipes.items()
         for source in params.test_sources
     )
     return START * len(params.recipes) + each * passes

@@ -115,13 +115,13 @@ def collapsed(curves: pd.DataFrame, splits: dict[str, Path]) -> list[str]:
 
 
 def controls_compared(params: Params) -> list[str]:
-    """Return a sentence for every control that stands among the comparisons: other seeds alone, and equal steps."""
+    """Return a sentence for each recipe of other seeds alone, and one for all that take no more steps than Baseline."""
     found = []
     for name, recipe in params.recipes.items():
         if recipe.seeds and not recipe.sets and not recipe.permute and name != BASELINE:
             found.append(f"{name} is {BASELINE} with other seeds: a control, whose change nothing but chance made.")
-        if recipe.equal_steps:
-            found.append(f"{name} takes no more steps than {BASELINE}: a control for more clips being more training.")
+    if even := ", ".join(name for name, recipe in params.recipes.items() if recipe.equal_steps):
+        found.append(f"No more steps than {BASELINE}, for more clips are not to be more training: {even}.")
     return found
 
 
