@@ -14,9 +14,10 @@ start `sys.executable` instead, or have the fixture `cold`.
 """
 
 import atexit
+import ctypes
 import gc
 import importlib
-import json
+import marshal
 import multiprocessing
 import os
 import runpy
@@ -27,23 +28,28 @@ import socket
 import sys
 import threading
 import traceback
+import weakref
 from contextlib import suppress
 
-ADDRESS = "CALSE_TESTS_WARM"  # the variable that tells the server's address
+from stand_in import ADDRESS
+
 NAMES = ("python", "dvc", "calse")
 PACKAGES = (
-    "aiobotocore.session", "aiohttp", "ai_edge_litert.interpreter", "av", "concurrent.futures.process", "cv2",
-    "dulwich.client", "dvc.cli.parser", "dvc.commands.repro", "dvc.data_cloud", "dvc.repo.experiments.queue.celery",
-    "dvc.repo.graph", "dvc.repo.index", "dvc.repo.open_repo", "dvc_render.image", "dvc_s3", "great_expectations",
-    "hypothesis", "matplotlib.figure", "mlcroissant", "mlflow", "networkx", "numba", "pandas", "rich.progress",
+    "aiobotocore.session", "aiohttp", "ai_edge_litert.interpreter", "av", "celery.bin.amqp",
+    "concurrent.futures.process", "cv2", "decord", "dulwich.client", "dulwich.porcelain", "dvc.cli.parser",
+    "dvc.commands.repro", "dvc.data_cloud", "dvc.repo.datasets", "dvc.repo.experiments.queue.celery", "dvc.repo.graph",
+    "dvc.repo.index", "dvc.repo.open_repo", "dvc_render.image", "dvc_s3", "great_expectations", "hypothesis",
+    "matplotlib.figure", "mlcroissant", "mlflow", "mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store",
+    "networkx", "numba", "pandas", "pydantic.dataclasses", "pygit2", "rich.progress", "safetensors.torch",
     "scipy.stats", "torch", "torchvision", "typer",
 )  # fmt: skip
+COLLAPSE = 25  # MADV_COLLAPSE of Linux 6.1; where it is refused all works as before
 MOST = 500  # files that a command may have open when it starts
 STAND_IN = """#!{python} -SEI
 import sys
 sys.path.insert(0, {tests!r})
-import warm
-warm.stand_in(sys.argv)
+import stand_in
+stand_in.run(sys.argv)
 """
 
 
@@ -72,42 +78,13 @@ def begin(folder):
     threading.Thread(target=await_first, daemon=True).start()
 
 
-def stand_in(words):
-    """Let a fork of the server do what Python would, and end as it ends."""
-    name = os.path.basename(words[0])
-    words = words[1:] if name == "python" else ["-m", name, *words[1:]]
-    words = words[1:] if words[:1] == ["-u"] else words  # so start the workers of pytest-xdist
-    if not words or (words[0][0] == "-" and words[0] not in ("-c", "-m")):
-        os.execv(sys.executable, [sys.executable, *words])
-    with socket.socket(socket.AF_UNIX) as server:
-        server.connect(os.environ[ADDRESS])
-        files = [number for number in map(int, os.listdir("/proc/self/fd")) if number != server.fileno()]
-        files = [number for number in files if os.path.exists(f"/proc/self/fd/{number}")]  # not that of the listing
-        order = {"words": words, "folder": os.getcwd(), "variables": dict(os.environ), "files": files}
-        order |= {"parent": os.getppid(), "group": os.getpgrp()}
-        data = json.dumps(order).encode()
-        socket.send_fds(server, [b"%10d" % len(data)], files)
-        server.sendall(data)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: server.send(bytes([number])))
-        status = server.recv(10)
-    if not status:
-        sys.exit("the server of tests/warm.py has died")
-    status = os.waitstatus_to_exitcode(int(status))
-    if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    os._exit(status)
-
-
 def serve(listening):
     """Import what takes long, then fork for every stand-in, until standard input ends."""
     del sys.path[0]  # this folder
     for package in PACKAGES:
         with suppress(ImportError):
             importlib.import_module(package)
-    gc.collect()
-    gc.freeze()  # else a fork's first collection would copy all of the memory
+    make_light()
     events = selectors.DefaultSelector()
     events.register(0, selectors.EVENT_READ)
     events.register(listening, selectors.EVENT_READ)
@@ -143,13 +120,35 @@ def serve(listening):
                 connection.close()
 
 
+def make_light():
+    """Leave a fork little to copy when it begins and little to do when it ends: 20 ms of a core instead of 120."""
+    for finalizer in list(weakref.finalize._registry):  # the packages' own: they would undo each of torch's functions
+        finalizer.atexit = False
+    if "torch._dynamo.utils" in sys.modules:
+        atexit.unregister(sys.modules["torch._dynamo.utils"].dump_compile_times)
+    gc.collect()
+    gc.freeze()  # else a fork's first collection would copy all of the memory
+    with suppress(OSError):
+        collapse_pages()
+
+
+def collapse_pages():
+    """Let Linux keep this process's memory in pages of 2 MB: it copies the table of them for every fork."""
+    madvise = ctypes.CDLL(None).madvise
+    with open("/proc/self/maps") as regions:
+        for addresses, rights, _, _, file, *_ in map(str.split, regions):
+            if rights == "rw-p" and file == "0":
+                first, last = (int(address, 16) >> 21 for address in addresses.split("-"))
+                madvise(ctypes.c_void_p(first + 1 << 21), ctypes.c_size_t(max(0, last - first - 1) << 21), COLLAPSE)
+
+
 def receive(connection):
     """Return a stand-in's order and its open files."""
     length, files, _, _ = socket.recv_fds(connection, 10, 256)
     data = b""
     while len(data) < int(length):
         data += connection.recv(1 << 20)
-    return json.loads(data), files
+    return marshal.loads(data), files
 
 
 def become(order, files):
@@ -206,7 +205,7 @@ def end(function, *arguments):
     threading._shutdown()  # waits for those that are no daemons
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a resource tracker has closed it
             stream.flush()
     os._exit(status & 255)
 
