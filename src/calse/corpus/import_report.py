@@ -5,8 +5,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from calse.corpus.naming import Offer
 from calse.corpus.takes import counted_together
 from calse.runtime.errors import CalseError
@@ -44,26 +42,25 @@ def print_report(report: ImportReport) -> None:
 
     Raises CalseError when nothing was taken.
     """
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     refused = [offer for offer in report.offers if offer.refusal]
     shown = refused[:LONGEST_LIST] if report.taken else refused  # then there is no file that has the rest
     for offer in shown:
-        console.print(f"refused {plain(offer.name)}: {offer.refusal}")
+        print(f"refused {plain(offer.name)}: {offer.refusal}")
     if len(refused) > len(shown):
-        console.print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
+        print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
     if not report.taken:
         raise CalseError(f"source {report.source}: no video was taken, {len(refused)} files were refused")
     for what, spellings in (("glosses", report.spellings), ("signers", report.signers)):
         if spellings:
             shown_first = [f"{written} is {kept}" for written, kept in itertools.islice(spellings.items(), 8)]
             rest = len(spellings) - len(shown_first)
-            console.print(f"{what} in another spelling: {', '.join(shown_first)}{f' and {rest} more' if rest else ''}")
+            print(f"{what} in another spelling: {', '.join(shown_first)}{f' and {rest} more' if rest else ''}")
     if report.theirs:
-        console.print(f"{report.glossary} lists what no source but a donor has; remove: {', '.join(report.theirs)}")
+        print(f"{report.glossary} lists what no source but a donor has; remove: {', '.join(report.theirs)}")
     glosses, signers = ({getattr(offer, name) for offer in report.taken} for name in ("gloss", "signer"))
     by = f" by {len(signers)} signers" if len(signers) > 1 else ""
-    console.print(f"took {len(report.taken)} videos of {len(glosses)} glosses{by}, refused {len(refused)} files")
-    console.print(_next_steps(report))
+    print(f"took {len(report.taken)} videos of {len(glosses)} glosses{by}, refused {len(refused)} files")
+    print(_next_steps(report))
 
 
 def _next_steps(report: ImportReport) -> str:

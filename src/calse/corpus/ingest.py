@@ -1,13 +1,13 @@
 """Raw videos of a source to clips of one rate, size and codec, every frame decoded once."""
 
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from calse.config.params import Params
 from calse.corpus.raw import RawVideo, ids_of, index_of, read_index
@@ -167,7 +167,7 @@ def _report_bad(bad: list[tuple[Job, str]], source: str, drop: bool) -> None:
             f"source {source}, {lines[0]}{more}; mend or remove it and import again, or set ingest.on_bad_clip: drop"
         )
     for line in lines:
-        Console(stderr=True, soft_wrap=True).print(f"left out: source {source}, {line}", markup=False, highlight=False)
+        print(f"left out: source {source}, {line}", file=sys.stderr)
 
 
 def _summary(source: str, clips: list[Clip], bad: list[tuple[Job, str]]) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """The gate: nothing trains on a corpus that is not what params.yaml says it is."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from calse.config.params import Params, Source
 from calse.corpus.gate.suites import (
@@ -68,7 +67,7 @@ def validate(params: Params, layout: Layout) -> None:
         raise CalseError(f"{failures[0]}{more}; see {folder / 'index.html'}")
     warnings = sum(len(outcome.offenders) for result in results for outcome in result.failed("warning"))
     note = f", {warnings} warnings in {folder / 'index.html'}" if warnings else ""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"corpus {params.corpus.name} is as it should be{note}")
+    print(f"corpus {params.corpus.name} is as it should be{note}", file=sys.stderr)
 
 
 def _results(params: Params, layout: Layout) -> list[Result]:
