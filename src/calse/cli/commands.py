@@ -173,7 +173,7 @@ def show() -> None:
     """Print the results table, how far it is from the committed one, and where to look next."""
     from calse.config.params import read_params
     from calse.report.report import show
-    from calse.tracking.place import git
+    from calse.runtime.repository import git
 
     show(read_params(), Layout())
     committed = git("show", "HEAD:./metrics/report/table.csv")

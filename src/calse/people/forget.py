@@ -22,9 +22,8 @@ from calse.people.traces import Tables, Traces, filmed_in, traces_in
 from calse.people.who import Filmed, Who, as_known
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json
-from calse.runtime.repository import scratch
+from calse.runtime.repository import git, scratch
 from calse.tracking.dvc_index import repository
-from calse.tracking.place import git
 
 if TYPE_CHECKING:
     from dvc.repo import Repo  # type: ignore[import-untyped]

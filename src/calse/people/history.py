@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from calse.runtime.errors import CalseError
-from calse.tracking.place import git
+from calse.runtime.repository import git
 
 TABLES = ("data/manifests/", "data/splits/")
 Entry = dict[str, Any]  # of an output or dependency: `path`, and `md5` once it is known

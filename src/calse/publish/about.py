@@ -14,7 +14,7 @@ from calse.data.consent import Consent
 from calse.data.paths import Layout
 from calse.publish.contents import Contents
 from calse.runtime.errors import CalseError
-from calse.tracking.place import git
+from calse.runtime.repository import git
 from calse.video.marks.mark import Origin
 
 CITATION = Path("CITATION.cff")

@@ -1,6 +1,7 @@
-"""The main repository: where the MLflow store and the scratch folder lie, which outlive DVC's temporary workspaces."""
+"""The repository: its root, git, and where MLflow's store and the scratch folder lie, which outlive DVC's workspaces."""
 
 import os
+import subprocess
 from pathlib import Path
 
 _HERE: list[str] = []  # the user's working directory relative to the root, once a command has gone to the root
@@ -23,6 +24,12 @@ def in_repository() -> bool:
 def from_root(path: str) -> Path:
     """Return a path that the user gave relative to their working directory, relative to the root."""
     return Path(*_HERE, path)
+
+
+def git(*arguments: str) -> str:
+    """Return what a git command prints, or nothing outside git."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def main_repository() -> Path:

@@ -9,9 +9,9 @@ from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
+from calse.runtime.repository import git
 from calse.tracking.dvc_index import digests_of, is_recorded, params_of, repository, stages_of
 from calse.tracking.expected import parsed
-from calse.tracking.place import git
 
 if TYPE_CHECKING:
     from dvc.output import Output  # type: ignore[import-untyped]

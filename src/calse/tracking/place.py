@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -109,9 +108,3 @@ def without_password(text: str) -> str:
 def pipeline_name() -> str:
     """Return the DVC experiment that this process works for, or `workspace`."""
     return os.environ.get("DVC_EXP_NAME") or WORKSPACE
-
-
-def git(*arguments: str) -> str:
-    """Return what a git command prints, or nothing outside git."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from calse.runtime.files import host, is_running
+from calse.runtime.repository import git
 from calse.tracking.content import STATUS, Content
-from calse.tracking.place import artifact_location, check_database, git, given_uri, store_file, store_uri
+from calse.tracking.place import artifact_location, check_database, given_uri, store_file, store_uri
 from calse.tracking.table import EXPERIMENT_TAGS, STAGE
 
 EXPERIMENT, PARENT, PROCESS = "dvc.experiment", "mlflow.parentRunId", "calse.process"

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from calse.runtime.errors import CalseError
+from calse.runtime.repository import git
 from calse.tracking.content import STATUS, differences
 from calse.tracking.dvc_index import repository
 from calse.tracking.expected import PIPELINE, Expected, expected_runs
 from calse.tracking.moved import mend_moved, moved_from
-from calse.tracking.place import git, locked_store, pipeline_name, store_file
+from calse.tracking.place import locked_store, pipeline_name, store_file
 from calse.tracking.runs import EXPERIMENT, KEY, PARENT, TRAINING, Store, is_alive, is_of
 from calse.tracking.table import STAGE
 
