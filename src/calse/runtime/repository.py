@@ -1,4 +1,4 @@
-"""The repository: its root, git, and where MLflow's store and the scratch folder lie, which outlive DVC's workspaces."""
+"""The repository: its root, git, and where MLflow's store and scratch folder lie, which outlive DVC's workspaces."""
 
 import os
 import subprocess
