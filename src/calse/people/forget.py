@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from calse.config.params import read_params
 from calse.data.paths import Layout
-from calse.people.history import states
+from calse.people.history import Tables, states
 from calse.people.places import Place, places_of, reader
 from calse.people.runs import delete_runs, touched_runs
 from calse.people.study import params_without, rewrite, videos_of
-from calse.people.traces import Tables, Traces, filmed_in, traces_in
+from calse.people.traces import Traces, filmed_in, traces_in
 from calse.people.who import Filmed, Who, as_known
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json

@@ -1,7 +1,9 @@
 """Every version of the study that git and the working tree hold: what DVC recorded, and the tables of clips."""
 
+import csv
 import hashlib
 import io
+import json
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from calse.runtime.repository import git
 
 TABLES = ("data/manifests/", "data/splits/")
 Entry = dict[str, Any]  # of an output or dependency: `path`, and `md5` once it is known
+Rows = list[dict[str, str]]
 Objects = Callable[[str], bytes | None]
 
 
@@ -38,6 +41,37 @@ class State:
             if data is not None and hashlib.md5(data).hexdigest() == entry.get("md5"):
                 return data.decode("utf-8", "replace")
         return None
+
+
+class Tables:
+    """Tables of clips and listings of folders as DVC recorded them, each read once; `objects` reads one by its hash."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+        self._listings: dict[str, dict[str, str]] = {}
+        self._rows: dict[str, Rows] = {}
+
+    def rows(self, state: State, table: Entry) -> Rows:
+        """Return the rows of a table as a version has it; none when its text is nowhere any more."""
+        key = f"{table.get('md5')} {table['path']}"
+        if key not in self._rows:
+            self._rows[key] = rows_of((state.text(table, self.objects) or "").encode())
+        return self._rows[key]
+
+    def listing(self, out: Entry) -> dict[str, str]:
+        """Return path and hash of the files in a folder of DVC's; none when its listing is nowhere any more."""
+        digest = out.get("md5", "")
+        if not digest.endswith(".dir"):
+            return {}
+        if digest not in self._listings:
+            data = self.objects(digest)
+            self._listings[digest] = {one["relpath"]: one["md5"] for one in json.loads(data or b"[]")}
+        return self._listings[digest]
+
+
+def rows_of(data: bytes) -> Rows:
+    """Return the rows of a CSV."""
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8", "replace"))))
 
 
 def states(root: Path) -> Iterator[State]:

@@ -4,20 +4,16 @@ A clip's file, landmarks and copies are the clip's alone. What mixes people (a c
 whole; of a stage that this file knows nothing of, all outputs do once anything that it read is touched.
 """
 
-import csv
-import io
 import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from calse.corpus.raw import RawVideo, ids_of
-from calse.people.history import Entry, Objects, State
+from calse.people.history import Entry, Rows, State, Tables, rows_of
 from calse.people.who import Filmed, Who
 from calse.tracking.lineage import GATES
 
-Rows = list[dict[str, str]]
 KINDS = {
     "data/raw": "raw videos",
     "data/clips": "ingested clips",
@@ -54,32 +50,6 @@ class Traces:
         self.shared |= other.shared
         self.read |= other.read
         self.recordings |= other.recordings
-
-
-class Tables:
-    """Tables of clips and listings of folders as DVC recorded them, each read once; `objects` reads one by its hash."""
-
-    def __init__(self, objects: Objects) -> None:
-        self.objects = objects
-        self._listings: dict[str, dict[str, str]] = {}
-        self._rows: dict[str, Rows] = {}
-
-    def rows(self, state: State, table: Entry) -> Rows:
-        """Return the rows of a table as a version has it; none when its text is nowhere any more."""
-        key = f"{table.get('md5')} {table['path']}"
-        if key not in self._rows:
-            self._rows[key] = _parsed((state.text(table, self.objects) or "").encode())
-        return self._rows[key]
-
-    def listing(self, out: Entry) -> dict[str, str]:
-        """Return path and hash of the files in a folder of DVC's; none when its listing is nowhere any more."""
-        digest = out.get("md5", "")
-        if not digest.endswith(".dir"):
-            return {}
-        if digest not in self._listings:
-            data = self.objects(digest)
-            self._listings[digest] = {one["relpath"]: one["md5"] for one in json.loads(data or b"[]")}
-        return self._listings[digest]
 
 
 def filmed_in(state: State, tables: Tables) -> set[Filmed]:
@@ -127,7 +97,7 @@ class Search:
         for index in [name for name in files if name.rpartition("/")[2] == "clips.csv"]:
             folder = index.removesuffix("clips.csv")
             source = folder.strip("/") or entry["path"].rpartition("/")[2]
-            rows = _parsed(self.tables.objects(files[index]) or b"")
+            rows = rows_of(self.tables.objects(files[index]) or b"")
             videos = [RawVideo(r["file"], r["gloss"], r["signer"], int(r["take"]), r["sha256"]) for r in rows]
             touched = []
             for clip, video in zip(ids_of(source, videos), videos, strict=True):
@@ -256,7 +226,3 @@ def kind_of(digest: str, path: str) -> str:
 def _is_touched(path: str, touched: set[str]) -> bool:
     """Say whether something touched is this path, lies in it or holds it."""
     return any(f"{path}/".startswith(f"{one}/") or one.startswith(f"{path}/") for one in touched)
-
-
-def _parsed(data: bytes) -> list[dict[str, Any]]:
-    return list(csv.DictReader(io.StringIO(data.decode("utf-8", "replace"))))
