@@ -33,7 +33,8 @@ from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.fit import Training, fit
 from calse.recognition.training.jobs import Job, jobs_of
 from calse.runtime.errors import CalseError
-from calse.runtime.files import locked, sha256_of
+from calse.runtime.files import sha256_of
+from calse.runtime.locks import locked
 from calse.runtime.prefetch import prefetched
 from toys import WAYS, make_repository, on_cpu, toy_params, toy_settings
 

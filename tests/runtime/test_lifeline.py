@@ -10,7 +10,7 @@ import pytest
 from calse.runtime.dvc_repair import unlock
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import locked
+from calse.runtime.locks import locked
 
 pytestmark = pytest.mark.usefixtures("cold")
 
@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_is_reported_in_one_line():
 HOLDER = """
 import sys, time
 from pathlib import Path
-from calse.runtime.files import locked
+from calse.runtime.locks import locked
 with locked(Path(sys.argv[1]), 0):
     print("held", flush=True)
     time.sleep(60)

@@ -18,7 +18,8 @@ from calse.recognition.checkpoint import load_checkpoint
 from calse.recognition.inference import predict
 from calse.recognition.input.frames import short_side, shrink
 from calse.runtime.errors import CalseError
-from calse.runtime.files import host, locked, write_json
+from calse.runtime.files import host, write_json
+from calse.runtime.locks import locked
 from calse.tracking.live import Tracker
 from calse.tracking.promote import promote
 from calse.tracking.sync import sync, sync_workspace, verify

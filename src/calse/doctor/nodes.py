@@ -10,7 +10,7 @@ from typing import Any
 from calse.doctor.finding import Finding
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import on_cluster, worker_count
-from calse.runtime.files import locked
+from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
 MOUNT = "put the clone on a file system with locks: NFSv4, or Lustre mounted with -o flock"

@@ -1,20 +1,17 @@
 """Writing files and folders so that nobody ever sees a half-written one."""
 
 import errno
-import fcntl
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
 import socket
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from calse.runtime.errors import StarvedError
 
@@ -99,42 +96,6 @@ def shortage_named(path: Path) -> Iterator[None]:
             f"{where}: {FULL[error.errno]} ({free:.1f} MB are free in {path.parent}); "
             "free some space, then run the same command again"
         ) from None
-
-
-@contextmanager
-def locked(path: Path, timeout: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock file, which the system lets go however this process ends; `waiting` is called when it is not free.
-
-    Raises TimeoutError when another process holds it for more than `timeout` seconds.
-    """
-    deadline, announced = time.monotonic() + timeout, False
-    while (file := _lock(path)) is None:
-        if time.monotonic() >= deadline:
-            raise TimeoutError(f"another process holds {path}")
-        if not announced:
-            waiting()
-            announced = True
-        time.sleep(0.1)
-    with file:
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _lock(path: Path) -> IO[str] | None:
-    """Return the open lock file when it could be had; one that its former holder has removed counts for nothing."""
-    with shortage_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    file.close()
-    return None
 
 
 def _aside(path: Path) -> Path:

@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from ruamel.yaml import YAML
 
-from calse.runtime.files import folder_written_aside, locked, sha256_of, shortage_named
+from calse.runtime.files import folder_written_aside, sha256_of, shortage_named
 from calse.runtime.fingerprint import meaning_of
+from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
 Item = TypeVar("Item")

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import locked
+from calse.runtime.locks import locked
 from calse.runtime.repository import main_repository
 
 FOLDER = "mlruns"

@@ -9,7 +9,8 @@ from calse.recognition.launch.ranks import failure, ranks_of, train_run
 from calse.recognition.training.jobs import Job
 from calse.runtime.cluster import Watch, cancel, connect, in_our_words, remote, result_of
 from calse.runtime.errors import CalseError
-from calse.runtime.files import locked, remove_left
+from calse.runtime.files import remove_left
+from calse.runtime.locks import locked
 
 POLL = 0.5  # seconds between two looks at what trainings tell
 

@@ -14,7 +14,8 @@ from calse.recognition.launch.ranks import ranks_of
 from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.jobs import jobs_of
 from calse.runtime.executor import has_accelerator, worker_count
-from calse.runtime.files import folder_written_aside, locked
+from calse.runtime.files import folder_written_aside
+from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
 KEPT = 10 * 10**9  # bytes of trainings for another time: about 200 of I3D, whose weights take 50 MB

@@ -14,8 +14,8 @@ from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import Job
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import on_cluster
-from calse.runtime.files import locked
 from calse.runtime.lifeline import end_with_parent
+from calse.runtime.locks import locked
 
 Worker = tuple[Run, BaseProcess]
 

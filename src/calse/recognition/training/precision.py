@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from calse.runtime.device import has_native_bf16
 from calse.runtime.errors import CalseError
-from calse.runtime.files import locked, write_json
+from calse.runtime.files import write_json
+from calse.runtime.locks import locked
 
 TOLERANCE = 0.05  # bf16 keeps 8 bits: right gradients differ by under 1 %, wrong ones by 100 % or more
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import locked, written_aside
+from calse.runtime.files import written_aside
+from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
 if TYPE_CHECKING:
