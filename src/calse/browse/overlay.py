@@ -74,5 +74,6 @@ def drawn(frames: Iterator[Pictures], landmarks: Landmarks) -> Iterator[Pictures
 
 
 def _line(picture: Pictures, points: Floats, colour: tuple[int, int, int], thickness: int) -> None:
+    """Draw a line through points, in place."""
     fixed = np.round(points[:, :2].clip(-1e4, 1e4) * 2**SUBPIXEL).astype(np.int32)
     cv2.polylines(picture, [fixed], False, colour, thickness, cv2.LINE_AA, SUBPIXEL)

@@ -38,6 +38,7 @@ ANYWHERE = ("doctor", "predict", "verify")  # what needs no study around it
 
 @app.callback()
 def _stay_in_a_repository(context: typer.Context) -> None:
+    """Refuse to start outside of a study, and to start a stage when a consent has ended."""
     if context.invoked_subcommand not in ANYWHERE and not in_repository() and "--help" not in sys.argv:
         raise CalseError(f"{Path.cwd()} holds no study: there is no dvc.yaml here or above; cd into your clone")
     command = context.command.commands.get(context.invoked_subcommand)  # type: ignore[attr-defined]

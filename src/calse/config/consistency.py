@@ -140,5 +140,6 @@ def check_permuted(params: "Params", path: Path) -> None:
 
 
 def _known(where: str, name: str, names: list[str], what: str) -> None:
+    """Raise CalseError unless a name is among `names`, which are `what`."""
     if name not in names:
         raise CalseError(f"{where}: {name!r} is not {what}; those are: {', '.join(names) or 'none'}")

@@ -38,6 +38,7 @@ def without_part(part: Literal["landmarks", "swap", "augment"], text: str) -> st
 
 
 def _yaml() -> YAML:
+    """Return a reader and writer that keeps comments, quotes and long lines."""
     yaml = YAML(typ="rt", pure=True)
     yaml.width, yaml.preserve_quotes = 10_000, True
     return yaml

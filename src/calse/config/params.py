@@ -146,6 +146,7 @@ def _adapter() -> TypeAdapter[Params]:
 
 
 def _plain(kind: str, message: str) -> str:
+    """Return pydantic's message in this project's words."""
     if kind == "missing":
         return "this parameter is missing"
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):

@@ -34,6 +34,7 @@ def adapter_of(section: type) -> TypeAdapter[Any]:
 
 
 def _once(values: tuple[object, ...]) -> tuple[object, ...]:
+    """Refuse a list that names something twice."""
     for value in values:
         if values.count(value) > 1:
             raise PydanticCustomError("refused", "{value} is named twice", {"value": repr(value)})
@@ -41,6 +42,7 @@ def _once(values: tuple[object, ...]) -> tuple[object, ...]:
 
 
 def _a_day(text: str) -> str:
+    """Refuse what is no date; return it as YYYY-MM-DD."""
     try:
         return text and date.fromisoformat(text).isoformat()
     except ValueError:

@@ -64,6 +64,7 @@ def print_report(report: ImportReport) -> None:
 
 
 def _next_steps(report: ImportReport) -> str:
+    """Return the commands and the lines of params.yaml that come next."""
     add, name = f"\nNext:\n  dvc add {report.folder}\n  git add {report.folder}.dvc", f"corpus.name: {report.corpus}"
     source = f"corpus.sources.{report.source}"
     if report.donor:

@@ -135,6 +135,7 @@ def _respelled(offers: list[Offer], named: list[Offer], what: str) -> dict[str, 
 
 
 def _check_request(layout: Layout, corpus: str, source: str, declared: Iterable[str], replace: bool) -> None:
+    """Raise CalseError when corpus or source cannot be called so, or when the source is there already."""
     raw = layout.raw(corpus)
     corpora, sources = ([path.name.removesuffix(".dvc") for path in folder.glob("*")] for folder in (raw.parent, raw))
     for option, name, others, reserved in (

@@ -64,6 +64,7 @@ def ingest(params: Params, layout: Layout, source: str) -> None:
 
 
 def _jobs(params: Params, layout: Layout, source: str, folder: Path) -> list[Job]:
+    """Return a job for every raw video of a source. Raises CalseError when one is missing or has changed."""
     raw = layout.raw(params.corpus.name) / source
     if not index_of(raw).is_file():
         raise CalseError(
@@ -83,6 +84,7 @@ def _jobs(params: Params, layout: Layout, source: str, folder: Path) -> list[Job
 
 
 def _check_unchanged(job: Job) -> None:
+    """Raise CalseError unless a raw video is the file that was imported."""
     where = f"source {job.source}, gloss {job.video.gloss}, clip {job.clip}: {job.raw}"
     if not job.raw.is_file():
         raise CalseError(f"{where} is missing; `dvc checkout` brings it back")
@@ -171,6 +173,7 @@ def _report_bad(bad: list[tuple[Job, str]], source: str, drop: bool) -> None:
 
 
 def _summary(source: str, clips: list[Clip], bad: list[tuple[Job, str]]) -> dict[str, Any]:
+    """Return what is measured of a source: clips, frames, seconds and what was left out."""
     return {
         "source": source,
         "clips": len(clips),

@@ -72,12 +72,14 @@ def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder, and links to folders, which are refused later."""
     for where, folders, files in os.walk(folder):
         links = [name for name in folders if (Path(where) / name).is_symlink()]
         yield from (Path(where) / name for name in files + links)
 
 
 def _listed(table: Path, template: Template | None) -> Iterator[Offer]:
+    """Yield an offer for every row of a table."""
     listing = cache(_composed_names)
     for row in read_table(table, ["file", "gloss"]):
         if not row["file"]:
@@ -147,6 +149,7 @@ def _is_outside(path: Path, folder: Path) -> bool:
 
 
 def _by_layout(offer: Offer) -> Offer:
+    """Read gloss and take from where a file lies and what it is called: GLOSS/anything.mp4 or GLOSS_2.mp4."""
     *parents, file = offer.name.split("/")
     if len(parents) == 1:
         return _with_names(offer, parents[0], "", None)
@@ -160,6 +163,7 @@ def _by_layout(offer: Offer) -> Offer:
 
 
 def _with_names(offer: Offer, gloss: str, signer: str, take: int | None) -> Offer:
+    """Return the offer with its names normalised, or refused when one cannot be read."""
     gloss, signer = normalise_gloss(gloss), normalise_gloss(signer)
     if not gloss or not _is_readable(gloss):
         return offer.refused(f"no gloss can be read from {gloss!r}; rename it, or list it in a CSV")
@@ -169,6 +173,7 @@ def _with_names(offer: Offer, gloss: str, signer: str, take: int | None) -> Offe
 
 
 def _is_readable(name: str) -> bool:
+    """Say whether a name has nothing invisible in it, and no letter that was lost."""
     return all(char.isprintable() or char in JOINERS for char in name) and "\ufffd" not in name
 
 
@@ -191,5 +196,6 @@ def _compiled(pattern: str, needs_gloss: bool) -> Template:
 
 
 def _match(template: Template, name: str) -> dict[str, str] | None:
+    """Return what the first expression that fits reads in a name; None when none fits."""
     name = unicodedata.normalize("NFC", name)
     return next((found.groupdict() for expression in template if (found := expression.fullmatch(name))), None)

@@ -60,6 +60,7 @@ def _standing(corpus: str) -> Any:
 
 
 def _only_import(layout: Layout) -> str:
+    """Return the only corpus that was imported. Raises CalseError when there is another number of them."""
     raw = layout.raw(OWN).parent
     imported = sorted({report.parents[1].name for report in raw.glob("*/*/import-report.csv")})
     if len(imported) != 1:

@@ -33,6 +33,7 @@ def listed_once(offers: list[Offer]) -> list[Offer]:
 
 
 def _contradiction(rows: Sequence[Offer]) -> str:
+    """Return in what rows about one file differ; nothing when they agree."""
     for what in ("gloss", "signer", "take"):
         values = list(dict.fromkeys(str(getattr(row, what) or "none") for row in rows))
         if len(values) > 1:

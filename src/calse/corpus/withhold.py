@@ -79,6 +79,7 @@ class _Out:
 
     @property
     def pushed(self) -> bool:
+        """Whether `dvc push` sends it."""
         return self.flags is None or bool(self.flags.get("push", True))
 
     def withhold(self, lines: list[str]) -> None:

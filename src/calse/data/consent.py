@@ -100,12 +100,14 @@ def read_consent(params: Params, layout: Layout) -> Consent:
 
 
 def _grant_of(name: str, source: Source) -> Grant:
+    """Return what a source allows by params.yaml."""
     until = date.fromisoformat(source.until) if source.until else None
     uses = (source.train, source.swap, source.show, source.share)
     return Grant(name, "", *uses, until, source.licence, source.consent)
 
 
 def _row_of(row: dict[str, str], file: Path) -> Grant:
+    """Return what a row of the table allows. Raises CalseError naming a cell that cannot be read."""
     where = f"{file}: source {row['source']}" + (f", signer {row['signer']}" if row["signer"] else "")
     uses = {}
     for use in USES:

@@ -47,12 +47,14 @@ def _grants(layout: Layout, consent: Consent, source: str) -> list[Grant]:
 
 
 def _row(params: Params, grant: Grant, today: date) -> dict[str, Any]:
+    """Return a grant with what the study needs of it and does not have."""
     missing = [use for use in needed_uses(params, grant.source) if not grant.allows(use, today)]
     until = {"until": grant.until and grant.until.isoformat(), "over": grant.is_over(today)}
     return asdict(grant) | until | {"missing": missing}
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the grants, those with something missing in red."""
     names = ["source", "signer", *USES, "until", "licence", "consent"]
     table = Table(*names, "missing", box=None, pad_edge=False, header_style="bold")
     for row in rows:

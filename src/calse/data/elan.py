@@ -75,6 +75,7 @@ def check_extra() -> None:
 
 
 def _pympi() -> Any:
+    """Return pympi's class for ELAN files, imported only when it is needed."""
     try:
         from pympi.Elan import Eaf
     except ImportError:
@@ -83,6 +84,7 @@ def _pympi() -> Any:
 
 
 def _read(path: Path) -> Any:
+    """Read a file. Raises CalseError when it is missing, far too large or no ELAN file."""
     eaf = _pympi()
     if not path.is_file():
         raise CalseError(f"{path} is missing; check its path")

@@ -63,6 +63,7 @@ def read_manifest(path: Path) -> list[Clip]:
 
 
 def _clip_of(row: dict[str, str]) -> Clip:
+    """Return the clip of a row. Raises ValueError for what is no number, or no number above 0."""
     clip = Clip(**{name: _TYPES.get(name, str)(row[name]) for name in COLUMNS})
     wrong = [name for name in ("width", "height", "fps", "frames") if not 0 < getattr(clip, name) < math.inf]
     if wrong:

@@ -42,6 +42,7 @@ class Split:
         return [clip for clip, role in zip(self.clips, marked, strict=True) if role == VALIDATION]
 
     def _with_role(self, test_source: str, role: str) -> list[Clip]:
+        """Return the clips of one role. Raises CalseError when there are none, or no such test source."""
         if test_source not in self.roles:
             raise CalseError(f"{self.path} has no column for the test source {test_source!r}; rerun the split stage")
         chosen = [clip for clip, mark in zip(self.clips, self.roles[test_source], strict=True) if mark == role]

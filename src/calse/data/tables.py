@@ -42,6 +42,7 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
 
 
 def _decoded(path: Path) -> str:
+    """Return the text of a file in UTF-8 or UTF-16. Raises CalseError with the first line that is neither."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -68,6 +69,7 @@ def _decoded(path: Path) -> str:
 
 
 def _header(text: str, delimiter: str) -> list[str]:
+    """Return the names of the columns in small letters, as this delimiter parts them."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **DIALECT)
     try:
         first = next((row for row in reader if any(cell.strip() for cell in row)), [])
@@ -77,6 +79,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 
 def _rows(path: Path, text: str, delimiter: str, names: list[str], skipped: int) -> Iterator[dict[str, str]]:
+    """Yield the rows below the header. Raises CalseError naming a line that cannot be read."""
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise CalseError(f"{path} names the column {twice!r} twice; keep one")

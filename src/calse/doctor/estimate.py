@@ -85,6 +85,7 @@ def training_clips(params: Params, sets: Iterable[str], test_source: str) -> int
 
 
 def _training(params: Params, recogniser: str, settings: object) -> float:
+    """Return the seconds of a recogniser's trainings on all recipes."""
     if not isinstance(settings, NetworkSettings):
         return START * len(params.recipes)
     shown = settings.input
@@ -100,6 +101,7 @@ def _training(params: Params, recogniser: str, settings: object) -> float:
 
 
 def _runs(params: Params, recogniser: str) -> int:
+    """Return how many trainings a recogniser has."""
     return sum(len(params.seeds_of(recogniser, recipe)) for recipe in params.recipes) * len(params.test_sources)
 
 
@@ -114,6 +116,7 @@ def _swap_training(params: Params) -> float:
 
 
 def _clips(params: Params, source: str) -> int:
+    """Return how many clips a source has, at least."""
     return params.corpus.glosses * (params.corpus.sources[source].clips_per_gloss or 1)
 
 

@@ -36,6 +36,7 @@ def examine() -> dict[str, Finding]:
 
 
 def _of_repository(params: Params) -> dict[str, Callable[[], Finding]]:
+    """Return the checks of a study, by what they are called."""
     return {
         "repository": study.place,
         "packages": machine.packages,

@@ -41,6 +41,7 @@ def packages() -> Finding:
 
 
 def _installed(name: str) -> str:
+    """Return the version of a package; nothing when it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

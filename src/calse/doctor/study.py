@@ -48,6 +48,7 @@ def place() -> Finding:
 
 
 def _missing(params: Params, layout: Layout) -> list[str]:
+    """Return the sources without raw videos."""
     from calse.corpus.raw import index_of
 
     raw = layout.raw(params.corpus.name)

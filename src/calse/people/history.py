@@ -86,6 +86,8 @@ def states(root: Path) -> Iterator[State]:
 
 
 def _working_tree(root: Path) -> State:
+    """Return what lies here now, committed or not."""
+
     def read(path: str) -> bytes | None:
         """Return a file as it lies there, or nothing."""
         file = root / path
@@ -97,6 +99,7 @@ def _working_tree(root: Path) -> State:
 
 
 def _of_commits(commits: list[str], files: dict[str, bytes]) -> State:
+    """Return the version that these commits share, by the contents of its files."""
     added = [entry for path in files if path.endswith(".dvc") for entry in _added(Path(path), files.get)]
     return State(tuple(commits), _stages(files.get("dvc.lock"), f"dvc.lock of {commits[0][:8]}"), added, files.get)
 
@@ -127,6 +130,7 @@ def _contents(blobs: Iterable[str]) -> dict[str, bytes]:
 
 
 def _stages(data: bytes | None, where: str) -> dict[str, Entry]:
+    """Return the stages of a dvc.lock."""
     stages = _parsed(data or b"", where).get("stages", {})
     return stages if isinstance(stages, dict) else {}
 
@@ -139,6 +143,7 @@ def _added(path: Path, read: Callable[[str], bytes | None]) -> list[Entry]:
 
 @cache
 def _parsed(data: bytes, where: str) -> dict[str, Any]:
+    """Return what a file of DVC holds. Raises CalseError when it is damaged."""
     try:
         return dict(YAML(typ="safe").load(data) or {})  # in C: the file of a study has thousands of lines
     except (YAMLError, TypeError, ValueError):

@@ -68,6 +68,7 @@ class Place:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
+        """Turn what the service raises into one line that names the place."""
         try:
             yield
         except CalseError:

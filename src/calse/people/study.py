@@ -79,6 +79,7 @@ def videos_of(params: Params, layout: Layout) -> dict[str, dict[str, RawVideo]]:
 
 
 def _promise(tree: Any, params: Params, layout: Layout, source: str, left: list[RawVideo]) -> None:
+    """Let a source promise any number of clips, where it no longer has as many as it promised."""
     promised = params.corpus.sources[source]
     counts = Counter(video.gloss for video in left)
     if promised.kind == "donor":
@@ -178,6 +179,7 @@ def _files_of(layout: Layout, clips: Collection[str]) -> list[Path]:
 
 
 def _rewrite_consent(who: Who, params: Params, layout: Layout) -> None:
+    """Take the rows about somebody, and about sources that are gone, out of the table of consent."""
     file = layout.consent(params.corpus.name)
     if file.is_file():
         rows = read_table(file, COLUMNS)

@@ -124,6 +124,7 @@ class Search:
                     self.found.read.add((dep["path"], dep.get("md5", "")))
 
     def _look_at_output(self, name: str, stage: Entry, out: Entry) -> None:
+        """Note an output that holds something touched, and its stage."""
         path = out["path"]
         if path.startswith("data/raw/") and _is_touched(path, self.found.paths):
             self.found.stages.add(name)
@@ -179,9 +180,11 @@ class Search:
         return [file for file in self.tables.listing(out) if file.startswith(starts)]
 
     def _rows(self, table: Entry) -> Rows:
+        """Return the rows of a table as this version has it."""
         return self.tables.rows(self.state, table)
 
     def _touched_rows(self, table: Entry) -> Rows:
+        """Return the rows of a table that are about somebody."""
         return self._touched_of(self._rows(table))
 
     def _touched_of(self, rows: Rows) -> Rows:

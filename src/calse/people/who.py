@@ -76,6 +76,7 @@ def as_known(who: Who, filmed: Iterable[Filmed], exactly: bool) -> Who:
 
 
 def _check_other_names(who: Who, filmed: list[Filmed]) -> None:
+    """Raise CalseError when a wanted person may go by another name too, which was not named."""
     wanted = {person(name) for name in who.signers}
     letters: dict[str, set[str]] = defaultdict(set)
     recordings: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -97,6 +98,7 @@ def _check_other_names(who: Who, filmed: list[Filmed]) -> None:
 
 
 def _ask(who: Who, name: str, others: list[str], why: str = "") -> None:
+    """Raise CalseError asking to name all spellings, or to say --exactly."""
     both = " ".join(repr(other) for other in dict.fromkeys([*who.signers, *others]))
     raise CalseError(
         f"signer {name!r} may be {', '.join(map(repr, others))} too{why}; name all: calse forget {both}, or one "
@@ -105,5 +107,6 @@ def _ask(who: Who, name: str, others: list[str], why: str = "") -> None:
 
 
 def _without_accents(name: str) -> str:
+    """Return the letters and digits of a name alone."""
     plain = "".join(char for char in unicodedata.normalize("NFKD", name) if unicodedata.category(char)[0] in "LN")
     return plain.casefold()

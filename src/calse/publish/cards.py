@@ -33,6 +33,7 @@ def write_cards(layout: Layout, consent: Consent, study: Study, folder: Path) ->
 
 
 def _page(page: str, /, **context: Any) -> str:
+    """Return a page, filled in."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("pages")),
         autoescape=False,  # Markdown

@@ -47,6 +47,7 @@ def write_clips(
 
 
 def _origin(clip: Clip, digests: dict[str, str]) -> Origin:
+    """Return what the mark of a clip says of its origin."""
     name = Path(clip.path).name
     if not clip.set:
         return Origin({"by": DRAWN} | clip.details, name)

@@ -53,6 +53,7 @@ class Shared:
         return self._consent.permits(clip, "share") and (clip.set not in self._params.swap or self._model(clip.set))
 
     def _model(self, set_name: str) -> bool:
+        """Say whether all who are in the model of a set allow it; without a model, its donor and signers."""
         file = self._layout.swap_model(set_name) / "model.json"
         settings = self._params.swap[set_name]
         both = [settings.donor, settings.signers]
@@ -97,6 +98,7 @@ def contents_of(params: Params, layout: Layout, consent: Consent, stages: "dict[
 
 
 def _check(out: "Output") -> None:
+    """Raise CalseError unless an output is here and as dvc.lock lists it."""
     if not out.exists:
         raise CalseError(f"{out.def_path} is not here; `dvc pull` fetches it, or `dvc repro` makes it")
     if not is_recorded(out):

@@ -103,6 +103,7 @@ def _describe_workflow(entities: Entities, workflow: Any, study: Study, stages: 
 
 
 def _tool(stage: "PipelineStage") -> str:
+    """Return the id of the command that a stage runs."""
     return f"#calse-{name_of(stage)}"
 
 
@@ -130,6 +131,7 @@ def _run_of_stage(entities: Entities, stage: "PipelineStage") -> Any:
 
 
 def _licence(entities: Entities, licence: str) -> Any:
+    """Return the entity of a licence, with its address where that is known."""
     address = address_of(licence)
     return entities.add(address or f"#licence-{slug(licence)}", "CreativeWork", name=licence, description=licence)
 

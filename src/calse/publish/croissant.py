@@ -50,6 +50,7 @@ def write_croissant(study: Study, folder: Path) -> None:
 
 
 def _file(mlc: Any, context: Any, table: str, folder: Path) -> Any:
+    """Return the description of a table as a file."""
     file = folder / table
     return mlc.FileObject(
         ctx=context,

@@ -31,6 +31,7 @@ def distances(table: str, committed: str) -> list[str]:
 
 
 def _distance(cells: pd.DataFrame) -> str:
+    """Return how far one recogniser's accuracies are apart, and whether that is within tolerance."""
     apart = cells["accuracy"] - cells["accuracy_then"]
     variance = _variance(cells, "") + _variance(cells, "_then")
     of_mean = norm.isf((1 - LEVEL) / 2) * variance.sum() ** 0.5 / len(cells)

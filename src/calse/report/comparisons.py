@@ -134,4 +134,5 @@ def noises(cells: Cells, seeded: bool = True) -> str:
 
 
 def _p(value: float) -> str:
+    """Return a p value as text."""
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"

@@ -80,5 +80,6 @@ def published_section(published: pd.DataFrame, comparisons: pd.DataFrame) -> str
 
 
 def _named(rows: pd.DataFrame) -> str:
+    """Return changes by name, in points."""
     rows = rows.assign(change=100 * rows["delta"])
     return "; ".join("{recipe} {test_source} top-{k} ({change:+.1f})".format_map(row) for _, row in rows.iterrows())

@@ -27,6 +27,7 @@ def read_predictions(layout: Layout, recogniser: str, recipe: str) -> pd.DataFra
 
 
 def _evaluated(layout: Layout, recogniser: str, recipe: str, name: str) -> Path:
+    """Return a file of the stage evaluate. Raises CalseError when it is missing."""
     path = layout.metrics("evaluate") / recogniser / recipe / name
     if not path.is_file():
         raise CalseError(f"{path} is missing; run: dvc repro evaluate@{recogniser}-{recipe}")

@@ -89,6 +89,7 @@ def headline(table: pd.DataFrame, k: int) -> dict[str, dict[str, dict[str, float
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV: equal numbers give equal bytes."""
     table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
 
 

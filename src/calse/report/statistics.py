@@ -94,6 +94,7 @@ def _redrawn_glosses(glosses: int) -> np.ndarray:
 
 
 def _percentiles(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of redrawn values."""
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return round(float(low), 9), round(float(high), 9)  # a zero is a zero, not the dust of a sum
 

@@ -35,6 +35,7 @@ def swap_section(params: Params, layout: Layout) -> str:
 
 
 def _read(layout: Layout, name: str, stage: str = "swap") -> dict[str, Any]:
+    """Return what a stage measured of a set. Raises CalseError when it measured nothing yet."""
     figures = read_figures(layout, stage, name)
     if not figures:
         raise CalseError(f"{layout.metrics(stage) / name}.json is missing; run: dvc repro {stage}@{name}")
@@ -63,6 +64,7 @@ def _against_chance(group: dict[str, Any], chance: float) -> str:
 
 
 def _rate(group: dict[str, Any]) -> str:
+    """Return a rate with its interval, in percent."""
     low, high = (round(100 * end) for end in group["interval"])
     return f"{group['rank1']:.0%} [{low}, {high}]"
 
@@ -82,6 +84,7 @@ def short_of_truth(figures: dict[str, Any]) -> list[str]:
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:
+    """Return the cells of a set in the table, after its name and donor."""
     outcome = "; ".join(
         ["passed" if figures["passed"] else f"FAILED: {'; '.join(figures['failed'])}", *short_of_truth(figures)]
     )

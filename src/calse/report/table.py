@@ -45,6 +45,7 @@ def counted_cells(predictions: pd.DataFrame, topk: Sequence[int]) -> Cells:
 
 
 def _hits(rows: pd.DataFrame, k: int, glosses: list[str]) -> Hits:
+    """Count the right answers of one source, by gloss and seed."""
     counts = rows.assign(hit=rows["rank"] <= k).groupby(["gloss", "seed"])["hit"].sum().unstack("seed", fill_value=0)
     clips = rows.groupby("gloss")["clip"].nunique()
     return Hits(
@@ -151,6 +152,7 @@ def change(cell: Cell, baseline: Cell) -> float:
 
 
 def _check_paired(wrong: str, cell: Cell, baseline: Cell) -> None:
+    """Raise CalseError unless two cells have the same clips of every gloss."""
     if [part.clips.tolist() for part in cell] != [part.clips.tolist() for part in baseline]:
         raise CalseError(f"{wrong}; run: dvc repro")
 
@@ -194,6 +196,7 @@ def to_markdown(table: pd.DataFrame, k: int) -> str:
 
 
 def _cell(rows: pd.DataFrame, source: str) -> str:
+    """Return a cell in Markdown, empty where nothing was measured."""
     if source not in rows.index:
         return ""
     row = rows.loc[source]

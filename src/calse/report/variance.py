@@ -88,6 +88,7 @@ def _of_trainings(part: Hits, glosses: int) -> tuple[float, float]:
 
 
 def _between_sources(cell: Cell, baseline: Cell) -> float:
+    """Return the variance of the change between test sources."""
     changes = [accuracy([ours]) - accuracy([theirs]) for ours, theirs in zip(cell, baseline, strict=True)]
     return float(np.var(changes, ddof=1))
 

@@ -68,6 +68,7 @@ def connect() -> Any:
 
 
 def _ask_port(address: str) -> None:
+    """Raise CalseError when nothing listens at an address."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), TIMEOUT).close()
@@ -198,6 +199,7 @@ class Cluster(Executor):
         return future
 
     def _settle(self, future: "Future[Any]", done: "Future[Any]") -> None:
+        """Pass the outcome of a task on to the future that stands for it."""
         with suppress(InvalidStateError):  # given up before
             try:
                 future.set_result(result_of(done.result(), self._folders))

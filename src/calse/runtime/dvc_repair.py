@@ -39,6 +39,7 @@ def _stays(torn: Callable[[Path], bool], path: Path) -> bool:
 
 
 def _is_torn_lock(path: Path) -> bool:
+    """Say whether DVC's list of locks is there and is no JSON."""
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -49,6 +50,7 @@ def _is_torn_lock(path: Path) -> bool:
 
 
 def _is_torn_record(path: Path) -> bool:
+    """Say whether a dvc.lock is there and DVC would stop at it."""
     return path.is_file() and _whole_stages(path.read_text(encoding="utf-8")) is None
 
 

@@ -62,6 +62,7 @@ def progress_bar() -> "Progress":
 
 
 def _pool(workers: int, description: str) -> Executor:
+    """Return an executor: processes of this machine, or the cluster."""
     if on_cluster():
         from calse.runtime.cluster import Cluster  # Ray is not imported by those who stay on one machine
 

@@ -202,6 +202,7 @@ def _moved(source: Path, place: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -16,6 +16,7 @@ def end_with_parent() -> None:
 
 
 def _await_parent() -> None:
+    """End this process as soon as its parent has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -70,6 +70,7 @@ class Resumable(Generic[Item, Result]):
         return _type_of_result(self.function).validate_python(record["result"])  # type: ignore[no-any-return]
 
     def _make(self, item: Any, made: Path) -> dict[str, Any]:
+        """Make an item's files and keep them with the result."""
         with folder_written_aside(made) as aside:
             result = _type_of_result(self.function).dump_python(self.function(replace(item, folder=aside)))
             record = {"files": {file.name: sha256_of(file) for file in aside.iterdir()}, "result": result}
@@ -89,6 +90,7 @@ def _read(made: Path) -> dict[str, Any] | None:
 
 @cache
 def _type_of_result(function: Callable[..., Any]) -> Any:
+    """Return what turns a function's result into plain values and back, by its annotation."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(get_type_hints(function)["return"])

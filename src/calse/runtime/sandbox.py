@@ -133,6 +133,7 @@ def _run_in_worker(function: Callable[[Item], Result], seconds: float, item: Ite
 
 @cache
 def _own_worker(function: Callable[[Item], Result], seconds: float) -> "_Worker[Item, Result]":
+    """Return the process that serves this worker of a cluster, the same one for all its items."""
     return _Worker(function, seconds, _nothing)
 
 
@@ -191,6 +192,7 @@ class _Worker(Generic[Item, Result]):
         theirs.close()
 
     def _cause_of_death(self) -> Refused | _Failed:
+        """Return why the process died. Raises StarvedError when somebody else ended it."""
         assert self._process is not None
         self._process.join(5)
         code = self._process.exitcode
@@ -220,11 +222,13 @@ def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float,
 
 
 def _set_timers(seconds: float) -> None:
+    """Let this process die after so many seconds of CPU time, or HANGS times as many by the clock; 0 lets it live."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
 
 
 def _outcome_of(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:
+    """Apply the function; return its result, or why there is none."""
     try:
         return function(item)
     except StarvedError as error:

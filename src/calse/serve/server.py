@@ -129,14 +129,17 @@ async def _receive(request: Request, clip: Path) -> None:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
+    """Say in one line what is wrong with a clip."""
     return PlainTextResponse(" ".join(str(error).split()), 503 if isinstance(error, StarvedError) else 422)
 
 
 async def _gone(request: Request, error: Exception) -> Response:
+    """Respond to a browser that has gone."""
     return PlainTextResponse("", 400)  # nobody reads it
 
 
 async def _failed(request: Request, error: Exception) -> Response:
+    """Say that this is our fault; the traceback goes to the terminal."""
     traceback.print_exception(error)
     return PlainTextResponse("calse failed; the terminal says where", 500)
 

@@ -89,6 +89,7 @@ def _figures(stage: "PipelineStage") -> Content:
 
 
 def _of_stage(stage: "PipelineStage", figures: Content) -> Expected:
+    """Return the run of a stage that trains nothing: its parameters, inputs and figures."""
     data, code = digests_of(stage)
     identity = {"stage": stage.name, "params": params_of(stage), "deps": data | code}
     own = {name.replace(f".{item_of(stage)}.", "."): value for name, value in params_of(stage).items()}
@@ -162,11 +163,13 @@ def _of_pipeline(stages: "dict[str, PipelineStage]", scores: dict[str, Any], nam
 
 
 def _inputs(digests: dict[str, str]) -> Content:
+    """Return digests of data by path as content of a run."""
     return {("data", path, 0): digest for path, digest in digests.items()}
 
 
 def _finished(
     name: str, stage: str, identity: dict[str, Any], content: Content, training: str = "", checkpoint: str = ""
 ) -> Expected:
+    """Return a finished run; `identity` is all that tells it from others, and gives its key."""
     key = hashlib.sha256(compact_json(identity).encode()).hexdigest()
     return Expected(name, stage, key, content | {STATUS: "FINISHED"}, training, checkpoint)

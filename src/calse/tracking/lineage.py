@@ -72,9 +72,11 @@ class Walk:
         return self._node(found, None)
 
     def _holding(self, path: str) -> str | None:
+        """Return the output that is a path, or holds it."""
         return next((out for out in self.makers if f"{path}/".startswith(f"{out}/")), None)
 
     def _below(self, folder: str) -> list[str]:
+        """Return the outputs that lie in a folder."""
         return [out for out in self.makers if out.startswith(f"{folder}/")]
 
     def _node(self, path: str, md5: str | None) -> Node:
@@ -131,5 +133,6 @@ def _state(out: "Output") -> str:
 
 
 def _row(clip: Clip) -> dict[str, Any]:
+    """Return what is shown of a clip; what is empty is left out."""
     known = {"clip": clip.clip, "path": clip.path, "sha256": clip.sha256, "set": clip.set, "parent": clip.parent}
     return {name: value for name, value in known.items() if value} | {"source": clip.source, "made": clip.details}

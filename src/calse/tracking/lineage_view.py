@@ -31,6 +31,7 @@ def to_json(found: dict[str, Any]) -> str:
 
 
 def _grow(tree: Tree, node: Node) -> None:
+    """Add a node to a tree, and below it what it was made from."""
     stage = f"by {node.stage}" if node.stage else "" if node.made_from else "raw"
     branch = tree.add(_line(node.path, _hash("md5", node.md5), stage, node.note))
     if node.params:
@@ -61,6 +62,7 @@ def _all_clips(node: Node) -> list[dict[str, Any]]:
 
 
 def _made(clip: dict[str, Any]) -> str:
+    """Return how a clip came to be: the raw file, or the drawn values."""
     made = clip["made"]
     if "raw" in made:
         return f"from {made['raw']}, {_hash('sha256', made['raw_sha256'])}"

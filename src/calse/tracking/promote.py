@@ -64,6 +64,7 @@ def _find(runs: list[Any], wanted: str, known: list[Expected]) -> tuple[Any, Exp
 
 
 def _register(run_id: str, checkpoint: Path, name: str) -> str:
+    """Log a checkpoint as a model of a run, register it, and return the version."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec

@@ -78,6 +78,7 @@ class Store:
                 self.client.set_experiment_tag(self.experiment, tag, value)
 
     def _created(self, name: str) -> Any:
+        """Make the experiment, unless another process is quicker, and return it."""
         from mlflow.exceptions import MlflowException
 
         try:

@@ -174,4 +174,5 @@ def _drift(store: Store, expected: Expected, runs: list[Any]) -> list[str]:
 
 
 def _named(run: Any) -> str:
+    """Return how a message names a run."""
     return f"{run.info.run_name} ({run.data.tags[EXPERIMENT]}, {run.info.run_id[:8]})"

@@ -151,6 +151,7 @@ def run_suite(
 
 
 def _outcome(name: str, result: Any, parameters: Mapping[str, Any]) -> Outcome:
+    """Return what became of an expectation. Raises CalseError when it could not be tried."""
     expected, found = result.expectation_config, result.result
     text = expected.description.format_map(parameters)
     broken = _exception_in(result.exception_info)

@@ -71,6 +71,7 @@ def validate(params: Params, layout: Layout) -> None:
 
 
 def _results(params: Params, layout: Layout) -> list[Result]:
+    """Put the suites to the glossary and to every source; fewer to a donor."""
     glossary = read_glossary(layout.glossary(params.corpus.name))
     clips = {source: read_manifest(layout.source_manifest(source)) for source in params.corpus.sources}
     everywhere = [clip for listed in clips.values() for clip in listed]
@@ -118,6 +119,7 @@ def _dropped(path: Path) -> list[str]:
 
 
 def _summary(source: Source, clips: Sequence[Clip], dropped: Sequence[str]) -> str:
+    """Return in a line how much a source has, and what is said of it."""
     glosses, seconds = len({clip.gloss for clip in clips}), sum(clip.frames / clip.fps for clip in clips)
     lost = f", {len(dropped)} dropped" if dropped else ""
     signers = len({person(clip.signer) for clip in clips})

@@ -93,6 +93,7 @@ def stylesheet() -> str:
 
 
 def _templates() -> jinja2.Environment:
+    """Return the page's templates, in which an unknown name is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -81,6 +81,7 @@ def _clauses(clear: pd.DataFrame) -> list[str]:
 
 
 def _counted(shown: pd.DataFrame, k: int) -> str:
+    """Say how many comparisons go beyond chance."""
     clear = int((shown["outcome"] != EVEN).sum())
     goes = "goes" if clear < 2 else "go"
     return (
@@ -124,6 +125,7 @@ def _rows(table: pd.DataFrame, comparisons: pd.DataFrame) -> dict[str, Any]:
 
 
 def _by_cell(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return a table's rows by recipe and test source."""
     rows: list[Any] = table.to_dict("records")
     return {(row["recipe"], row["test_source"]): row for row in rows}
 
@@ -165,6 +167,7 @@ def panels(compared: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _interval(row: dict[Hashable, Any]) -> Interval:
+    """Return a comparison as an interval to draw."""
     change, low, high = (100 * row[name] for name in ("delta", "low", "high"))
     words = (
         f"{row['recipe']}: {points(row['delta'])} points, 95 % interval {points(row['low'])} to {points(row['high'])}"

@@ -44,6 +44,7 @@ def sets(
 
 
 def _kind(settings: AugmentationSet | SwapSet) -> str:
+    """Say what a set is made of."""
     if isinstance(settings, SwapSet):
         return f"{settings.signers} clips with the face of {settings.donor}, method {settings.method}"
     return f"{settings.kind} copies of {settings.of} clips"
