@@ -22,7 +22,7 @@ OUTWARDS = [name for name in ORIENTATIONS if name != "rest"]
 STEADY = ("open", "close", "wiggle", "twist", "nod", "shake", "tap")  # what the hands can do in turn
 
 
-def _by(hand: Hand, *steps: Vector) -> list[Hand]:
+def _moved_by(hand: Hand, *steps: Vector) -> list[Hand]:
     """Return a hand moved by each of some steps."""
     return [hand._replace(wrist=hand.wrist + step) for step in steps]
 
@@ -46,15 +46,15 @@ def _wiggle(hand: Hand) -> list[Hand]:
 
 
 MOVEMENTS: dict[str, Callable[[Hand], list[Hand]]] = {
-    "away": lambda h: _by(h, (0, 0.03, 0), (0, -0.13, 0)),
-    "up": lambda h: _by(h, (0, 0, -0.06), (0, 0, 0.10)),
-    "down": lambda h: _by(h, (0, 0, 0.06), (0, 0, -0.10)),
-    "aside": lambda h: _by(h, (-0.02, 0, 0), (0.14, 0, 0)),
-    "across": lambda h: _by(h, (0.06, 0, 0), (-0.10, 0, 0)),
-    "arc": lambda h: _by(h, (-0.03, 0, 0), (0.02, 0, 0.10), (0.10, 0, 0.10), (0.15, 0, 0)),
+    "away": lambda h: _moved_by(h, (0, 0.03, 0), (0, -0.13, 0)),
+    "up": lambda h: _moved_by(h, (0, 0, -0.06), (0, 0, 0.10)),
+    "down": lambda h: _moved_by(h, (0, 0, 0.06), (0, 0, -0.10)),
+    "aside": lambda h: _moved_by(h, (-0.02, 0, 0), (0.14, 0, 0)),
+    "across": lambda h: _moved_by(h, (0.06, 0, 0), (-0.10, 0, 0)),
+    "arc": lambda h: _moved_by(h, (-0.03, 0, 0), (0.02, 0, 0.10), (0.10, 0, 0.10), (0.15, 0, 0)),
     "circle": _circle,
-    "tap": lambda h: _by(h, (0.04, -0.09, 0), (0, 0, 0), (0.04, -0.09, 0), (0, 0, 0), (0.04, -0.09, 0)),
-    "shake": lambda h: _by(h, *[(-0.05, 0, 0), (0.05, 0, 0)] * 3),
+    "tap": lambda h: _moved_by(h, (0.04, -0.09, 0), (0, 0, 0), (0.04, -0.09, 0), (0, 0, 0), (0.04, -0.09, 0)),
+    "shake": lambda h: _moved_by(h, *[(-0.05, 0, 0), (0.05, 0, 0)] * 3),
     "nod": lambda h: _turned(h, np.cross(h.direction, h.palm), -20, 45, -20, 45, -20),
     "twist": lambda h: _turned(h, h.direction, -50, 50, -50, 50, -50),
     "open": lambda h: [h, h, h._replace(shape=SHAPES["five"]), h._replace(shape=SHAPES["five"])],
@@ -94,11 +94,11 @@ def differing(one: Composition, other: Composition) -> int:
 
 def compositions(count: int) -> list[Composition]:
     """Return the first `count` compositions: the same ones in the same order, always."""
-    return list(_so_many(-(-max(count, 0) // 100) * 100)[: max(count, 0)])
+    return list(_composed(-(-max(count, 0) // 100) * 100)[: max(count, 0)])
 
 
 @cache
-def _so_many(count: int) -> tuple[Composition, ...]:
+def _composed(count: int) -> tuple[Composition, ...]:
     """Compose glosses until there are so many."""
     rng, found = np.random.default_rng(SEED), [_drawn(np.random.default_rng(SEED + 1))]
     while len(found) < count:

@@ -80,14 +80,14 @@ class Figure:
         self.uv = np.c_[body.uv[:, 0], 1 - body.uv[:, 1]] * SIZE + 0.5
         self.shine = np.where(cloth[:, None] > 0.5, CLOTH_SHINE, SKIN_SHINE)
         self.weights, self.weight_bones = body.weights, body.weight_bones
-        self._look_ahead()
+        self._map_eyes()
         self._add(*teeth(rest), TEETH_SHINE)
         if signer.locks:
             self._add(*hanging_hair(signer.locks, rest, rng), HAIR_SHINE)
         self.uv = self.uv.astype(np.float32)
         self.texture = texture_of(signer, rng)
 
-    def _look_ahead(self) -> None:
+    def _map_eyes(self) -> None:
         """Map the eyeballs' front onto the painted eye: their own place in the texture is a dozen pixels."""
         body = human()
         for part in (EYE_LEFT, EYE_RIGHT):

@@ -28,7 +28,6 @@ def compare(
     names: Annotated[list[str] | None, typer.Argument(help="works; all when none is named")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of a work, at most")] = 21,
     seconds: Annotated[float, typer.Option(help="seconds of a work after which no round starts")] = 30,
-    tiny: Annotated[bool, typer.Option("--tiny", help="tiny sizes: tries the works, measures nothing")] = False,
     folder: Folder = HERE,
 ) -> None:
     """Time works in turns with their peers and limits; write results.csv and results.png."""
@@ -44,7 +43,7 @@ def compare(
     for name in names or WORKS:
         with tempfile.TemporaryDirectory() as temporary, ExitStack() as cleanup:
             try:
-                figures = run_race(WORKS[name](Setting(Path(temporary), tiny, cleanup)), rounds, seconds)
+                figures = run_race(WORKS[name](Setting(Path(temporary), False, cleanup)), rounds, seconds)
             except CalseError as error:
                 print(f"{name}: left out: {error}", file=sys.stderr)
                 continue
@@ -57,13 +56,12 @@ def compare(
 def growth(
     names: Annotated[list[str] | None, typer.Argument(help="stages; all when none is named")] = None,
     base: Annotated[int, typer.Option(min=2, help="clips at 1x of the slow stages, a quarter of the others'")] = 8,
-    tiny: Annotated[bool, typer.Option("--tiny", help="few, tiny clips")] = False,
     folder: Folder = HERE,
 ) -> None:
     """Run stages on 1x, 4x and 16x clips or rows; write growth.csv and growth.png."""
     from benchmarks.growth import grow
 
-    grow(names or [], 2 if tiny else base, tiny, folder / "growth.csv")
+    grow(names or [], base, folder / "growth.csv")
 
 
 @app.command()

@@ -82,7 +82,7 @@ class Usage(NamedTuple):
     instructions: float = math.nan
 
 
-def grow(names: list[str], base: int, tiny: bool, path: Path) -> None:
+def grow(names: list[str], base: int, path: Path) -> None:
     """Measure stages, all unless some are named, at three sizes; write the table and its picture beside it.
 
     Raises CalseError for a stage that is not measured.
@@ -95,13 +95,11 @@ def grow(names: list[str], base: int, tiny: bool, path: Path) -> None:
         for power in sorted({STAGES[stage][1] + more for stage in stages for more in range(SIZES)}):
             count = base * STEP**power
             with tempfile.TemporaryDirectory() as folder:
-                prepare_rows(Path(folder), count, parameters(tiny)[0]) if of_rows else prepare(
-                    Path(folder), count, tiny
-                )
+                prepare_rows(Path(folder), count, parameters()[0]) if of_rows else prepare(Path(folder), count)
                 for stage in stages:
                     command, first = STAGES[stage]
                     if first <= power < first + SIZES:
-                        runs = 1 if tiny or counter() else RUNS
+                        runs = 1 if counter() else RUNS
                         measured[stage][count] = least_usage_of(command, Path(folder), runs)
                         print(f"{stage}, {count} clips: {measured[stage][count]}", flush=True)
     new = [row_of(stage, list(usages), list(usages.values())) for stage, usages in measured.items()]
@@ -167,12 +165,12 @@ def counter() -> list[str]:
     return command if re.match(r"\d", tried.stderr) else []
 
 
-def prepare(root: Path, count: int, tiny: bool) -> None:
+def prepare(root: Path, count: int) -> None:
     """Write a repository with so many raw videos, clips of SACU and of the interpreter; a swap model nobody trained."""
-    tree, params = parameters(tiny)
+    tree, params = parameters()
     write_json(root / "params.yaml", tree)  # JSON is YAML
     (root / "dvc.yaml").write_text("stages: {}\n")
-    layout, frames = with_landmark_models(root), filmed(9 if tiny else 24, 96 if tiny else 128)
+    layout, frames = with_landmark_models(root), filmed(24, 128)
     clips = {source: clips_of(layout, source, count, frames) for source in ("SACU", "INTERPRETER")}
     clips["DONOR-1"] = clips_of(layout, "DONOR-1", 1, frames)
     for source, made in clips.items():
@@ -185,7 +183,7 @@ def prepare(root: Path, count: int, tiny: bool) -> None:
     usage_of(["split", "Baseline"], root)
 
 
-def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
+def parameters() -> tuple[dict[str, Any], Params]:
     """Return parameters with one source of each kind, one set of each kind and one recipe; as written and as read."""
     tree = YAML(typ="safe", pure=True).load((ROOT / "presets/synthetic.yaml").read_text(encoding="utf-8"))
     kept = ("SACU", "INTERPRETER", "DONOR-1", RAW)
@@ -196,9 +194,6 @@ def parameters(tiny: bool) -> tuple[dict[str, Any], Params]:
     tree |= {"omit": [], "test_sources": ["SACU"], "recipes": {"Baseline": []}}
     i3d = tree["train"]["i3d"]
     i3d["schedule"]["epochs"], i3d["threads"], i3d["optim"]["precision"] = 4, 1, "fp32"
-    if tiny:
-        i3d["input"] |= {"frames": 9, "size": 32}
-        i3d["model"]["width"] = 0.125
     return tree, check_params(tree)
 
 
