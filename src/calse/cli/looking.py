@@ -9,7 +9,7 @@ from calse.cli.commands import require_donor
 from calse.cli.options import AsJson, KeyOption, Seconds, Videos, path_argument, path_option
 from calse.cli.publishing import marking
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, print_warnings
 
 looking = typer.Typer()
 
@@ -98,7 +98,7 @@ def serve(
     """Open a page of this machine alone: drop or record a clip, get its glosses and an anonymised copy."""
     from calse.config.params import read_params
     from calse.faceswap.anonymise import Swapper
-    from calse.faceswap.donor import Wish, donor_of, print_warnings
+    from calse.faceswap.donor import Wish, donor_of
     from calse.runtime.loopback import listen
     from calse.serve.models import load_models
     from calse.serve.server import serve

@@ -16,7 +16,7 @@ from calse.cli.people import people
 from calse.cli.publishing import publishing
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError, lacks_memory
+from calse.runtime.errors import CalseError, lacks_memory, print_warnings
 from calse.runtime.files import CLOSED
 from calse.runtime.lifeline import end_with_dvc
 from calse.runtime.repository import enter_root, in_repository
@@ -103,7 +103,7 @@ def landmarks(source: str) -> None:
     params = read_params()
     landmarks(params, Layout(), source)
     if source in params.sources_of("donor"):
-        from calse.faceswap.donor import print_warnings, unsuitable  # shapes no output, so no stage depends on it
+        from calse.faceswap.donor import unsuitable  # shapes no output, so no stage depends on it
 
         print_warnings(unsuitable(params, Layout(), source))
 

@@ -17,7 +17,7 @@ from calse.data.clips import provenance
 from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, Pictures, SwapReport, swap_frames
-from calse.faceswap.donor import Donor, Wish, donor_of, print_warnings, what_to_try
+from calse.faceswap.donor import Donor, Wish, donor_of, what_to_try
 from calse.faceswap.exposure import LeftFaces, exposures, lost_faces, near_donor, turned_faces, worn_glasses
 from calse.faceswap.face_window import FaceWindow, face_window_of
 from calse.faceswap.mask import face_width
@@ -25,7 +25,7 @@ from calse.faceswap.quality.compare import find_again, mean_kept, poor_copy
 from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
-from calse.runtime.errors import CalseError, StarvedError
+from calse.runtime.errors import CalseError, StarvedError, print_warnings
 from calse.runtime.executor import progress_bar, worker_count
 from calse.runtime.files import folder_for_now, sha256_of
 from calse.runtime.repository import scratch

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from calse.config.params import Params
 from calse.data.manifests import read_manifest
@@ -61,12 +60,6 @@ def unsuitable(params: Params, layout: Layout, donor: str) -> tuple[str, ...]:
         return tuple(shortcomings(_library_of_source(params, layout, donor), topology(layout), donor))
     except CalseError as error:
         return (str(error),)
-
-
-def print_warnings(warnings: tuple[str, ...]) -> None:
-    """Print warnings to the standard error, a line each."""
-    for warning in warnings:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}", markup=False)
 
 
 def donor_of(params: Params, layout: Layout, wish: Wish) -> Donor:

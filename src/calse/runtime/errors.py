@@ -1,4 +1,6 @@
-"""The one exception that reaches a user as a plain line instead of a traceback."""
+"""What reaches a user as a plain line: the one exception that does instead of a traceback, and warnings."""
+
+from collections.abc import Iterable
 
 
 class CalseError(Exception):
@@ -15,3 +17,11 @@ def lacks_memory(error: BaseException) -> bool:
 
 class StarvedError(CalseError):
     """The machine fell short, not the input: disk, quota, permission. Never a reason to leave a clip out."""
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings to the standard error, a line each."""
+    from rich.console import Console
+
+    for warning in warnings:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}", markup=False)

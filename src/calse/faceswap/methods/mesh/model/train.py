@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from calse.config.params import Params, as_dict
 from calse.data.clips import Clip
@@ -25,7 +24,7 @@ from calse.faceswap.methods.mesh.model.topology import Topology, read_topology
 from calse.faceswap.points import EXPRESSION
 from calse.faceswap.registry import INFO
 from calse.landmarks.generated import landmarks_of
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, print_warnings
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import folder_written_aside, sha256_of, write_json
 from calse.video.ours.read import read_frames
@@ -51,8 +50,7 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     joined = topology(layout)
     library = library_of(map_parallel(cut_clip, jobs, f"faces {settings.donor}"), joined)
     warnings = shortcomings(library, joined, settings.donor)
-    for warning in warnings:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}")
+    print_warnings(warnings)
     with folder_written_aside(layout.swap_model(set_name)) as aside:
         save_library(aside / LIBRARY, library)
         data = {settings.donor: sha256_of(layout.source_manifest(settings.donor))}
