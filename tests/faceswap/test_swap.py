@@ -247,6 +247,17 @@ def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repositor
         swap_train(toy_params(), repository, "DF-1")
 
 
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """The folder of a method that somebody adds."""
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(registry, "METHODS", tmp_path)
+    monkeypatch.setattr(faceswap_methods, "__path__", [*faceswap_methods.__path__, str(tmp_path)])
+    for name in ("mine", "mine.method"):
+        monkeypatch.delitem(sys.modules, f"{faceswap_methods.__name__}.{name}", raising=False)
+    return tmp_path / "mine"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -255,12 +266,17 @@ def test_a_track_of_another_clip_and_a_person_without_a_face_are_named(repositor
         ("from calse.faceswap.methods.mesh.method import METHOD", "METHOD is called 'mesh'; call it 'mine'"),
     ],
 )
-def test_a_fault_in_a_methods_file_is_reported_with_the_file(text, reason, tmp_path, monkeypatch):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/method.py").write_text(text)
-    monkeypatch.setattr(registry, "METHODS", tmp_path)
-    monkeypatch.setattr(faceswap_methods, "__path__", [*faceswap_methods.__path__, str(tmp_path)])
-    for name in ("mine", "mine.method"):
-        monkeypatch.delitem(sys.modules, f"{faceswap_methods.__name__}.{name}", raising=False)
+def test_a_fault_in_a_methods_file_is_reported_with_the_file(text, reason, mine):
+    (mine / "method.py").write_text(text)
     with pytest.raises(CalseError, match=rf"mine/method\.py: {reason}"):
         registry.methods.__wrapped__()
+
+
+def test_a_method_without_a_function_that_is_needed_is_named_with_the_file(mine):
+    (mine / "method.py").write_text('from calse.faceswap.registry import Method\nMETHOD = Method("mine")')
+    (mine / "convert.py").write_text("load = None")
+    method = registry.methods.__wrapped__()["mine"]
+    with pytest.raises(CalseError, match=r"mine/model/train\.py: No module named"):
+        method.train(None, None, "DF-1")
+    with pytest.raises(CalseError, match=r"mine/convert\.py: `convert` is missing; see docs/extend.md"):
+        method.convert(None, None, None, None)
