@@ -20,7 +20,7 @@ from calse.config.params import check_params
 from calse.data.manifests import write_manifest
 from calse.doctor.study import donors
 from calse.faceswap.anonymise import Result, anonymise, line_of, print_results
-from calse.faceswap.donor import Wish, donor_of, unsuitable
+from calse.faceswap.donor import DonorRequest, donor_of, unsuitable
 from calse.faceswap.exposure import LeftFaces, exposures, frames_at
 from calse.faceswap.face_window import face_window_of
 from calse.faceswap.methods.autoencoder.model.network import SwapNetwork
@@ -51,7 +51,7 @@ def params(**settings):
 
 
 PARAMS = params()
-TRAINED = Wish("autoencoder", "DONOR-1")
+TRAINED = DonorRequest("autoencoder", "DONOR-1")
 
 
 def hold(path, delays):
@@ -391,7 +391,7 @@ def test_two_videos_of_one_name_are_refused(world, tmp_path):
 def test_a_donor_without_a_model_or_a_set_is_named(world, tmp_path):
     layout, videos, _ = world
     with pytest.raises(CalseError, match="'DONOR-9'.*DONOR-1"):
-        anonymise(PARAMS, layout, [videos / "odd.gif"], Wish("autoencoder", "DONOR-9"), tmp_path)
+        anonymise(PARAMS, layout, [videos / "odd.gif"], DonorRequest("autoencoder", "DONOR-9"), tmp_path)
     (layout.swap_model("DF-1") / "model.json").rename(tmp_path / "aside.json")
     with pytest.raises(CalseError, match="dvc repro swap-train@DF-1"):
         anonymise(PARAMS, layout, [videos / "odd.gif"], TRAINED, tmp_path / "out")
@@ -459,7 +459,9 @@ def test_a_donor_that_the_corpus_does_not_have_is_answered_with_those_it_has(nam
 
 def test_a_face_out_of_a_video_comes_nearer_to_its_owner(world, donor, tmp_path):
     layout, videos, frames = world
-    [result] = anonymise(PARAMS, layout, [videos / "signer.mp4"], Wish(videos=(donor[0] / "speech.mp4",)), tmp_path)
+    [result] = anonymise(
+        PARAMS, layout, [videos / "signer.mp4"], DonorRequest(videos=(donor[0] / "speech.mp4",)), tmp_path
+    )
     networks, swapped = load_networks(layout), read_frames(result.target)
     own, before, after = (
         embed_frames(layout, clip, landmarks_of_frames(clip, networks, FACES).face, [0, 2, 4])
@@ -474,13 +476,13 @@ def test_whoever_lends_their_face_to_themselves_learns_that_and_what_to_try(worl
     """Of the study's donors whoever looks unlike the signer is named, with how far; here that is one who is filmed."""
     layout, videos, _ = world
     videos_of = (videos / "signer.mp4",)
-    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], Wish(videos=videos_of), tmp_path / "alone")
+    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], DonorRequest(videos=videos_of), tmp_path / "alone")
     assert any(danger.startswith("THE DONOR LOOKS LIKE THE SIGNER (0.") for danger in result.exposed)
     assert line_of(result).endswith("; try --donor-video of somebody who looks unlike the signer")
     clip = write_clip(layout, layout.clips("DONOR-1").relative_to(layout.root) / "OTHER.mp4", donor[1], "DONOR-1")
     write_manifest(layout.source_manifest("DONOR-1"), [clip])
     track_of(layout, clip, donor[1])
-    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], Wish(videos=videos_of), tmp_path / "other")
+    [result] = anonymise(PARAMS, layout, [videos / "odd.gif"], DonorRequest(videos=videos_of), tmp_path / "other")
     layout.source_manifest("DONOR-1").unlink()
     assert re.fullmatch(r"try --donor DONOR-1 \(0\.[6-9]\d from this signer\), or --donor-video of .*", result.advice)
 
@@ -499,7 +501,7 @@ def test_whoever_lends_their_face_to_themselves_learns_that_and_what_to_try(worl
 )
 def test_files_that_show_no_donor_are_named(world, donor, kind, name, why):
     with pytest.raises(CalseError, match=why):
-        donor_of(PARAMS, world[0], Wish(**{kind: (donor[0] / name,)}))
+        donor_of(PARAMS, world[0], DonorRequest(**{kind: (donor[0] / name,)}))
 
 
 def test_a_hand_in_front_of_every_picture_is_said(world, donor, monkeypatch):
@@ -515,22 +517,22 @@ def test_a_hand_in_front_of_every_picture_is_said(world, donor, monkeypatch):
     with pytest.raises(
         CalseError, match=r"speech.mp4: (\d) of \1 frames show a face, but not .* without a hand in front"
     ):
-        donor_of(PARAMS, world[0], Wish(videos=(donor[0] / "speech.mp4",)))
+        donor_of(PARAMS, world[0], DonorRequest(videos=(donor[0] / "speech.mp4",)))
 
 
 def test_eyes_and_mouth_are_as_asked_and_only_the_mesh_has_them(world, donor):
     images = (donor[0] / "pictures/0.png",)
-    drawn = donor_of(PARAMS, world[0], Wish(images=images, eyes="donor")).settings
+    drawn = donor_of(PARAMS, world[0], DonorRequest(images=images, eyes="donor")).settings
     assert (drawn.method, drawn.eyes, drawn.mouth) == ("mesh", "donor", "signer")
-    for wish, why in [
-        (Wish("autoencoder", "DONOR-1", eyes="donor"), "--eyes needs the method mesh"),
-        (Wish("autoencoder", images=images), "--donor-images needs the method mesh"),
-        (Wish("paint", "DONOR-1"), "no face-swap method 'paint'; those are: autoencoder, mesh"),
-        (Wish(donor="DONOR-1", images=images), "name one donor"),
-        (Wish(), "name one donor"),
+    for request, why in [
+        (DonorRequest("autoencoder", "DONOR-1", eyes="donor"), "--eyes needs the method mesh"),
+        (DonorRequest("autoencoder", images=images), "--donor-images needs the method mesh"),
+        (DonorRequest("paint", "DONOR-1"), "no face-swap method 'paint'; those are: autoencoder, mesh"),
+        (DonorRequest(donor="DONOR-1", images=images), "name one donor"),
+        (DonorRequest(), "name one donor"),
     ]:
         with pytest.raises(CalseError, match=why):
-            donor_of(PARAMS, world[0], wish)
+            donor_of(PARAMS, world[0], request)
 
 
 def test_a_donor_of_the_study_needs_no_set_and_what_they_lack_is_said_before(world, donor):
@@ -540,14 +542,14 @@ def test_a_donor_of_the_study_needs_no_set_and_what_they_lack_is_said_before(wor
     write_manifest(layout.source_manifest("DONOR-1"), [clip])
     assert "DONOR-1-NO-1.npz" in unsuitable(PARAMS, layout, "DONOR-1")[0]
     track_of(layout, clip, frames)
-    made = donor_of(PARAMS, layout, Wish(donor="DONOR-1"))
+    made = donor_of(PARAMS, layout, DonorRequest(donor="DONOR-1"))
     assert (made.name, len(made.model[0]), made.settings.method) == ("DONOR-1", 3, "mesh")
     assert "donor DONOR-1: only 3 pictures" in unsuitable(PARAMS, layout, "DONOR-1") == made.warnings
     finding = donors(PARAMS, layout)
     assert finding.level == "warn"
     assert "donor DONOR-1: only 3 pictures" in finding.what
     with pytest.raises(CalseError, match=r"--donor SACU: .*of kind donor; those are: .*DONOR-1"):
-        donor_of(PARAMS, layout, Wish(donor="SACU"))
+        donor_of(PARAMS, layout, DonorRequest(donor="SACU"))
 
 
 def test_a_place_where_nothing_can_be_written_is_named_before_any_work(world, tmp_path):

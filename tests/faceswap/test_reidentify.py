@@ -8,7 +8,7 @@ import pytest
 
 from calse.data.manifests import write_manifest
 from calse.faceswap.reidentify.motion import motion_of, without_posture
-from calse.faceswap.reidentify.rank import Known, nearest, rank1, spread_of
+from calse.faceswap.reidentify.rank import Sample, nearest, rank1, spread_of
 from calse.faceswap.reidentify.stage import reidentify
 from calse.landmarks.record import no_landmarks
 from faces import filmed, track_of, with_models, write_clip
@@ -49,7 +49,7 @@ def test_a_film_that_hardly_shows_a_body_tells_nothing():
 
 
 def known(person, gloss, *values):
-    return Known(person, gloss, np.array(values, float) if values else None)
+    return Sample(person, gloss, np.array(values, float) if values else None)
 
 
 def test_a_clip_of_the_same_sign_names_nobody():

@@ -10,7 +10,7 @@ import pytest
 from calse.config.params import read_params
 from calse.recognition.architectures.landmarks.index_file import read_index
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
-from calse.recognition.lookup import Offered, enrol, lookup, print_enrolled
+from calse.recognition.lookup import Enrolment, enrol, lookup, print_enrolled
 from calse.recognition.predict import predict_videos, print_results
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
@@ -55,11 +55,11 @@ def params(distance="dtw"):
 
 
 def offers(videos, *glosses):
-    return [Offered(videos / "SACU" / f"{gloss}.mp4", f"{gloss}.mp4", gloss) for gloss in glosses]
+    return [Enrolment(videos / "SACU" / f"{gloss}.mp4", f"{gloss}.mp4", gloss) for gloss in glosses]
 
 
 def test_signs_enrolled_from_one_video_are_found_in_another_persons_and_new_ones_are_added(videos, layout, capsys):
-    bad = Offered(videos / "broken.mp4", "broken.mp4", "CASA")
+    bad = Enrolment(videos / "broken.mp4", "broken.mp4", "CASA")
     index, refused = enrol(params(), layout, [*offers(videos, "CASA"), bad], INDEX, SECONDS)
     assert index.clips == ("BEBER.mp4", "CASA.mp4")
     assert [name for name, _ in refused] == ["broken.mp4"]
@@ -96,7 +96,7 @@ def test_an_index_made_with_other_settings_is_left_as_it_is(videos, layout):
 
 
 def test_nothing_is_written_when_no_video_can_be_enrolled(videos, layout):
-    nobody = Offered(videos / "nobody.mp4", "nobody.mp4", "CASA")
+    nobody = Enrolment(videos / "nobody.mp4", "nobody.mp4", "CASA")
     with pytest.raises(CalseError, match=r"no video could be enrolled; nobody\.mp4: shows no person"):
         enrol(params(), layout, [nobody], Path("empty.index"), SECONDS)
     with pytest.raises(CalseError, match=r"enrolled; 0\.mp4: is empty; 1\.mp4: .*; 2\.mp4: is empty; and 1 more$"):

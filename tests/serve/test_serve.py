@@ -18,8 +18,8 @@ from calse.config.params import read_params
 from calse.data.paths import Layout
 from calse.data.splits import read_split
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
-from calse.recognition.lookup import Offered, enrol, lookup
-from calse.recognition.predict import Viewed, load_predictor, predict_videos
+from calse.recognition.lookup import Enrolment, enrol, lookup
+from calse.recognition.predict import VideoInput, load_predictor, predict_videos
 from calse.recognition.training.fit import fit
 from calse.recognition.training.jobs import jobs_of
 from calse.runtime.errors import CalseError
@@ -62,7 +62,7 @@ def root(tmp_path_factory):
         )[0]  # fmt: skip
         fit(job, lambda *_: None)
         settings = replace(params, ingest=ingest, train={"landmarks": LandmarksSettings("dtw")})
-        enrol(settings, layout, [Offered(Path("known.mp4"), "known.mp4", "BEBER")], INDEX, 300)
+        enrol(settings, layout, [Enrolment(Path("known.mp4"), "known.mp4", "BEBER")], INDEX, 300)
     return root
 
 
@@ -126,7 +126,7 @@ def test_a_clip_is_read_by_a_process_that_waited_for_it_and_met_no_other(root, m
     monkeypatch.chdir(root)
     others = set(multiprocessing.active_children())
     reader = Reader([load_predictor(CHECKPOINT)])
-    for clip, kind in (("params.yaml", Refused), ("asked.mp4", Viewed)):
+    for clip, kind in (("params.yaml", Refused), ("asked.mp4", VideoInput)):
         (waiting,) = set(multiprocessing.active_children()) - others
         (found,) = reader.read(Path(clip))
         assert isinstance(found, kind)

@@ -48,15 +48,15 @@ def anonymise(
     from calse.browse.preview import preview_swaps, preview_targets
     from calse.config.params import read_params
     from calse.faceswap.anonymise import anonymise, print_results
-    from calse.faceswap.donor import Wish
+    from calse.faceswap.donor import DonorRequest
 
     if preview and unswapped == "drop":
         raise CalseError("--preview shows frames in pairs; it does not go with --unswapped drop")
-    wish = Wish(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
+    request = DonorRequest(method, donor, tuple(donor_video or ()), tuple(donor_images or ()), eyes, mouth)
     if donor:
         require_donor(donor)
     targets = preview_targets(preview, videos, folder) if preview else []
-    results = anonymise(read_params(), Layout(), videos, wish, folder, marking(key), label, unswapped)
+    results = anonymise(read_params(), Layout(), videos, request, folder, marking(key), label, unswapped)
     made = [(one.video, one.target, to) for one, to in zip(results, targets, strict=False) if not one.refused]
     preview_swaps(read_params(), made)
     for _, _, target in made:
@@ -87,10 +87,10 @@ def enrol(
     """Learn signs from one video each or more, in seconds: put them into an index for `lookup` and `predict`."""
     from calse.config.params import read_params
     from calse.corpus.importing import offered_videos
-    from calse.recognition.lookup import Offered, enrol, print_enrolled
+    from calse.recognition.lookup import Enrolment, enrol, print_enrolled
 
     able, refused = offered_videos(folder, pattern)
-    offers = [Offered(offer.path, offer.name, offer.gloss) for offer in able]
+    offers = [Enrolment(offer.path, offer.name, offer.gloss) for offer in able]
     made, left = enrol(read_params(), Layout(), offers, index, seconds, [(one.name, one.refusal) for one in refused])
     print_enrolled(made, left, index)
 

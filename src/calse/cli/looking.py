@@ -98,7 +98,7 @@ def serve(
     """Open a page of this machine alone: drop or record a clip, get its glosses and an anonymised copy."""
     from calse.config.params import read_params
     from calse.faceswap.anonymise import Swapper
-    from calse.faceswap.donor import Wish, donor_of
+    from calse.faceswap.donor import DonorRequest, donor_of
     from calse.runtime.loopback import listen
     from calse.serve.models import load_models
     from calse.serve.server import serve
@@ -109,7 +109,7 @@ def serve(
         params = read_params()
         if donor:
             require_donor(donor)
-        face = donor_of(params, Layout(), Wish("mesh", donor, tuple(donor_video or ())))
+        face = donor_of(params, Layout(), DonorRequest("mesh", donor, tuple(donor_video or ())))
         print_warnings(face.warnings)
         swapper = Swapper(params, Layout(), face, marking(key), label=False, unswapped="blur")
     serve(load_models(model or [], index, swapper, Layout()), listener)

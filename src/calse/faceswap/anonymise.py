@@ -17,7 +17,7 @@ from calse.data.clips import provenance
 from calse.data.paths import Layout
 from calse.faceswap.blur import BLUR, blur_face, strongly_blurred
 from calse.faceswap.convert import FACE, Pictures, SwapReport, swap_frames
-from calse.faceswap.donor import Donor, Wish, donor_of, what_to_try
+from calse.faceswap.donor import Donor, DonorRequest, donor_of, what_to_try
 from calse.faceswap.exposure import LeftFaces, exposures, lost_faces, near_donor, turned_faces, worn_glasses
 from calse.faceswap.face_window import FaceWindow, face_window_of
 from calse.faceswap.mask import face_width
@@ -68,7 +68,7 @@ def anonymise(
     params: Params,
     layout: Layout,
     videos: list[Path],
-    wish: Wish,
+    request: DonorRequest,
     folder: Path,
     mark: Mark = unmarked,
     label: bool = False,
@@ -84,7 +84,7 @@ def anonymise(
     """
     targets = _targets(videos, folder)
     with folder_for_now(scratch() / "foreign") as temporary, Copier(params.ingest.seconds_per_clip) as copier:
-        donor = donor_of(params, layout, wish)
+        donor = donor_of(params, layout, request)
         print_warnings(donor.warnings)
         swapper = Swapper(params, layout, donor, mark, label, unswapped)
         with progress_bar() as progress:

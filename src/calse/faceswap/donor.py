@@ -28,7 +28,7 @@ NAMELESS = "own-donor"  # of somebody's videos or pictures: their file names may
 
 
 @dataclass(frozen=True)
-class Wish:
+class DonorRequest:
     """Whose face is asked for: exactly one of `donor`, `videos` and `images`; None leaves an option as it is."""
 
     method: str = "mesh"
@@ -62,50 +62,51 @@ def unsuitable(params: Params, layout: Layout, donor: str) -> tuple[str, ...]:
         return (str(error),)
 
 
-def donor_of(params: Params, layout: Layout, wish: Wish) -> Donor:
+def donor_of(params: Params, layout: Layout, request: DonorRequest) -> Donor:
     """Return the donor that is asked for. Raises CalseError naming the option, donor, file or picture that is wrong."""
-    find_method(wish.method)
-    if sum(map(bool, (wish.donor, wish.videos, wish.images))) != 1:
+    find_method(request.method)
+    if sum(map(bool, (request.donor, request.videos, request.images))) != 1:
         raise CalseError("name one donor: with --donor, --donor-video or --donor-images")
-    if wish.method != "mesh":
-        changed = [f"--{name}" for name in ("eyes", "mouth") if getattr(wish, name) is not None]
-        refused = [*changed, *(["--donor-video"] if wish.videos else []), *(["--donor-images"] if wish.images else [])]
+    if request.method != "mesh":
+        options: dict[str, object] = {"eyes": request.eyes, "mouth": request.mouth}
+        options |= {"donor-video": request.videos, "donor-images": request.images}
+        refused = [name for name, value in options.items() if value]
         if refused:
-            raise CalseError(f"{refused[0]} needs the method mesh, not {wish.method}")
-        return _modelled(params, layout, wish)
-    if wish.donor and any(layout.swap_model(name).is_dir() for name in _sets_of(params, wish)):
-        donor = _modelled(params, layout, wish)
-    elif wish.donor:
-        donor = _of_library(wish.donor, _library_of_source(params, layout, wish.donor), layout)
+            raise CalseError(f"--{refused[0]} needs the method mesh, not {request.method}")
+        return _modelled(params, layout, request)
+    if request.donor and any(layout.swap_model(name).is_dir() for name in _sets_of(params, request)):
+        donor = _modelled(params, layout, request)
+    elif request.donor:
+        donor = _of_library(request.donor, _library_of_source(params, layout, request.donor), layout)
     else:
-        option = "--donor-video" if wish.videos else "--donor-images"
-        cuts, left_out = faces_of_files(params, layout, option, wish.videos or wish.images)
+        option = "--donor-video" if request.videos else "--donor-images"
+        cuts, left_out = faces_of_files(params, layout, option, request.videos or request.images)
         donor = _of_library(NAMELESS, library_of(cuts, topology(layout)), layout)
         donor = replace(donor, warnings=left_out + donor.warnings)
-    return replace(donor, settings=_drawn(donor.settings, wish))
+    return replace(donor, settings=_drawn(donor.settings, request))
 
 
-def _sets_of(params: Params, wish: Wish) -> list[str]:
+def _sets_of(params: Params, request: DonorRequest) -> list[str]:
     """Return the names of the sets with the donor and the method that are asked for."""
-    return [name for name, one in params.swap.items() if (one.donor, one.method) == (wish.donor, wish.method)]
+    return [name for name, one in params.swap.items() if (one.donor, one.method) == (request.donor, request.method)]
 
 
-def _modelled(params: Params, layout: Layout, wish: Wish) -> Donor:
+def _modelled(params: Params, layout: Layout, request: DonorRequest) -> Donor:
     """Return the donor of the first set of params.swap that fits, with its model."""
-    names = _sets_of(params, wish)
+    names = _sets_of(params, request)
     if not names:
-        known = ", ".join(sorted({one.donor for one in params.swap.values() if one.method == wish.method})) or "none"
+        known = ", ".join(sorted({one.donor for one in params.swap.values() if one.method == request.method})) or "none"
         raise CalseError(
-            f"params.yaml: no set of `swap` has the donor {wish.donor!r} and the method {wish.method}; "
+            f"params.yaml: no set of `swap` has the donor {request.donor!r} and the method {request.method}; "
             f"donors of that method: {known}"
         )
     name = next((name for name in names if layout.swap_model(name).is_dir()), names[0])
-    method, folder = find_method(wish.method), layout.swap_model(name)
+    method, folder = find_method(request.method), layout.swap_model(name)
     model, digest = method.load(layout, folder), method.fingerprint(folder)
-    donor = Donor(wish.donor, model, digest, params.swap[name], np.empty((0, 128), np.float32))
-    if wish.method == "mesh":
+    donor = Donor(request.donor, model, digest, params.swap[name], np.empty((0, 128), np.float32))
+    if request.method == "mesh":
         return replace(
-            donor, faces=_embedded(model[0], layout), warnings=tuple(shortcomings(model[0], model[1], wish.donor))
+            donor, faces=_embedded(model[0], layout), warnings=tuple(shortcomings(model[0], model[1], request.donor))
         )
     return donor
 
@@ -121,9 +122,9 @@ def _of_library(name: str, library: Library, layout: Layout) -> Donor:
     return Donor(name, (library, joined), pictures_hash(library), settings, _embedded(library, layout), warnings)
 
 
-def _drawn(settings: SwapSet, wish: Wish) -> SwapSet:
+def _drawn(settings: SwapSet, request: DonorRequest) -> SwapSet:
     """Return settings with the eyes and the mouth that are asked for."""
-    changes: dict[str, Any] = {name: getattr(wish, name) for name in ("eyes", "mouth") if getattr(wish, name)}
+    changes: dict[str, Any] = {name: getattr(request, name) for name in ("eyes", "mouth") if getattr(request, name)}
     return replace(settings, **changes)
 
 
@@ -144,7 +145,7 @@ def what_to_try(params: Params, layout: Layout, donor: Donor, signer: Floats) ->
     apart: dict[str, float] = {}
     for name in params.sources_of("donor"):
         with suppress(CalseError):
-            faces = donor.faces if name == donor.name else donor_of(params, layout, Wish(donor=name)).faces
+            faces = donor.faces if name == donor.name else donor_of(params, layout, DonorRequest(donor=name)).faces
             apart[name] = float(np.median(distances(signer, faces))) if len(faces) else 0.0
     least = max(UNLIKE, apart.pop(donor.name, 0.0))
     farther = sorted((name for name in apart if apart[name] > least), key=lambda name: -apart[name])

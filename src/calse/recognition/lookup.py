@@ -15,7 +15,7 @@ from calse.recognition.architectures.landmarks.index import Index, Sign, joined,
 from calse.recognition.architectures.landmarks.index_file import encoder_of, read_index, write_index
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
 from calse.recognition.inference import BEST
-from calse.recognition.predict import Result, Viewed, Wanted, complain, printable, viewed
+from calse.recognition.predict import InputRequest, Result, VideoInput, complain, printable, read_input
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from calse.runtime.sandbox import Refused, map_sandboxed
@@ -26,7 +26,7 @@ Refusal = tuple[str, str]  # a video's name, and why it is not taken
 
 
 @dataclass(frozen=True)
-class Offered:
+class Enrolment:
     """A video to be enrolled: where it is, what it is called in the index, which sign it shows."""
 
     path: Path
@@ -60,11 +60,11 @@ class KnownSigns:
     index: Index
     encoder: Path | None
 
-    def wanted(self, video: Path) -> Wanted:
+    def request(self, video: Path) -> InputRequest:
         """Return what is to be read of a video."""
-        return _wanted(video, self.index.info, LandmarksSettings(**self.index.info["params"]))
+        return _request(video, self.index.info, LandmarksSettings(**self.index.info["params"]))
 
-    def results(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Found]:
+    def results(self, videos: Sequence[Path], found: Sequence[VideoInput | Refused]) -> list[Found]:
         """Return the known signs nearest to each video, of which that was read."""
         return [
             Found(printable(video), one.reason, (), [])
@@ -89,7 +89,7 @@ def load_signs(path: Path, layout: Layout) -> KnownSigns:
 def enrol(
     params: Params,
     layout: Layout,
-    offers: Sequence[Offered],
+    offers: Sequence[Enrolment],
     path: Path,
     seconds: float,
     refused: Sequence[Refusal] = (),
@@ -114,11 +114,11 @@ def enrol(
     }
     if known is not None and any(known.info.get(name) != value for name, value in info.items()):
         raise CalseError(f"{path} was made with other settings or another encoder; name another file, or remove it")
-    wanted = [_wanted(offer.path, info, settings) for offer in offers]
-    found = map_sandboxed(viewed, wanted, "landmarks", seconds)
+    requests = [_request(offer.path, info, settings) for offer in offers]
+    found = map_sandboxed(read_input, requests, "landmarks", seconds)
     pairs = list(zip(offers, found, strict=True))
     refused = [*refused, *((offer.name, one.reason) for offer, one in pairs if isinstance(one, Refused))]
-    taken = [(offer, one) for offer, one in pairs if isinstance(one, Viewed)]
+    taken = [(offer, one) for offer, one in pairs if isinstance(one, VideoInput)]
     if not taken:
         raise _none_taken(refused)
     examples = [embedded(one.input.signing, encoder) for _, one in taken]
@@ -137,12 +137,14 @@ def _none_taken(refused: Sequence[Refusal]) -> CalseError:
 def lookup(layout: Layout, path: Path, videos: Sequence[Path], seconds: float) -> list[Found]:
     """Return the known signs nearest to each video. Raises CalseError when the index itself is wrong."""
     known = load_signs(path, layout)
-    return known.results(videos, map_sandboxed(viewed, [known.wanted(video) for video in videos], "landmarks", seconds))
+    return known.results(
+        videos, map_sandboxed(read_input, [known.request(video) for video in videos], "landmarks", seconds)
+    )
 
 
-def _wanted(video: Path, info: dict[str, Any], settings: LandmarksSettings) -> Wanted:
+def _request(video: Path, info: dict[str, Any], settings: LandmarksSettings) -> InputRequest:
     """Body and hands are found at the rate and size that an index names."""
-    return Wanted(video, info["clip"]["fps"], info["clip"]["short_side"], LANDMARKS, settings)
+    return InputRequest(video, info["clip"]["fps"], info["clip"]["short_side"], LANDMARKS, settings)
 
 
 def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InputRequest:
     """A video, the rate and short side that clips were brought to, and who asks for it with which settings."""
 
     video: Path
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Viewed:
+class VideoInput:
     """A recogniser's input, made of a video, and why it may not be as it was filmed."""
 
     input: Any
@@ -84,12 +84,12 @@ class Predictor:
     settings: Any
     score: "Callable[[Iterable[Any]], list[Scores]]"
 
-    def wanted(self, video: Path) -> Wanted:
+    def request(self, video: Path) -> InputRequest:
         """Return what is to be read of a video."""
         clip = self.info["clip"]
-        return Wanted(video, clip["fps"], clip["short_side"], self.info["recogniser"], self.settings)
+        return InputRequest(video, clip["fps"], clip["short_side"], self.info["recogniser"], self.settings)
 
-    def results(self, videos: Sequence[Path], found: Sequence[Viewed | Refused]) -> list[Prediction]:
+    def results(self, videos: Sequence[Path], found: Sequence[VideoInput | Refused]) -> list[Prediction]:
         """Return the best glosses of each video, of which that was read."""
         scores = iter(self.score([one.input for one in found if not isinstance(one, Refused)]))
         return [
@@ -119,7 +119,7 @@ def load_predictor(checkpoint: Path) -> Predictor:
 def predict_videos(checkpoint: Path, videos: list[Path], seconds: float) -> list[Prediction]:
     """Predict for each video, read within so many seconds. Raises CalseError when the checkpoint itself is wrong."""
     predictor = load_predictor(checkpoint)
-    found = map_sandboxed(viewed, [predictor.wanted(video) for video in videos], "read", seconds)
+    found = map_sandboxed(read_input, [predictor.request(video) for video in videos], "read", seconds)
     return predictor.results(videos, found)
 
 
@@ -128,14 +128,14 @@ def best_glosses(scores: np.ndarray, probabilities: np.ndarray, classes: list[st
     return [(classes[index], round(float(probabilities[index]), 6)) for index in best_first(scores)[:BEST]]
 
 
-def viewed(wanted: Wanted) -> Viewed:
+def read_input(request: InputRequest) -> VideoInput:
     """Read what a recogniser needs of a video. Raises CalseError saying what is wrong with the file."""
-    recogniser = find_recogniser(wanted.recogniser)
+    recogniser = find_recogniser(request.recogniser)
     try:
-        given, doubts = recogniser.view(wanted.video, wanted.fps, wanted.short_side, wanted.settings)
+        given, doubts = recogniser.view(request.video, request.fps, request.short_side, request.settings)
     except CalseError as error:
-        raise CalseError(str(error).removeprefix(f"{wanted.video}: ")) from None
-    return Viewed(given, tuple(doubts))
+        raise CalseError(str(error).removeprefix(f"{request.video}: ")) from None
+    return VideoInput(given, tuple(doubts))
 
 
 def print_results(results: Sequence[Result], as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calse.recognition.predict import Predictor, Viewed, Wanted, viewed
+from calse.recognition.predict import InputRequest, Predictor, VideoInput, read_input
 from calse.runtime.executor import worker_count
 from calse.runtime.sandbox import Refused, Sandbox
 from calse.video.ours.encode import write_video
@@ -31,28 +31,28 @@ class Reader:
         self._models = models
         self._next = self._started()
 
-    def read(self, clip: Path) -> list[Viewed | Refused]:
+    def read(self, clip: Path) -> list[VideoInput | Refused]:
         """Return what each model needs of a clip, or why there is nothing."""
         sandbox = self._next
         try:
-            return sandbox.map([model.wanted(clip) for model in self._models], "read")
+            return sandbox.map([model.request(clip) for model in self._models], "read")
         finally:
             sandbox.stop()
             self._next = self._started()
 
-    def _started(self) -> Sandbox[Wanted, Viewed]:
+    def _started(self) -> Sandbox[InputRequest, VideoInput]:
         """Return processes that are about to be ready."""
-        prepare = partial(rehearse, [model.wanted(Path()) for model in self._models])
-        sandbox = Sandbox(viewed, SECONDS, min(worker_count(), len(self._models)), prepare)
+        prepare = partial(rehearse, [model.request(Path()) for model in self._models])
+        sandbox = Sandbox(read_input, SECONDS, min(worker_count(), len(self._models)), prepare)
         sandbox.start()
         return sandbox
 
 
-def rehearse(models: Sequence[Wanted]) -> None:
+def rehearse(models: Sequence[InputRequest]) -> None:
     """View a clip of ours as each model does: what the first view imports and loads is there for the next."""
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         write_video(clip, np.zeros((2, 64, 64, 3), np.uint8), 25)
         for model in models:
             with suppress(Exception):  # it shows nobody; what else is wrong is found and named again with a real clip
-                viewed(replace(model, video=clip))
+                read_input(replace(model, video=clip))

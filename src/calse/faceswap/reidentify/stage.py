@@ -13,7 +13,7 @@ from calse.data.manifests import read_manifest, verify
 from calse.data.paths import Layout
 from calse.faceswap.quality.distance import embed_frames, sample
 from calse.faceswap.reidentify.motion import motion_of, without_posture
-from calse.faceswap.reidentify.rank import Known, rank1, spread_of
+from calse.faceswap.reidentify.rank import Sample, rank1, spread_of
 from calse.landmarks.body import BodyFollower
 from calse.landmarks.crops import Pictures
 from calse.landmarks.following import FaceFollower, Networks, as_arrays, load_networks
@@ -40,12 +40,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Looked:
+class ClipFeatures:
     """What was found of the person in a clip, as a face and as motion with and without posture."""
 
-    face: Known
-    motion: Known
-    movement: Known
+    face: Sample
+    motion: Sample
+    movement: Sample
 
 
 def reidentify(params: Params, layout: Layout, set_name: str) -> None:
@@ -64,8 +64,8 @@ def reidentify(params: Params, layout: Layout, set_name: str) -> None:
     before = [parents[clip.parent] for clip in swapped if clip.parent in parents]
     every = list({clip.clip: clip for clip in [*gallery, *before, *swapped]}.values())
     jobs = [Job(clip, layout, params.landmarks) for clip in every] if len(people) > 1 and before else []
-    looked = map_parallel(look, jobs, f"reidentify {set_name}") if jobs else []
-    found = {job.clip.clip: one for job, one in zip(jobs, looked, strict=True)}
+    made = map_parallel(clip_features, jobs, f"reidentify {set_name}") if jobs else []
+    found = {job.clip.clip: one for job, one in zip(jobs, made, strict=True)}
     figures: dict[str, Any] = {"people": len(people), "signers": len({person(clip.signer) for clip in before})}
     if found:
         groups = [[found[clip.clip] for clip in group] for group in (before, swapped, gallery)]
@@ -86,7 +86,7 @@ def _drawn(clips: list[Clip], count: int) -> list[Clip]:
     return sorted(choose(clips, 1, SEED), key=lambda clip: seed_of(SEED, "reidentify", clip.clip))[:count]
 
 
-def look(job: Job) -> Looked:
+def clip_features(job: Job) -> ClipFeatures:
     """Return face and motion of a clip's signer, each as far as it is found."""
     cv2.setNumThreads(1)
     clip = job.clip
@@ -99,8 +99,8 @@ def look(job: Job) -> Looked:
     face = embed_frames(job.layout, frames, landmarks.face, numbers).mean(axis=0) if numbers else None
     motion = motion_of(landmarks, clip.fps)
     who = person(clip.signer), clip.gloss
-    return Looked(
-        Known(*who, face), Known(*who, motion), Known(*who, None if motion is None else without_posture(motion))
+    return ClipFeatures(
+        Sample(*who, face), Sample(*who, motion), Sample(*who, None if motion is None else without_posture(motion))
     )
 
 
@@ -114,7 +114,7 @@ def _found_anew(frames: Pictures, networks: Networks, settings: LandmarkSettings
     return as_arrays(found)
 
 
-def attacks(before: list[Looked], after: list[Looked], gallery: list[Looked]) -> dict[str, Any]:
+def attacks(before: list[ClipFeatures], after: list[ClipFeatures], gallery: list[ClipFeatures]) -> dict[str, Any]:
     """Return rank-1 by face and by motion of a set's clips before and after, and of the gallery's own clips.
 
     The last says how well the attack works on everybody.
