@@ -44,8 +44,8 @@ def faces_of_files(
             if option == "--donor-images"
             else copy_videos(files, seconds)
         )
-        for file, answer in zip(files, copied, strict=True):
-            found = answer.reason if isinstance(answer, Refused) else _faces_of(params, layout, file, most)
+        for file, outcome in zip(files, copied, strict=True):
+            found = outcome.reason if isinstance(outcome, Refused) else _faces_of(params, layout, file, most)
             if isinstance(found, str):
                 left_out.append(f"{file.video}: {found}")
             else:

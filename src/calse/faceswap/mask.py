@@ -13,7 +13,7 @@ OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
 EYES_WITH_BROWS = ((33, 7, 163, 144, 145, 153, 154, 155, 133, 70, 63, 105, 66, 107),
                    (263, 249, 390, 373, 374, 380, 381, 382, 362, 300, 293, 334, 296, 336))  # fmt: skip
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-SIDES = (234, 454)
+WIDEST = (234, 454)  # where the face is widest
 
 PALM = (0, 1, 2, 5, 9, 13, 17)
 FINGERS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (0, 9, 10, 11, 12), (0, 13, 14, 15, 16), (0, 17, 18, 19, 20))
@@ -101,7 +101,7 @@ def detail_weights(landmarks: Points, height: int, width: int, eyes: float, mout
 
 def face_width(landmarks: Points) -> float:
     """Return the distance between the sides of the face in pixels."""
-    left, right = landmarks[list(SIDES), :2]
+    left, right = landmarks[list(WIDEST), :2]
     return float(np.linalg.norm(left - right))
 
 

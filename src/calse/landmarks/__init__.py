@@ -1,1 +1,1 @@
-"""Where the face and the hands are, in every frame of a clip."""
+"""Where face, hands and upper body are, in every frame of a clip."""
