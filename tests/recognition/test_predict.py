@@ -63,6 +63,15 @@ def test_a_test_clip_gets_the_row_that_evaluation_gave_it():
         assert [probability for _, probability in prediction.glosses] == pytest.approx(expected, abs=2e-6)
 
 
+def test_a_videos_name_is_one_line_above_its_table_however_long_it_is_and_whatever_is_in_it(tmp_path: Path):
+    good = write_clip(tmp_path / f"{'long ' * 20}.mp4")
+    bad = tmp_path / "two\nlines.mp4"
+    bad.touch()
+    done = command(good, bad)
+    assert str(good) in done.stdout.splitlines()
+    assert f"refused  {tmp_path}/two\\nlines.mp4: " in done.stderr
+
+
 def test_json_is_all_of_stdout_one_bad_file_stops_no_other_and_a_doubtful_film_is_said_beside_its_answer(
     tmp_path: Path,
 ):

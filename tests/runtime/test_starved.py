@@ -1,5 +1,6 @@
 import ctypes
 import errno
+import importlib.util
 import os
 import resource
 import subprocess
@@ -7,12 +8,19 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from calse.corpus.importing import import_folder
 from calse.data.paths import Layout
 from calse.runtime.errors import StarvedError, lacks_memory
 from calse.runtime.files import folder_written_aside, written_aside
+from calse.video.marks.mark import Marker, Origin
+from calse.video.marks.signing_key import signing_key
+from calse.video.ours.encode import write_video
+from calse.video.ours.planes import Planes
+from calse.video.ours.raw import write_raw
 from torture.garbage import ground_of_good_videos
 from videos import write_clip
 
@@ -26,6 +34,7 @@ def test_a_stage_that_runs_out_of_disk_says_so_leaves_nothing_and_drops_no_clip(
     root = ground_of_good_videos(tmp_path)
     command = [sys.executable, "-m", "calse", "ingest", "RAW"]
     environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "CALSE_WORKERS": "1"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python cuts it off at the limit, and reads it the next time
     starved = {"cwd": root, "env": environment, "capture_output": True, "text": True}
     done = subprocess.run(command, preexec_fn=small_files_only, **starved)
     assert done.returncode == 1
@@ -51,6 +60,45 @@ def test_what_the_system_refuses_names_the_file_and_what_is_lacking(tmp_path, co
         with pytest.raises(StarvedError, match=rf"{name}: {says}"), aside(tmp_path / name):
             raise OSError(code, os.strerror(code))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def plain(tmp_path, monkeypatch):
+    """A video to be signed, larger than files may be."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # as above
+    write_video(tmp_path / "plain.mp4", np.random.default_rng(1).integers(0, 256, (4, 64, 64, 3), np.uint8), 25)
+    return tmp_path / "plain.mp4"
+
+
+def save_tensors(path):
+    with written_aside(path) as aside:
+        save_file({"weights": np.zeros(9_000, np.float32)}, aside)
+
+
+def save_frames(path):
+    frame = np.zeros((64, 96), np.uint8)
+    write_raw(path, [Planes(frame, frame[::2, ::2], frame[::2, ::2])])
+
+
+def save_mark(path):
+    if importlib.util.find_spec("c2pa") is None:
+        pytest.skip('needs the extra "publish"')
+    marker = Marker(signing_key(None))
+    marker.mark(Path("plain.mp4"), path, Origin({"by": "affine"}, "b.mp4", "A", "5" * 64))
+
+
+@pytest.mark.parametrize("save", [save_tensors, save_frames, save_mark])
+def test_whoever_writes_says_that_the_disk_is_full_in_one_line(plain, save):
+    """Libraries that are not written in Python raise errors of their own, or hide the cause."""
+    before, most = set(plain.parent.rglob("*")), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, most[1]))
+    try:
+        with pytest.raises(StarvedError, match=r"made: the limit of a file's size is reached .*MB are free"):
+            save(plain.parent / "made")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert {path for path in plain.parent.rglob("*") if ".scratch" not in path.parts} == before
 
 
 def test_other_errors_stay_what_they_are(tmp_path):

@@ -16,7 +16,7 @@ from calse.cli.people import people
 from calse.cli.publishing import publishing
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError, lacks_memory, print_warnings
+from calse.runtime.errors import CalseError, lacks_memory, one_line, print_warnings
 from calse.runtime.files import CLOSED
 from calse.runtime.lifeline import end_with_dvc
 from calse.runtime.repository import enter_root, in_repository
@@ -250,7 +250,7 @@ def main() -> None:
         line = _in_one_line(error)
         if not line:
             raise
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {one_line(line)}", file=sys.stderr)
         sys.exit(1)
 
 

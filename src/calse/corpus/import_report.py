@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calse.corpus.naming import Offer
 from calse.corpus.takes import counted_together
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, one_line
 
 LONGEST_LIST = 40
 
@@ -45,7 +45,7 @@ def print_report(report: ImportReport) -> None:
     refused = [offer for offer in report.offers if offer.refusal]
     shown = refused[:LONGEST_LIST] if report.taken else refused  # then there is no file that has the rest
     for offer in shown:
-        print(f"refused {plain(offer.name)}: {offer.refusal}")
+        print(f"refused {one_line(offer.name)[:300]}: {offer.refusal}")
     if len(refused) > len(shown):
         print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
     if not report.taken:
@@ -88,8 +88,3 @@ def _clips_per_gloss(taken: list[Offer]) -> str:
     if len(set(evened.values())) > 1:
         return f"null  (glosses have {least} to {most} clips)"
     return f"{min(evened.values())}  (some have up to {most}; to even them: --takes {fewest} --replace)"
-
-
-def plain(name: str) -> str:
-    """Return a name on one line, whatever is in it and however long a table makes it."""
-    return (name if name.isprintable() else repr(name))[:300]

@@ -9,7 +9,7 @@ from pathlib import Path
 from calse.config.consistency import RESERVED, flaw_of_name
 from calse.config.params import Source
 from calse.corpus.glossary import one_spelling, read_glossary
-from calse.corpus.import_report import ImportReport, plain
+from calse.corpus.import_report import ImportReport
 from calse.corpus.naming import SUFFIXES, Offer, offers_of
 from calse.corpus.raw import RawVideo, read_index, source_folders, write_index
 from calse.corpus.repeats import check_ids, listed_once, without_copies
@@ -19,7 +19,7 @@ from calse.data.donors import person
 from calse.data.forgotten import name_digest, read_forgotten
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, one_line
 from calse.runtime.files import folder_written_aside
 from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.untrusted.opening import first_frames
@@ -193,6 +193,7 @@ def _store(target: Path, source: str, offers: list[Offer], others: Mapping[str, 
             shutil.copyfile(offer.path, folder / video.file)
         write_index(folder, videos)
         rows = (
-            {"file": plain(offer.name), "gloss": offer.gloss, "refused because it": offer.refusal} for offer in offers
+            {"file": one_line(offer.name)[:300], "gloss": offer.gloss, "refused because it": offer.refusal}
+            for offer in offers
         )
         write_rows(folder / "import-report.csv", ["file", "gloss", "refused because it"], rows)

@@ -25,7 +25,7 @@ from calse.faceswap.quality.compare import find_again, mean_kept, poor_copy
 from calse.faceswap.recognised import identity
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
-from calse.runtime.errors import CalseError, StarvedError, print_warnings
+from calse.runtime.errors import CalseError, StarvedError, one_line, print_warnings
 from calse.runtime.executor import progress_bar, worker_count
 from calse.runtime.files import folder_for_now, sha256_of
 from calse.runtime.repository import scratch
@@ -244,7 +244,7 @@ def print_results(results: list[Result]) -> None:
     """Print one line a video. Raises CalseError when one was refused or may still show who signs."""
     console = Console(soft_wrap=True, highlight=False)
     for result in results:
-        console.print(line_of(result), markup=False)
+        console.print(one_line(line_of(result)), markup=False)
     refused, exposed = (sum(bool(getattr(one, name)) for one in results) for name in ("refused", "exposed"))
     if refused < len(results):
         console.print("Sound, subtitles and data about the recording were left out.")

@@ -47,7 +47,7 @@ class Found(Result):
 
     def table(self) -> Table:
         """Return a table of the signs."""
-        table = Table("", "sign", "distance", "its clip", title=Text(self.video), title_justify="left")
+        table = Table("", "sign", "distance", "its clip")
         for place, sign in enumerate(self.signs, start=1):
             table.add_row(str(place), Text(sign.gloss), f"{sign.distance:.3f}", Text(sign.clip))
         return table

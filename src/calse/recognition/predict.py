@@ -13,7 +13,7 @@ from rich.text import Text
 
 from calse.recognition.inference import BEST, best_first
 from calse.recognition.registry import find_recogniser
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, one_line
 from calse.runtime.sandbox import Refused, map_sandboxed
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Prediction(Result):
 
     def table(self) -> Table:
         """Return a table of the glosses."""
-        table = Table("", "gloss", "probability", title=Text(self.video), title_justify="left")
+        table = Table("", "gloss", "probability")
         for place, (gloss, probability) in enumerate(self.glosses, start=1):
             table.add_row(str(place), Text(gloss), f"{probability:.3f}")
         return table
@@ -147,6 +147,7 @@ def print_results(results: Sequence[Result], as_json: bool) -> None:
         print(json.dumps([one.plain() for one in results], indent=2, ensure_ascii=False))
     for one in results:
         if not as_json and not one.refused:
+            print(one_line(one.video))  # as a table's title it would be broken at the table's width
             Console().print(one.table())
         for word, why in (("refused", one.refused), ("doubtful", "; ".join(one.doubts))):
             if why:
@@ -158,4 +159,4 @@ def print_results(results: Sequence[Result], as_json: bool) -> None:
 
 def complain(word: str, video: str, why: str) -> None:
     """Print on stderr what is wrong with a video."""
-    Console(stderr=True, soft_wrap=True).print(f"{word:8} {video}: {why}", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"{word:8} {one_line(video)}: {why}", markup=False, highlight=False)

@@ -8,6 +8,11 @@ class CalseError(Exception):
     """What is wrong, where (file, clip or parameter), and what to do about it, in one line."""
 
 
+def one_line(text: str) -> str:
+    """Return text of which what is not printable is escaped: a file's name may hold a line's end, or colours."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 MEMORY = ("allocate memory", "out of memory", "Insufficient memory", "failed to map segment")
 
 

@@ -83,19 +83,29 @@ def shortage_named(path: Path) -> Iterator[None]:
     """Turn what the system says of a full or closed disk into one line that names the file and what is left."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in FULL | CLOSED:
+    except Exception as error:
+        number = _number_of(error)
+        if number not in FULL | CLOSED:
             raise
-        named = error.filename2 or error.filename or ".part"  # of a copy its target
+        # Of a copy its target; a library in Rust names no file.
+        named = getattr(error, "filename2", None) or getattr(error, "filename", None) or ".part"
         where = path if ".part" in str(named) else named
-        if error.errno in CLOSED:
-            raise StarvedError(f"{where}: {CLOSED[error.errno]}; allow it, then run the same command again") from None
+        if number in CLOSED:
+            raise StarvedError(f"{where}: {CLOSED[number]}; allow it, then run the same command again") from None
         there = next(folder for folder in path.absolute().parents if folder.exists())
         free = shutil.disk_usage(there).free / 1e6
         raise StarvedError(
-            f"{where}: {FULL[error.errno]} ({free:.1f} MB are free in {path.parent}); "
+            f"{where}: {FULL[number]} ({free:.1f} MB are free in {path.parent}); "
             "free some space, then run the same command again"
         ) from None
+
+
+def _number_of(error: Exception) -> int:
+    """Return the number of the system's error, also where safetensors tells it in words; 0 of any other error."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else 0
 
 
 def _aside(path: Path) -> Path:

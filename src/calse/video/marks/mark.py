@@ -105,6 +105,7 @@ class Marker:
             try:
                 self._builder(origin).sign_file(plain, aside, self._signer)
             except self._c2pa.C2paError as error:
+                shutil.copyfile(plain, aside)  # c2pa does not tell that a disk is full, or closed; this does
                 raise CalseError(f"{target}: cannot be marked: {error}") from None
 
     def _builder(self, origin: Origin) -> "c2pa.Builder":
