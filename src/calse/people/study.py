@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from calse.config.edited import dumped, loaded
 from calse.config.params import Params, check_params, read_params
 from calse.corpus.glossary import read_glossary
-from calse.corpus.raw import RawVideo, ids_of, index_of, read_index, write_index
+from calse.corpus.raw import RawVideo, ids_of, index_of, read_index, source_folders, write_index
 from calse.data.consent import COLUMNS
 from calse.data.manifests import read_manifest, write_rows
 from calse.data.paths import Layout
@@ -90,7 +90,7 @@ def _promise(tree: Any, params: Params, layout: Layout, source: str, left: list[
 
 
 def _without_sources(tree: Any, params: Params, gone: set[str]) -> None:
-    """Take sources out of a tree of parameters, then sets without a donor, signers or clips, then recipes of these."""
+    """Take sources out of a tree of parameters, and sets that are left without a donor, signers or clips."""
     for source in gone:
         del tree["corpus"]["sources"][source]
     for where, name in ((tree["landmarks"], "sources"), (tree, "omit"), (tree, "test_sources")):
@@ -101,6 +101,11 @@ def _without_sources(tree: Any, params: Params, gone: set[str]) -> None:
     kinds = {source.kind for name, source in params.corpus.sources.items() if name not in gone}
     lost = {name for name, one in params.swap.items() if {one.donor, one.signers} & gone}
     lost |= {name for name, one in params.augment.items() if one.of not in kinds}
+    _without_sets(tree, params, lost)
+
+
+def _without_sets(tree: Any, params: Params, lost: set[str]) -> None:
+    """Take sets out of a tree of parameters and of its recipes; a recipe of nothing else goes."""
     for name in lost:
         del tree["swap" if name in params.swap else "augment"][name]
     for name, recipe in params.recipes.items():
@@ -119,22 +124,10 @@ def rewrite(who: Who, layout: Layout, repo: "Repo", plan: "Plan") -> None:
 
     Called again after a kill, it goes on.
     """
-    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
-
-    params = read_params()
-    for added in _added(layout, plan.objects):
-        if not added.with_suffix("").is_dir():
-            with contextlib.suppress(DvcException):  # a clone that was never given these videos does without
-                repo.pull([str(added)])
-    for index in sorted(layout.raw("*").parent.glob("*/*/clips.csv")):
-        if index.parents[1].name not in params.synthesise:
-            _rewrite_raw(who, index.parent)
-    for added in _added(layout, plan.objects):
-        if added.with_suffix("").is_dir():
-            with contextlib.redirect_stdout(io.StringIO()):  # what to do next is said in the end
-                repo.add(str(added.with_suffix("")))
+    synthetic = read_params().synthesise
+    _rewrite_imported(who, layout, repo, plan, synthetic)
     for path in plan.paths:
-        if not path.startswith("data/raw/") or path.split("/")[2] in params.synthesise:
+        if not path.startswith("data/raw/") or path.split("/")[2] in synthetic:
             _remove(layout.root / path)
     for file in _files_of(layout, plan.clips):  # of stages that failed, which DVC has no record of
         file.unlink()
@@ -142,6 +135,23 @@ def rewrite(who: Who, layout: Layout, repo: "Repo", plan: "Plan") -> None:
         write_text(PARAMS, plan.params)
     _rewrite_consent(who, read_params(), layout)
     _rewrite_lock(layout.root / "dvc.lock", set(plan.stages))
+
+
+def _rewrite_imported(who: Who, layout: Layout, repo: "Repo", plan: "Plan", synthetic: Collection[str]) -> None:
+    """Take somebody out of the raw videos that were imported, and add what is left to DVC."""
+    from dvc.exceptions import DvcException  # type: ignore[import-untyped]
+
+    for added in _added(layout, plan.objects):
+        if not added.with_suffix("").is_dir():
+            with contextlib.suppress(DvcException):  # a clone that was never given these videos does without
+                repo.pull([str(added)])
+    for corpus in layout.raw("*").parent.glob("*/"):
+        for folder in source_folders(corpus) if corpus.name not in synthetic else []:
+            _rewrite_raw(who, folder)
+    for added in _added(layout, plan.objects):
+        if added.with_suffix("").is_dir():
+            with contextlib.redirect_stdout(io.StringIO()):  # what to do next is said in the end
+                repo.add(str(added.with_suffix("")))
 
 
 def _rewrite_raw(who: Who, folder: Path) -> None:
