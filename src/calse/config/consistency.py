@@ -36,13 +36,15 @@ def flaw_of_name(name: str, others: Iterable[str] = (), reserved: Iterable[str] 
     return f"{twin} has that name but for capitals, and some disks would keep both in one folder" if twin else ""
 
 
-def check_names(params: "Params", path: Path) -> None:
-    """Refuse a name that refers to nothing, or to two things."""
+def check_consistency(params: "Params", path: Path) -> None:
+    """Raise CalseError for the first thing that does not fit the rest, such as a name that refers to nothing."""
     _check_new_names(params, path)
     _check_sources(params, path)
-    check_without_landmarks(params, path)
+    _check_without_landmarks(params, path)
     _check_faces(params, path)
     _check_sets(params, path)
+    _check_seeds(params, path)
+    _check_permuted(params, path)
 
 
 def _check_new_names(params: "Params", path: Path) -> None:
@@ -107,7 +109,7 @@ def _check_sets(params: "Params", path: Path) -> None:
             _known(f"{path}: recipes.{name}", set_name, list(params.sets), "an augmentation set")
 
 
-def check_without_landmarks(params: "Params", path: Path) -> None:
+def _check_without_landmarks(params: "Params", path: Path) -> None:
     """Refuse what needs landmarks when none are found, all of it in one line."""
     swapped = [name for name, recipe in params.recipes.items() if set(recipe.sets) & set(params.swap)]
     wanted = {
@@ -124,7 +126,7 @@ def check_without_landmarks(params: "Params", path: Path) -> None:
         )
 
 
-def check_seeds(params: "Params", path: Path) -> None:
+def _check_seeds(params: "Params", path: Path) -> None:
     """Refuse seeds of a recogniser that no training takes: another value would change no result and say nothing."""
     for name, settings in params.train.items():
         own = getattr(settings, "seeds", FIRST)
@@ -132,7 +134,7 @@ def check_seeds(params: "Params", path: Path) -> None:
             raise CalseError(f"{path}: train.{name}.seeds: every recipe has seeds of its own; delete this")
 
 
-def check_permuted(params: "Params", path: Path) -> None:
+def _check_permuted(params: "Params", path: Path) -> None:
     """Refuse to shuffle a single gloss."""
     for name, recipe in params.recipes.items():
         if recipe.permute and params.corpus.glosses == 1:

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from calse.augment.registry import AnySet, AugmentationSet
-from calse.config.consistency import check_names, check_permuted, check_seeds
+from calse.config.consistency import check_consistency
 from calse.config.renamed import check_renamed
 from calse.config.sections import (
     STRICT,
@@ -133,9 +133,7 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
         raise CalseError(f"{path}: only text keys and plain values are allowed, a date in quotes: {error}") from None
-    check_names(params, path)
-    check_seeds(params, path)
-    check_permuted(params, path)
+    check_consistency(params, path)
     return params
 
 

@@ -104,5 +104,5 @@ def show(params: Params, layout: Layout) -> None:
     Console().print(Markdown(path.read_text(encoding="utf-8")))
     print(f"page      {layout.page()}")
     print(f"picture   {path.with_suffix('.png')}")
-    print(f"gate      {Path(layout.metrics('validate') / 'index.html')}")
+    print(f"gate      {layout.metrics('validate') / 'index.html'}")
     print("compare   make ui, or: dvc exp show")
