@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -30,6 +30,7 @@ from calse.config.sections import (
     Source,
     Synthesis,
     Validate,
+    adapter_of,
 )
 from calse.faceswap.registry import AnySwap, SwapMethods, SwapSet
 from calse.recognition.registry import Recognisers
@@ -121,35 +122,25 @@ def check_params(tree: object, path: Path = Path("params.yaml")) -> Params:
         )
     check_renamed(tree, path)
     try:
-        params = _adapter().validate_json(json.dumps(tree))
+        params: Params = adapter_of(Params).validate_json(json.dumps(tree))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
-        hint = (
-            f", not {first['input']!r:.100}"
-            if first["type"] not in ("missing", "unexpected_keyword_argument", "refused")
-            else ""
-        )
-        raise CalseError(f"{path}: {where}: {_plain(first['type'], first['msg'])}{hint}") from None
+        raise CalseError(f"{path}: {_flaw(error)}") from None
     except (TypeError, ValueError, RecursionError) as error:  # a date, a set, an alias to what it is in
         raise CalseError(f"{path}: only text keys and plain values are allowed, a date in quotes: {error}") from None
     check_consistency(params, path)
     return params
 
 
-@cache
-def _adapter() -> TypeAdapter[Params]:
-    """Return the validator of the whole file; building one takes longer than using it."""
-    return TypeAdapter(Params)
-
-
-def _plain(kind: str, message: str) -> str:
-    """Return pydantic's message in this project's words."""
-    if kind == "missing":
-        return "this parameter is missing"
-    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "no such parameter; delete it, or see the names in presets/synthetic.yaml"
-    return message[0].lower() + message[1:]
+def _flaw(error: ValidationError) -> str:
+    """Return which parameter is wrong and why, and its value where the reason does not say it: the first flaw found."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    if first["type"] == "missing":
+        return f"{where}: this parameter is missing"
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{where}: no such parameter; delete it, or see the names in presets/synthetic.yaml"
+    value = "" if first["type"] == "refused" else f", not {first['input']!r:.100}"
+    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{value}"
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
