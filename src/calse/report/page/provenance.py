@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from calse.config.params import Params, flat, without_folder
+from calse.config.sections import adapter_of
 from calse.data.paths import Layout
 from calse.report.read import read_figures
 from calse.runtime.files import sha256_of
@@ -19,7 +18,7 @@ def gate(params: Params, layout: Layout) -> list[dict[str, Any]]:
 
 def parameters(params: Params) -> dict[str, list[tuple[str, str]]]:
     """Return every parameter by section, named and written as `dvc exp run -S` takes it."""
-    tree = TypeAdapter(Params).dump_python(params, mode="json", by_alias=True)
+    tree = adapter_of(Params).dump_python(params, mode="json", by_alias=True)
     return {
         section: [
             (name, json.dumps(without_folder(value), ensure_ascii=False)) for name, value in flat({section: values})
