@@ -42,7 +42,7 @@ def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landma
             write_pose(target, found, times.fps, width, height)
             return found
         pictures = drawn(iterate_frames(copy), found)
-        write_video(target, pictures, times.fps, times=None if times.constant else times.seconds)
+        write_like(target, pictures, times)
     return found
 
 
@@ -53,6 +53,11 @@ def copied(params: Params, video: Path, folder: Path) -> tuple[Path, Times]:
     if isinstance(times, Refused):
         raise CalseError(f"{video}: {times.reason}")
     return job.copy, times
+
+
+def write_like(target: Path, frames: Iterator[Pictures], times: Times, made: dict[str, str] | None = None) -> None:
+    """Write frames that are on screen when those of another video were, with `made` in the container."""
+    write_video(target, frames, times.fps, made, times=None if times.constant else times.seconds)
 
 
 def drawn(frames: Iterator[Pictures], landmarks: Landmarks) -> Iterator[Pictures]:

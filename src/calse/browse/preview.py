@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calse.browse.overlay import copied, drawn
+from calse.browse.overlay import copied, drawn, write_like
 from calse.config.params import Params
 from calse.data.clips import provenance
 from calse.data.paths import Layout
@@ -15,7 +15,6 @@ from calse.runtime.errors import CalseError
 from calse.runtime.files import folder_for_now
 from calse.runtime.repository import scratch
 from calse.video.marks.label import labelled
-from calse.video.ours.encode import write_video
 from calse.video.ours.read import iterate_frames
 
 ROWS = 10  # of a list of glosses
@@ -54,7 +53,7 @@ def preview_swaps(params: Params, swaps: Sequence[tuple[Path, Path, Path]]) -> N
             pairs = zip(iterate_frames(copy), iterate_frames(result), strict=True)
             frames = (np.hstack([labelled(one, "original"), labelled(two, "synthetic face")]) for one, two in pairs)
             made = provenance("", {"by": "preview", "face": "synthetic face on the right"})
-            write_video(target, frames, times.fps, made, times=None if times.constant else times.seconds)
+            write_like(target, frames, times, made)
             copy.unlink()
 
 
@@ -73,7 +72,7 @@ def preview_predictions(
             found = landmarks_of_frames(iterate_frames(copy), networks, params.landmarks)
             listed = glosses_picture(glosses, next(iterate_frames(copy)).shape[0])
             frames = (np.hstack([frame, listed]) for frame in drawn(iterate_frames(copy), found))
-            write_video(target, frames, times.fps, times=None if times.constant else times.seconds)
+            write_like(target, frames, times)
             copy.unlink()
 
 
