@@ -66,7 +66,7 @@ def import_folder(
         for offer in offers
     ]
     forgotten = read_forgotten(layout)
-    named = [offer.refused(offer.refusal or _flaw(offer, glosses.allowed, forgotten)) for offer in listed_once(named)]
+    named = [offer.refused(_flaw(offer, glosses.allowed, forgotten)) for offer in listed_once(named)]
     named = limited(numbered(without_copies(_opened(named, f"open {source}"), others, forgotten)), takes)
     taken = {offer.gloss for offer in named if not offer.refusal}
     listed = glosses.known if is_donor else list(dict.fromkeys([*glosses.known, *sorted(taken)]))
@@ -124,7 +124,7 @@ def offered_videos(folder: Path, pattern: str | None) -> tuple[list[Offer], list
 
     Raises CalseError when there is no file at all.
     """
-    offers = [offer.refused(offer.refusal or _flaw(offer, None)) for offer in listed_once(offers_of(folder, pattern))]
+    offers = [offer.refused(_flaw(offer, None)) for offer in listed_once(offers_of(folder, pattern))]
     return [offer for offer in offers if not offer.refusal], [offer for offer in offers if offer.refusal]
 
 
@@ -176,7 +176,7 @@ def _opened(offers: list[Offer], description: str) -> list[Offer]:
     results = map_sandboxed(first_frames, [offer.path for offer in able], description, SECONDS_TO_OPEN)
     pairs = zip(able, results, strict=True)
     why = {offer.path: result.reason for offer, result in pairs if isinstance(result, Refused)}
-    return [offer.refused(offer.refusal or why.get(offer.path, "")) for offer in offers]
+    return [offer.refused(why.get(offer.path, "")) for offer in offers]
 
 
 def _store(target: Path, source: str, offers: list[Offer], others: Mapping[str, list[RawVideo]]) -> None:

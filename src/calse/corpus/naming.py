@@ -37,8 +37,8 @@ class Offer:
     refusal: str = ""
 
     def refused(self, why: str) -> "Offer":
-        """Return this offer with the reason why it is not taken."""
-        return replace(self, refusal=why)
+        """Return this offer with a reason why it is not taken; the first one stays, an empty one changes nothing."""
+        return replace(self, refusal=self.refusal or why)
 
 
 def offers_of(folder: Path, pattern: str | None) -> list[Offer]:
