@@ -12,7 +12,7 @@ from calse.config.params import Params
 from calse.data.consent import USES, Consent, Grant, needed_uses, read_consent
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, one_line
 
 
 def print_consent(params: Params, layout: Layout, as_json: bool) -> None:
@@ -61,12 +61,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         cells = [{True: "yes", False: "no"}[row[name]] if name in USES else row[name] or "" for name in names]
         cells[names.index("signer")] = row["signer"] or "(everybody)"
         cells[names.index("until")] += " over" if row["over"] else ""
-        table.add_row(*map(printable, cells), ", ".join(row["missing"]), style="bold red" if row["missing"] else "")
+        table.add_row(*map(one_line, cells), ", ".join(row["missing"]), style="bold red" if row["missing"] else "")
     console = Console(markup=False)
     console.width = console.measure(table, options=console.options.update(max_width=1000)).maximum  # a pipe has 80
     console.print(table)
-
-
-def printable(text: str) -> str:
-    """Return a text that moves no cursor."""
-    return "".join(char for char in text if char.isprintable())

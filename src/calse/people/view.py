@@ -2,10 +2,9 @@
 
 from collections import defaultdict
 
-from calse.data.consent_view import printable
 from calse.people.forget import Done, Plan
 from calse.people.traces import kind_of
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, one_line
 
 LONGEST_LIST = 12
 
@@ -18,7 +17,7 @@ def print_plan(plan: Plan, places: dict[str, str]) -> None:
     for kind, paths in sorted(kinds.items()):
         print(f"{kind}:")
         for path in sorted(paths)[:LONGEST_LIST]:
-            print(f"  {printable(path)}")
+            print(f"  {one_line(path)}")
         if len(paths) > LONGEST_LIST:
             print(f"  and {len(paths) - LONGEST_LIST} more")
     print(f"{len(plan.objects)} objects in all versions; " + "; ".join(f"{n}: {found}" for n, found in places.items()))
