@@ -19,8 +19,9 @@ from calse.landmarks.crops import Square, cut, into_picture, square_around
 from calse.landmarks.detector import Detection, anchor_centres, decode, letterbox, merge, overlap
 from calse.landmarks.extract import landmarks as find_landmarks
 from calse.landmarks.following import FaceFollower, follow, landmarks_of_frames
-from calse.landmarks.hands import Found, HandFollower, hands_in_front
+from calse.landmarks.hands import Found, HandFollower
 from calse.landmarks.models import FACE_IDENTITY, FACE_MESH, MODELS, fetch_models, model_path
+from calse.landmarks.rates import hands_in_front
 from calse.landmarks.record import FACE_POINTS, no_landmarks, read_landmarks
 from calse.landmarks.tflite import sigmoid
 from calse.runtime.errors import CalseError

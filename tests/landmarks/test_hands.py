@@ -9,7 +9,8 @@ from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRIS
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import Detection
 from calse.landmarks.following import landmarks_of_frames
-from calse.landmarks.hands import Found, Hand, HandFollower, HandMesh, hands_in_front, square_of_hand
+from calse.landmarks.hands import Found, Hand, HandFollower, HandMesh, square_of_hand
+from calse.landmarks.rates import hands_in_front
 from faces import FACES
 
 FRAME = np.zeros((200, 200, 3), np.uint8)

@@ -5,21 +5,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRISTS
 from calse.landmarks.crops import Frame, Square, cut, into_picture, part_of, rotation, square_around, upwards, window
 from calse.landmarks.detector import Detector
-from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
+from calse.landmarks.record import HAND_POINTS, Floats
 from calse.landmarks.tflite import Network
 
 _MIN_PRESENCE = 0.5
 _EVERY = 3  # frames from one search for a missing hand to the next: it costs as much as two that are followed
 LOOKS_BACK = _EVERY - 1  # frames that are filled in late
-_PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4  # side of the crop over the palm's box, the hand's steady
-# points, the distance from the wrist to the knuckles of a body
+# Side of the crop over the palm's box, the hand's steady points, the distance from a body's wrist to its knuckles.
+_PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
 _WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
 _FROM_BODY = 0.6  # shoulder widths between the wrist of a hand and that of its body
@@ -158,17 +156,6 @@ def square_of_hand(points: Floats) -> Square:
     knuckles = (points[_MIDDLE] + (points[_INDEX] + points[_RING]) / 2) / 2
     square = square_around(points[_STEADY, :2], upwards(points[_WRIST, :2], knuckles[:2]), 1)
     return square.moved_up(0.1)._replace(side=max(1.0, square.side * _HAND_SQUARE))
-
-
-def hands_in_front(landmarks: Landmarks) -> NDArray[np.bool_]:
-    """Return in which frames a point of a hand lies inside the face's outline, `T`."""
-    covered = np.zeros(len(landmarks.face), bool)
-    for number in np.flatnonzero(landmarks.has_face):
-        outline = cv2.convexHull(np.ascontiguousarray(landmarks.face[number, :, :2]))
-        points = landmarks.hands[number, :, :, :2].reshape(-1, 2)
-        points = points[~np.isnan(points[:, 0])].tolist()
-        covered[number] = any(cv2.pointPolygonTest(outline, point, False) >= 0 for point in points)
-    return covered
 
 
 def _belongs(found: Found, slot: int, hand: Hand) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +11,6 @@ from calse.data.clips import Clip
 from calse.landmarks.active import active_part, hands_that_sign
 from calse.landmarks.body import SHOULDERS, WRISTS
 from calse.landmarks.following import Followed
-from calse.landmarks.hands import hands_in_front
 from calse.landmarks.record import Landmarks
 
 HEM = 1.6  # shoulder widths under the shoulders: below it a hand does not sign
@@ -86,6 +86,17 @@ def _scale(landmarks: Landmarks) -> tuple[NDArray[np.floating], float]:
     shoulders = landmarks.body[landmarks.has_body][:, list(SHOULDERS), :2]
     width = float(np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1)))
     return np.median(shoulders.mean(axis=1), axis=0), max(1.0, width)
+
+
+def hands_in_front(landmarks: Landmarks) -> NDArray[np.bool_]:
+    """Return in which frames a point of a hand lies inside the face's outline, `T`."""
+    covered = np.zeros(len(landmarks.face), bool)
+    for number in np.flatnonzero(landmarks.has_face):
+        outline = cv2.convexHull(np.ascontiguousarray(landmarks.face[number, :, :2]))
+        points = landmarks.hands[number, :, :, :2].reshape(-1, 2)
+        points = points[~np.isnan(points[:, 0])].tolist()
+        covered[number] = any(cv2.pointPolygonTest(outline, point, False) >= 0 for point in points)
+    return covered
 
 
 def summary(clips: list[Rates]) -> dict[str, Any]:
