@@ -21,7 +21,7 @@ from calse.video.marks.signing_key import signing_key
 from calse.video.ours.encode import write_video
 from calse.video.ours.planes import Planes
 from calse.video.ours.raw import write_raw
-from torture.garbage import ground_of_good_videos
+from torture.garbage import workspace_of_good_videos
 from videos import write_clip
 
 
@@ -31,7 +31,7 @@ def small_files_only(limit=5_000):
 
 
 def test_a_stage_that_runs_out_of_disk_says_so_leaves_nothing_and_drops_no_clip(tmp_path):
-    root = ground_of_good_videos(tmp_path)
+    root = workspace_of_good_videos(tmp_path)
     command = [sys.executable, "-m", "calse", "ingest", "RAW"]
     environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "CALSE_WORKERS": "1"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python cuts it off at the limit, and reads it the next time
@@ -123,7 +123,7 @@ def like_anybody():
     ],
 )
 def test_what_may_not_be_read_or_written_is_named_in_one_line(tmp_path, closed, mode, says):
-    root = ground_of_good_videos(tmp_path)
+    root = workspace_of_good_videos(tmp_path)
     for folder in ("data/clips", ".scratch"):
         (root / folder).mkdir()
     (root / closed).chmod(mode)

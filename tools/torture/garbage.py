@@ -63,7 +63,7 @@ class Outcome:
         return not (self.unnamed or self.crashes or self.hangs or self.escapes)
 
 
-class Ground:
+class Workspace:
     """A folder with hostile videos in `in`, a secret beside them, and a repository that they must not leave."""
 
     def __init__(self, root: Path, **how_many: Any) -> None:
@@ -81,7 +81,7 @@ class Ground:
         YAML_SAFE.dump(_params(), self.layout.root / "params.yaml")
         (self.layout.root / "dvc.yaml").write_text("stages: {}\n")
 
-    def lay_raw(self, source: str) -> int:
+    def add_raw(self, source: str) -> int:
         """Put every plain file into the raw data without import's look at it; return how many."""
         folder, videos = self.layout.raw("garbage") / source, []
         folder.mkdir(parents=True)
@@ -128,7 +128,7 @@ class Ground:
         return found
 
 
-def ground_of_good_videos(root: Path) -> Path:
+def workspace_of_good_videos(root: Path) -> Path:
     """Write a repository with a source RAW of two sound videos, larger than the hostile ones; return its folder."""
     layout = Layout(root)
     folder, videos = layout.raw("garbage") / "RAW", []
@@ -163,12 +163,12 @@ def _params() -> dict[str, Any]:
     return tree | without | chosen
 
 
-def import_all(ground: Ground, what: Path, source: str, files: int) -> Outcome:
+def import_all(workspace: Workspace, what: Path, source: str, files: int) -> Outcome:
     """Import a folder or a table; every file must be in the report."""
-    outcome, output = ground.run(
+    outcome, output = workspace.run(
         "import", str(what), "--corpus", "garbage", "--source", source, "--add-glosses", files=files
     )
-    report = ground.layout.raw("garbage") / source / "import-report.csv"
+    report = workspace.layout.raw("garbage") / source / "import-report.csv"
     if report.is_file():
         with open(report, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -180,10 +180,10 @@ def import_all(ground: Ground, what: Path, source: str, files: int) -> Outcome:
     return _noted(outcome, output)
 
 
-def ingest_all(ground: Ground, source: str, files: int) -> Outcome:
+def ingest_all(workspace: Workspace, source: str, files: int) -> Outcome:
     """Ingest a source; every clip must be in the manifest or among those dropped by name."""
-    outcome, output = ground.run("ingest", source, files=files)
-    metrics = ground.layout.metrics("ingest") / f"{source}.json"
+    outcome, output = workspace.run("ingest", source, files=files)
+    metrics = workspace.layout.metrics("ingest") / f"{source}.json"
     if metrics.is_file():
         summary = json.loads(metrics.read_text(encoding="utf-8"))
         outcome.accepted = summary["clips"]
@@ -192,11 +192,11 @@ def ingest_all(ground: Ground, source: str, files: int) -> Outcome:
     return _noted(outcome, output)
 
 
-def predict_all(ground: Ground) -> Outcome:
+def predict_all(workspace: Workspace) -> Outcome:
     """Ask an untrained network about every file; every one must get an answer."""
-    checkpoint, videos = write_checkpoint(ground.root / "untrained.safetensors"), sorted(ground.offered.iterdir())
+    checkpoint, videos = write_checkpoint(workspace.root / "untrained.safetensors"), sorted(workspace.offered.iterdir())
     command = ["predict", "--json", "--seconds", str(SECONDS), "--", str(checkpoint), *map(str, videos)]
-    outcome, output = ground.run(*command, files=len(videos))
+    outcome, output = workspace.run(*command, files=len(videos))
     outcome.command = "predict"
     if outcome.sound:
         answers = json.loads(output[output.index("[\n") : output.rindex("\n]") + 2])
@@ -231,14 +231,16 @@ def _noted(outcome: Outcome, output: str) -> Outcome:
 def garbage(**how_many: Any) -> list[Outcome]:
     """Send everything through every command and return what became of it."""
     with tempfile.TemporaryDirectory() as temporary:
-        ground = Ground(Path(temporary), **how_many)
-        offered = sum(path.is_symlink() or not path.is_dir() for path in ground.offered.iterdir())
+        workspace = Workspace(Path(temporary), **how_many)
+        offered = sum(path.is_symlink() or not path.is_dir() for path in workspace.offered.iterdir())
         outcomes = [
-            import_all(ground, ground.offered, "OFFERED", offered),
-            import_all(ground, ground.table, "LISTED", len(TABLE) - 1),
+            import_all(workspace, workspace.offered, "OFFERED", offered),
+            import_all(workspace, workspace.table, "LISTED", len(TABLE) - 1),
         ]
-        outcomes += [ingest_all(ground, source, outcomes[n].accepted) for n, source in enumerate(("OFFERED", "LISTED"))]
-        return [*outcomes, ingest_all(ground, "RAW", ground.lay_raw("RAW")), predict_all(ground)]
+        outcomes += [
+            ingest_all(workspace, source, outcomes[n].accepted) for n, source in enumerate(("OFFERED", "LISTED"))
+        ]
+        return [*outcomes, ingest_all(workspace, "RAW", workspace.add_raw("RAW")), predict_all(workspace)]
 
 
 def print_table(outcomes: list[Outcome]) -> None:

@@ -25,19 +25,19 @@ STAGES = (
 PLACES = (*STAGES, "evaluate", "report", DVC)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 WORKER = re.compile("spawn_main|forkserver")
-VICTIMS = ("dvc", "stage", "worker", "group")
+TARGETS = ("dvc", "stage", "worker", "group")
 BETWEEN = 1 / 6  # how often dvc is hit where no stage runs: it is there many times
-LATE = 0.9  # share of a stage's usual time after which no blow waits any longer
+LATE = 0.9  # share of a stage's usual time after which no kill waits any longer
 TIMEOUT = 60.0  # seconds until everything must be gone after a kill
 MOST_FAULTS = 10
 
 
 @dataclass(frozen=True)
-class Blow:
-    """A kill to come: the signal, who gets it, and after which share of the stage's usual time."""
+class Kill:
+    """A kill to come: the signal, which process gets it, and after which share of the stage's usual time."""
 
     number: signal.Signals
-    victim: str
+    target: str
     share: float
 
 
@@ -55,7 +55,7 @@ class Tally:
     """What the kills did."""
 
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
-    victims: Counter[str] = field(default_factory=Counter)
+    targets: Counter[str] = field(default_factory=Counter)
     pipelines: int = 0
     torn_files: int = 0
     compared: int = 0
@@ -67,76 +67,76 @@ class Tally:
         print(f"fault: {text}", file=sys.stderr, flush=True)
 
 
-class Executioner:
+class Injector:
     """Kills a study as planned: each place equally often, with each signal equally often."""
 
     def __init__(self, each: int, minutes: float, seed: int) -> None:
         self.rng, self.tally = random.Random(seed), Tally()
         self.deadline = time.monotonic() + 60 * minutes
         turns = {place: range(first, first + each) for first, place in enumerate(PLACES)}
-        self.plan = {place: [self._blow(number) for number in numbers] for place, numbers in turns.items()}
+        self.plan = {place: [self._drawn(number) for number in numbers] for place, numbers in turns.items()}
         self.usual = dict.fromkeys(PLACES, 2.0)  # seconds that a stage takes
 
-    def _blow(self, number: int) -> Blow:
-        """Return a place's blow of that number: each signal in turn, victim and time drawn."""
+    def _drawn(self, number: int) -> Kill:
+        """Return a place's kill of that number: each signal in turn, target and time drawn."""
         code = SIGNALS[number % len(SIGNALS)]
         # Ctrl-C reaches the whole group of a terminal; workers ignore it, and dvc alone leaves it to its stage
-        victim = self.rng.choice(("stage", "group") if code == signal.SIGINT else VICTIMS)
-        return Blow(code, victim, self.rng.random())
+        target = self.rng.choice(("stage", "group") if code == signal.SIGINT else TARGETS)
+        return Kill(code, target, self.rng.random())
 
     @property
     def done(self) -> bool:
-        """Whether every blow has fallen, time is over or too much is wrong."""
+        """Whether every kill is done, time is over or too much is wrong."""
         late = time.monotonic() > self.deadline or len(self.tally.faults) > MOST_FAULTS
         return late or not any(self.plan.values())
 
     def watch(self, root: Path, running: subprocess.Popen[str]) -> bool:
         """Follow a running study to its end or to the next kill; return whether it was killed."""
         stage = Stage(DVC, running.pid, time.monotonic())
-        blow = self._next(stage.place)
+        kill = self._next(stage.place)
         while running.poll() is None:
             now = stage_of(root, running, stage)
             if now.process != stage.process:
                 if stage.place != DVC:
                     self.usual[stage.place] = now.since - stage.since
-                stage, blow = now, self._next(now.place)
-            elif blow and self._due(root, stage, blow):
-                if self._strike(root, running, stage, blow):
-                    self.plan[stage.place].remove(blow)
+                stage, kill = now, self._next(now.place)
+            elif kill and self._due(root, stage, kill):
+                if self._inject(root, running, stage, kill):
+                    self.plan[stage.place].remove(kill)
                     return True
-                blow = None
+                kill = None
             time.sleep(0.02)
         return False
 
-    def _due(self, root: Path, stage: Stage, blow: Blow) -> bool:
-        """Say whether a blow's moment has come; one for a worker waits for workers, though not for ever."""
+    def _due(self, root: Path, stage: Stage, kill: Kill) -> bool:
+        """Say whether a kill's moment has come; one for a worker waits for workers, though not for ever."""
         share = (time.monotonic() - stage.since) / self.usual[stage.place]
-        waits = blow.victim == "worker" and stage.place != DVC and share < LATE and not workers_in(root)
-        return share >= blow.share and not waits
+        waits = kill.target == "worker" and stage.place != DVC and share < LATE and not workers_in(root)
+        return share >= kill.share and not waits
 
-    def _next(self, place: str) -> Blow | None:
-        """Return the next blow for a place, if there is one and time is left."""
+    def _next(self, place: str) -> Kill | None:
+        """Return the next kill for a place, if there is one and time is left."""
         left = not self.done and (place != DVC or self.rng.random() < BETWEEN)
         return next(iter(self.plan[place]), None) if left else None
 
-    def _strike(self, root: Path, running: subprocess.Popen[str], stage: Stage, blow: Blow) -> bool:
-        """Let a blow fall; everything must be gone soon after."""
-        victim = "dvc" if stage.place == DVC and blow.victim != "group" else blow.victim
+    def _inject(self, root: Path, running: subprocess.Popen[str], stage: Stage, kill: Kill) -> bool:
+        """Send the signal; everything must be gone soon after."""
+        target = "dvc" if stage.place == DVC and kill.target != "group" else kill.target
         workers = workers_in(root)
-        victim = "stage" if victim == "worker" and not workers else victim
+        target = "stage" if target == "worker" and not workers else target
         process = {"dvc": running.pid, "stage": stage.process, "group": -running.pid}
         try:
-            os.kill(self.rng.choice(workers) if victim == "worker" else process[victim], blow.number)
-            outcome = aftermath(root, running, stage)
+            os.kill(self.rng.choice(workers) if target == "worker" else process[target], kill.number)
+            outcome = outcome_of(root, running, stage)
         except ProcessLookupError:
             return False
         if outcome == "too late":
             return False
-        self.tally.kills[stage.place, blow.number.name] += 1
-        self.tally.victims[victim] += 1
+        self.tally.kills[stage.place, kill.number.name] += 1
+        self.tally.targets[target] += 1
         if outcome == "orphans":
             orphans = processes_in(root)
-            self.tally.fault(f"{blow.number.name} to {victim} in {stage.place}: still there: {orphans}")
+            self.tally.fault(f"{kill.number.name} to {target} in {stage.place}: still there: {orphans}")
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
         running.wait()
@@ -158,7 +158,7 @@ def stage_of(root: Path, running: subprocess.Popen[str], former: Stage) -> Stage
     return Stage(place if place in PLACES else DVC, process, time.monotonic())
 
 
-def aftermath(root: Path, running: subprocess.Popen[str], stage: Stage) -> str:
+def outcome_of(root: Path, running: subprocess.Popen[str], stage: Stage) -> str:
     """Wait until dvc and everything that worked for it is `gone`; a stage that had done its work was hit `too late`."""
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
@@ -180,11 +180,11 @@ def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
         with started(whole, CALSE_WORKERS="1") as running:
             if running.wait():
                 raise RuntimeError((whole.parent / "whole.log").read_text()[-3000:])
-        expected, executioner = digests(whole), Executioner(each, minutes, seed)
-        tally = executioner.tally
-        while not executioner.done:
+        expected, injector = digests(whole), Injector(each, minutes, seed)
+        tally = injector.tally
+        while not injector.done:
             root = shutil.copytree(fresh, fresh.with_name(f"killed-{tally.pipelines}"))
-            killed_until_done(root, executioner)
+            killed_until_done(root, injector)
             for text in faults_of(root, expected):
                 tally.fault(text)
             tally.compared += len(expected)
@@ -192,13 +192,13 @@ def kills(each: int = 4, minutes: float = 20, seed: int = 1974) -> Tally:
     return tally
 
 
-def killed_until_done(root: Path, executioner: Executioner) -> None:
+def killed_until_done(root: Path, injector: Injector) -> None:
     """Start the study and kill it, again and again, until one start comes to the end."""
-    tally = executioner.tally
+    tally = injector.tally
     while True:
         tally.torn_files += len(unlock(root))
         with started(root) as running:
-            if executioner.watch(root, running):
+            if injector.watch(root, running):
                 continue
             if running.wait() == 0:
                 return
@@ -208,11 +208,11 @@ def killed_until_done(root: Path, executioner: Executioner) -> None:
 
 
 def print_tally(tally: Tally) -> None:
-    """Print the kills by place and signal, by victim, and every fault."""
+    """Print the kills by place and signal, by target, and every fault."""
     print(f"{'killed in':<14}" + "".join(f"{number.name:>9}" for number in SIGNALS))
     for place in PLACES:
         print(f"{place:<14}" + "".join(f"{tally.kills[place, number.name]:>9}" for number in SIGNALS))
-    print("hit: " + ", ".join(f"{victim} {count}" for victim, count in tally.victims.most_common()))
+    print("hit: " + ", ".join(f"{target} {count}" for target, count in tally.targets.most_common()))
     print(f"{sum(tally.kills.values())} kills over {tally.pipelines} pipelines, {tally.compared} files compared")
     print(f"torn files of dvc mended: {tally.torn_files}")
     print(f"faults: {len(tally.faults)}")

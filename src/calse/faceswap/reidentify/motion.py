@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from calse.landmarks.body import ELBOWS, NOSE, SHOULDERS, WRISTS
 from calse.landmarks.record import Landmarks
 
-POINTS = (0, 13, 14, 15, 16)  # of the body: nose, elbows, wrists
-SHOULDERS = (11, 12)
+POINTS = (NOSE, *ELBOWS, *WRISTS)
 LEAST = 5  # frames with a body, to have an acceleration
 
 Statistics = NDArray[np.float64]
