@@ -31,6 +31,9 @@ from calse.runtime.files import write_json
 
 PRESET = read_params(Path("presets/calse-100.yaml"))
 PARAMS = replace(PRESET, train={"i3d": PRESET.train["i3d"]})
+# A report in a third of the time.
+FEW_RECIPES = {name: PARAMS.recipes[name] for name in ("Baseline", "AF1", "DF2")}
+FEW = replace(PARAMS, recipes=FEW_RECIPES, test_sources=("SACU", "STS"))
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank", "gloss_1"]
 CONFUSED = [{"gloss": "G0", "predicted": "G0", "clips": 1}]
 
@@ -177,11 +180,11 @@ def test_an_outcome_is_about_recipes_only_where_trainings_are_many_enough(seeds,
     assert text.count("better in these trainings") == about.count("trainings") * 5 / 4  # the mean has a row too
 
 
-def test_table_and_outcomes_go_by_the_smallest_top_k_in_whatever_order_it_is_listed(repository):
+def test_the_report_is_the_same_twice_and_goes_by_the_smallest_top_k_in_whatever_order_it_is_listed(repository):
     texts = []
     for topk in ((1, 5, 10), (10, 1, 5)):
-        report(replace(PARAMS, evaluate=replace(PARAMS.evaluate, topk=topk)), repository)
-        texts.append([path.read_bytes() for path in sorted(repository.metrics("report").glob("*.[cmj]*"))])
+        report(replace(FEW, evaluate=replace(FEW.evaluate, topk=topk)), repository)
+        texts.append([path.read_bytes() for path in sorted(repository.metrics("report").iterdir())])
         texts[-1].append(repository.page().read_text(encoding="utf-8").partition("<h2>Parameters")[0].encode())
     assert texts[0] == texts[1]
     assert b"mean top-1 |" in (repository.metrics("report") / "table.md").read_bytes()
@@ -233,13 +236,9 @@ def asked(face=(0.0, [0.0, 0.2316]), motion=(0.5714, [0.2886, 0.8234]), people=4
     return {"people": people, "signers": 1, "chance": 1 / people} | figures
 
 
-def test_the_report_stands_beside_the_published_figures_fits_a_terminal_and_is_the_same_twice(repository, capsys):
-    contents = []
-    for _ in range(2):
-        report(PARAMS, repository)
-        contents.append({path.name: path.read_bytes() for path in repository.metrics("report").iterdir()})
-    assert contents[0] == contents[1]
-    assert sorted(contents[0]) == [
+def test_the_report_stands_beside_the_published_figures_and_fits_a_terminal(repository, capsys):
+    report(PARAMS, repository)
+    assert sorted(path.name for path in repository.metrics("report").iterdir()) == [
         "comparisons.csv",
         "headline.json",
         "measures.csv",
@@ -269,7 +268,7 @@ def test_the_report_stands_beside_the_published_figures_fits_a_terminal_and_is_t
 
 
 def test_another_corpus_is_not_compared_with_the_published_figures(repository):
-    report(replace(PARAMS, corpus=replace(PARAMS.corpus, name="mine")), repository)
+    report(replace(FEW, corpus=replace(FEW.corpus, name="mine")), repository)
     assert "published" not in (repository.metrics("report") / "table.csv").read_text()
     assert "published" not in (repository.metrics("report") / "table.md").read_text()
     assert not (repository.metrics("report") / "published.csv").exists()
@@ -284,7 +283,7 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
         "brows": {"swapped": 0.7, "before": 0.9, "clips": 4},  # too few clips to say
     }
     write_json(repository.metrics("swap") / "DF-3.json", good | {"oracle": truth})
-    report(PARAMS, repository)
+    report(FEW, repository)
     text = (repository.metrics("report") / "table.md").read_text()
     assert "| DF-1 | DONOR-1 | 75.0% | 0.90 | 0.80 | 0.60 | passed |" in text
     assert "| DF-2 | DONOR-2 | 0.0% |  |  |  | FAILED: no clip of the set has a face |" in text
@@ -293,13 +292,13 @@ def test_a_swapped_set_that_missed_its_thresholds_is_named_as_failed(repository)
     assert "brows follow" not in text
     (repository.metrics("swap") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro swap@DF-3"):
-        report(PARAMS, repository)
+        report(FEW, repository)
 
 
 def test_the_report_says_in_a_sentence_whether_the_signer_is_still_named(repository):
     write_json(repository.metrics("reidentify") / "DF-2.json", asked(face=(0.5, [0.2304, 0.7696])))
     write_json(repository.metrics("reidentify") / "DF-3.json", {"people": 1, "signers": 1})
-    report(PARAMS, repository)
+    report(FEW, repository)
     lines = (repository.metrics("report") / "table.md").read_text().splitlines()
     assert (
         "- DF-1: the face names the signer of 0% [0, 23] of 14 clips, below chance (25%), before the swap of 100%; the "
@@ -310,7 +309,7 @@ def test_the_report_says_in_a_sentence_whether_the_signer_is_still_named(reposit
     assert any(line.startswith("- DF-3: whether the signer can still be named was not measured") for line in lines)
     (repository.metrics("reidentify") / "DF-3.json").unlink()
     with pytest.raises(CalseError, match="dvc repro reidentify@DF-3"):
-        report(PARAMS, repository)
+        report(FEW, repository)
 
 
 @pytest.mark.parametrize(
@@ -340,9 +339,9 @@ def predictions_of_numbers():
 
 
 def test_missing_predictions_name_the_command_that_makes_them(repository):
-    (repository.metrics("evaluate") / "i3d/AF2" / "predictions.csv").unlink()
-    with pytest.raises(CalseError, match="dvc repro evaluate@i3d-AF2"):
-        report(PARAMS, repository)
+    (repository.metrics("evaluate") / "i3d/AF1" / "predictions.csv").unlink()
+    with pytest.raises(CalseError, match="dvc repro evaluate@i3d-AF1"):
+        report(FEW, repository)
 
 
 def test_measures_stand_in_the_order_of_their_numbers():
