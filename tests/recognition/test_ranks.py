@@ -20,14 +20,14 @@ from calse.recognition.training.parts import Parts
 from calse.runtime.errors import CalseError
 from toys import make_repository, on_cpu, toy_params, toy_settings
 
-EPOCHS = 5
+EPOCHS = 4
 MICRO = {"epochs": EPOCHS, "batch": 4, "micro_batch": 1, "dropout": 0.3, "clip_norm": 1.0}
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("repository")
-    make_repository(root, takes=4)
+    make_repository(root)
     return root
 
 
@@ -42,31 +42,33 @@ def job(folder: str, **options: object) -> Job:
     return jobs_of(params, Layout(), split, "i3d", "Baseline", place, place)[0]
 
 
-def trained(ranks: int, monkeypatch: pytest.MonkeyPatch, tell: Callable[..., None] = lambda *_: None) -> list[bytes]:
-    """Train the first run of the toy on so many processes; return its results, leaving no state behind."""
+def trained(
+    folder: str, ranks: int, monkeypatch: pytest.MonkeyPatch, tell: Callable[..., None] = lambda *_: None
+) -> list[bytes]:
+    """Train the first run of the toy on so many processes; return its results."""
     monkeypatch.setenv("CALSE_RANKS", str(ranks))
-    one = job(str(ranks))
+    one = job(folder)
     run_side_by_side([one], 1, tell)
-    next(one.states.glob("*.pt")).unlink()
     return [path.read_bytes() for path in (one.checkpoint, one.checkpoint.with_suffix(".json"), one.curve)]
 
 
 @on_cpu
-def test_one_two_and_four_processes_train_to_the_same_bytes_also_when_one_was_killed(monkeypatch):
-    """The last batch has three parts, so that the fourth process has none."""
-    alone, killed = trained(1, monkeypatch), []
+def test_a_training_that_was_killed_on_three_processes_goes_on_with_two_to_the_bytes_of_one(monkeypatch):
+    """Three share four parts of a batch, and the last has a single part: the others have none of it."""
+    killed = []
 
     def kill_a_rank(kind: str, *details: object) -> None:
         if kind == "epoch" and not killed:
             killed.append(last_started())
             os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.raises(CalseError, match=r"^i3d/Baseline/SACU/seed-1: one of its 2 processes died with code -9"):
-        trained(2, monkeypatch, kill_a_rank)
-    (state,) = job("2").states.glob("*.pt")
+    with pytest.raises(CalseError, match=r"^i3d/Baseline/SACU/seed-1: one of its 3 processes died with code -9"):
+        trained("killed", 3, monkeypatch, kill_a_rank)
+    (state,) = job("killed").states.glob("*.pt")
     assert 0 < len(torch.load(state, weights_only=True)["history"]) < EPOCHS
-    assert trained(2, monkeypatch) == alone, "it went on after its last epoch"
-    assert trained(4, monkeypatch) == alone
+    several = trained("killed", 2, monkeypatch)
+    state.unlink()
+    assert several == trained("alone", 1, monkeypatch)
 
 
 def last_started() -> int:

@@ -53,10 +53,11 @@ def train_run(job: Job, ranks: int, tell: Callable[..., None]) -> None:
     except Exception:
         wait([process.sentinel for process in others], timeout=1)  # one that failed takes a moment to end
         codes = [process.exitcode for process in others if process.exitcode]
-        if store.check(["failed"]):
+        killed = any(code < 0 for code in codes)  # then the others can only say that it is gone
+        if store.check(["failed"]) and not killed:
             raise CalseError(store.get("failed").decode()) from None
         if codes:
-            what = f"one of its {ranks} processes died with code {codes[0]}"
+            what = f"one of its {ranks} processes died with code {min(codes)}"
             raise CalseError(f"{what}; out of memory? {SAVES_MEMORY}") from None
         raise
     finally:
