@@ -75,6 +75,7 @@ def nodes():
     """A cluster's address, and what adds a node to it."""
     pytest.importorskip("ray", reason="needs the extra cluster")
     os.environ.setdefault("RAY_worker_niceness", "0")  # 15, and a clip's time by the clock is over before its CPU time
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # else workers start for each command, used by none
     from torture.nodes import three_nodes
 
     with three_nodes() as both:
@@ -99,13 +100,17 @@ def environment(here, address=None, **more):
     return os.environ | {"PYTHONPATH": f"{CODE}{os.pathsep}{here}", "DVC_ROOT": str(here)} | ray | more
 
 
-def call(here, function, items, address=None, mapped="calse.runtime.executor.map_parallel", more="", before=()):
-    """Map a function of `work` in a process of its own, which a command may start; return what that prints."""
+def call(here, *calls, address=None, mapped="calse.runtime.executor.map_parallel", more="", before=()):
+    """Map functions of `work`, each over its items, in a process of its own, which a command may start.
+
+    Returns what each gives or says, and whether Ray was imported.
+    """
     module, _, name = mapped.rpartition(".")
     code = f"import sys, work; from {module} import {name}\nif __name__ == '__main__':\n"
-    code += f"    try:\n        print({name}(work.{function}, {items}, 'clips'{more}))\n"
-    code += "    except work.CalseError as error:\n        print(error)\n    print('ray' in sys.modules)"
-    (here / "driver.py").write_text(code)
+    for function, items in calls:
+        code += f"    try:\n        print({name}(work.{function}, {items}, 'clips'{more}))\n"
+        code += "    except work.CalseError as error:\n        print(error)\n"
+    (here / "driver.py").write_text(code + "    print('ray' in sys.modules)")
     command = [*before, sys.executable, here / "driver.py"]
     done = subprocess.run(command, env=environment(here, address), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -114,7 +119,7 @@ def call(here, function, items, address=None, mapped="calse.runtime.executor.map
 
 
 def test_without_the_variable_ray_is_never_imported(here):
-    assert call(here, "square", [1, 2, 3]) == ["[1, 4, 9]", "False"]
+    assert call(here, ("square", [1, 2, 3])) == ["[1, 4, 9]", "False"]
 
 
 def test_another_executor_is_refused_by_name(monkeypatch):
@@ -133,20 +138,16 @@ def test_an_address_where_no_cluster_answers_is_reported_at_once(monkeypatch, ad
         map_parallel(str, [1], "clips")
 
 
-def test_results_keep_their_order_and_an_error_is_the_project_s_own(here, address):
-    assert call(here, "square", list(range(9)), address) == [str([n * n for n in range(9)]), "True"]
-    assert call(here, "refuse", [7], address) == ["clip 7 is damaged", "True"]
-
-
-def test_what_a_dead_process_left_half_written_is_done_again_and_removed(here, address):
-    assert call(here, "write", ["made/clip.txt"], address) == ["[None]", "True"]
+def test_results_keep_their_order_and_what_goes_wrong_is_one_line(here, address):
+    calls = [("square", list(range(9))), ("refuse", [7]), ("write", ["made/clip.txt"]), ("die", [1])]
+    squares, refused, written, died, ray = call(here, *calls, address=address)
+    assert ray == "True"
+    assert squares == str([n * n for n in range(9)])
+    assert refused == "clip 7 is damaged", "an error is the project's own"
+    assert written == "[None]"
     assert Path("died").exists()
-    assert [path.name for path in Path("made").iterdir()] == ["clip.txt"]
-
-
-def test_a_call_that_kills_every_process_ends_in_one_line(here, address):
-    line, _ = call(here, "die", [1], address)
-    assert line.startswith("clips: its process or node died 4 times; out of memory?")
+    assert [path.name for path in Path("made").iterdir()] == ["clip.txt"], "what the dead process left is removed"
+    assert died.startswith("clips: its process or node died 4 times; out of memory?")
 
 
 def test_a_node_without_the_shared_folder_is_named(here, address):
@@ -156,7 +157,7 @@ def test_a_node_without_the_shared_folder_is_named(here, address):
     if subprocess.run([*mount, "sh", "true"], capture_output=True).returncode:
         pytest.skip("nothing can be mounted here")
     mount[-1] = mount[-1].replace("exec", "touch dvc.yaml && exec")
-    line, _ = call(here, "square", [1], address, before=[*mount, "sh"])
+    line, _ = call(here, ("square", [1]), address=address, before=[*mount, "sh"])
     assert line == f"the node {socket.gethostname()} has no {here}/study/dvc.yaml: {cluster.SAME}"
 
 
@@ -167,7 +168,7 @@ def test_a_cluster_of_another_version_says_which(here, address):
     told = gcs.internal_kv_get(key, namespace=place)
     gcs.internal_kv_put(key, json.dumps(json.loads(told) | {"ray_version": "1.2.3"}).encode(), True, namespace=place)
     try:
-        line, _ = call(here, "square", [1], address)
+        line, _ = call(here, ("square", [1]), address=address)
     finally:
         gcs.internal_kv_put(key, told, True, namespace=place)
     assert line.startswith(f"the Ray cluster at {address} does not take this process: Version mismatch: ")
@@ -175,10 +176,10 @@ def test_a_cluster_of_another_version_says_which(here, address):
 
 
 def test_hostile_files_cost_one_clip_each_as_on_one_machine(here, address):
-    words = ["ok", "loop", "crash", "huge", "refuse", "ok"]
-    sandbox = "calse.runtime.sandbox.map_sandboxed"
-    there = call(here, "hostile", words, address, sandbox, ", 1")
-    assert there[0] == call(here, "hostile", words, None, sandbox, ", 1")[0]
+    hostile = ("hostile", ["ok", "loop", "crash", "huge", "refuse", "ok"])
+    sandbox = {"mapped": "calse.runtime.sandbox.map_sandboxed", "more": ", 1"}
+    there = call(here, hostile, address=address, **sandbox)
+    assert there[0] == call(here, hostile, **sandbox)[0]
     assert there[0].count("Refused") == 4
 
 
@@ -275,5 +276,5 @@ def test_a_call_that_takes_more_memory_than_any_node_has_ends_in_one_line(here, 
     for name, value in {"memory_usage_threshold": "0", "memory_monitor_refresh_ms": "100"}.items():
         monkeypatch.setenv(f"RAY_{name}", value)
     add_node()
-    line, _ = call(here, "sleep", [60], address)
+    line, _ = call(here, ("sleep", [60]), address=address)
     assert line.startswith("clips: its process or node died 4 times; out of memory?")
