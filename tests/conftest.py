@@ -24,6 +24,7 @@ for libraries in ("OMP", "OPENBLAS"):  # on arrays as small as ours a second thr
 # Else every process would compile all of the code, and pytest all tests in each worker.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+os.environ["DVC_TEST"] = "true"  # else each command of DVC starts two more, which send its usage and look for updates
 os.environ.setdefault("CALSE_WORKERS", "1")  # each more is a process to start, and other tests have the other cores
 signal.signal(
     signal.SIGINT, signal.default_int_handler
@@ -47,6 +48,7 @@ def pytest_configure(config):
             warm.begin(stand_ins.name)
             if getattr(config.option, "tx", None) and not config.getoption("fast"):  # there imports must be seen
                 config.option.tx = [f"{worker}//python={stand_ins.name}/python" for worker in config.option.tx]
+    sys.executable = f"{sys.prefix}/bin/python"  # a worker was started by a stand-in
     multiprocessing.set_executable(shutil.which("python"))  # of what this process spawns
     if config.getoption("fast"):
         sys.addaudithook(skip_what_is_slow)

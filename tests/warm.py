@@ -7,10 +7,11 @@ the server, imports them once, and every command is a fork of it. PATH begins wi
   and runs module, script or code as Python does. The stand-in waits and ends as the fork ends.
 - Only packages of others are imported before; `calse` comes from the PYTHONPATH that the command was given.
 - Whoever stops or kills the stand-in stops or kills the fork, which is in the stand-in's process group.
-- Processes that `multiprocessing` spawns, in tests and in commands, are started by the stand-in of `python` too.
+- Processes that `multiprocessing` spawns, in tests and in commands, are started by the stand-in of `python` too, as is
+  what a command starts as `sys.executable`.
 
 Tests of start-up, of signals to whole groups, of limits, and of equal bytes in two processes (forks share a hash seed)
-start `sys.executable` instead, or have the fixture `cold`.
+start `sys.executable`, which is the real one in tests, or have the fixture `cold`.
 """
 
 import atexit
@@ -166,7 +167,8 @@ def become(order, files):
     with suppress(PermissionError):  # of another session
         os.setpgid(0, order["group"])
     os.getppid = lambda: order["parent"]
-    multiprocessing.set_executable(f"{os.path.dirname(os.environ[ADDRESS])}/python")
+    sys.executable = f"{os.path.dirname(os.environ[ADDRESS])}/python"
+    multiprocessing.set_executable(sys.executable)
 
 
 def run(words):

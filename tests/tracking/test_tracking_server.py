@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -33,10 +32,10 @@ def mlflow_server(folder, database):
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     options = ["--backend-store-uri", database, "--artifacts-destination", f"{folder}/artifacts"]
-    command = [sys.executable, "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"]
+    command = ["python", "-m", "mlflow", "server", *options, "--port", str(port), "--workers", "1"]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # five processes more, for LLM judges
     with open(folder / "log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment, process_group=0)
     try:
         for _ in range(600):
             time.sleep(0.2)
