@@ -1,7 +1,7 @@
 """The commands `enrol` and `lookup`: signs known from one video each, and found again in others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +38,7 @@ class Enrolment:
 class Found(Result):
     """A video's nearest known signs, nearest first."""
 
-    signs: list[Sign]
+    signs: list[Sign] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON says of it."""
@@ -67,13 +67,15 @@ class KnownSigns:
     def results(self, videos: Sequence[Path], found: Sequence[VideoInput | Refused]) -> list[Found]:
         """Return the known signs nearest to each video, of which that was read."""
         return [
-            Found(printable(video), one.reason, (), [])
+            Found(printable(video), refused=one.reason)
             if isinstance(one, Refused)
-            else Found(
-                printable(video), "", one.doubts, self.index.nearest(embedded(one.input.signing, self.encoder))[:BEST]
-            )
+            else Found(printable(video), doubts=one.doubts, signs=self._signs(one))
             for video, one in zip(videos, found, strict=True)
         ]
+
+    def _signs(self, read: VideoInput) -> list[Sign]:
+        """Return the signs nearest to a video."""
+        return self.index.nearest(embedded(read.input.signing, self.encoder))[:BEST]
 
     def warm_up(self) -> None:
         """Look up one of its own clips: what the first call loads and compiles is there for the next."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +44,8 @@ class Result:
     """What was found in a video: `refused` says why nothing was, `doubts` why it may not have been read as filmed."""
 
     video: str
-    refused: str
-    doubts: tuple[str, ...]
+    refused: str = ""
+    doubts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON says of it."""
@@ -61,7 +61,7 @@ class Result:
 class Prediction(Result):
     """A video's best glosses with their probabilities, best first."""
 
-    glosses: list[tuple[str, float]]
+    glosses: list[tuple[str, float]] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON says of it."""
@@ -93,9 +93,11 @@ class Predictor:
         """Return the best glosses of each video, of which that was read."""
         scores = iter(self.score([one.input for one in found if not isinstance(one, Refused)]))
         return [
-            Prediction(printable(video), one.reason, (), [])
+            Prediction(printable(video), refused=one.reason)
             if isinstance(one, Refused)
-            else Prediction(printable(video), "", one.doubts, best_glosses(*next(scores), self.info["classes"]))
+            else Prediction(
+                printable(video), doubts=one.doubts, glosses=best_glosses(*next(scores), self.info["classes"])
+            )
             for video, one in zip(videos, found, strict=True)
         ]
 
