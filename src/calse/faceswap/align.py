@@ -28,7 +28,7 @@ MEAN_FACE = {
 }
 EYES, MOUTH = 0.308, 0.630  # heights of the mean face's eyes and of the corners of its mouth
 MOUTH_CORNERS = (61, 291)
-STRETCH = (0.7, 1.4)  # limits: no face is longer or shorter, a landmarker that is lost may say so
+STRETCH = (0.7, 1.4)  # limits: no face is longer or shorter, whatever a landmarker says that has lost it
 
 
 def alignment(track: Landmarks, size: int, half_life: float = 0, margin: float = 1) -> Matrix:

@@ -25,9 +25,9 @@ from calse.runtime.memo import resumable
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
 
-BLUR, MARGIN, SOFT = 0.3, 0.15, 0.04  # shares of the face's width: blur's deviation, how far beyond the face, its edge
-COARSE = 6  # pixels: a blur this wide leaves nothing that a smaller picture could not hold
-FRAMES, SEED = 12, 1974  # in how many frames of a source it is checked that nobody can be recognised
+BLUR, MARGIN, SOFT = 0.3, 0.15, 0.04  # shares of the face's width: the blur's deviation, its margin, its edge
+COARSE = 6  # pixels: what is blurred more than this loses nothing when it is drawn in a smaller picture
+FRAMES, SEED = 12, 1974  # frames of a source in which it is checked that nobody can be recognised
 
 
 @dataclass(frozen=True)

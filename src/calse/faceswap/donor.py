@@ -24,7 +24,7 @@ from calse.runtime.errors import CalseError
 
 Floats = NDArray[np.float32]
 EMBEDDED = 6  # pictures that are looked at to know whose face it is
-NAMELESS = "own-donor"  # of somebody's videos or pictures: their file names may be a person's
+NAMELESS = "own-donor"  # what a donor out of videos or pictures is called: the names of files may be a person's
 
 
 @dataclass(frozen=True)

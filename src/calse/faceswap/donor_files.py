@@ -20,7 +20,7 @@ from calse.video.ours.read import iterate_frames
 from calse.video.untrusted.copy import Foreign, copy_videos
 
 PICTURES = 400  # kept of a donor at most
-LARGE = 1080  # pixels of the shorter side: a photograph of 12 megapixels has four times as many as any signer's face
+LARGE = 1080  # pixels of the shorter side that a picture is shrunk to: no signer's face has more detail
 SHOWN = 3  # files that are named
 
 

@@ -71,7 +71,7 @@ def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:
     canvas = np.zeros((height, width), np.uint8)
     for hand in hands[~np.isnan(hands).any(axis=(1, 2))]:
         across, along = (float(np.linalg.norm(hand[one, :2] - hand[other, :2])) for one, other in ((5, 17), (0, 9)))
-        palm = max(across, 0.6 * along)  # also one that is seen from its edge
+        palm = max(across, 0.6 * along)  # a palm seen from its edge is not thinner than that
         thickness = max(1, round(FINGER_WIDTH * palm))
         cv2.fillConvexPoly(canvas, cv2.convexHull(fixed_point(hand[list(PALM)])), 1, shift=SUBPIXEL)
         for finger in FINGERS:

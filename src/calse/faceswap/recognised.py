@@ -17,9 +17,9 @@ from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.record import Floats, Landmarks
 
 EVERY = 0.2  # seconds between two frames that are measured whatever they show: each takes 0.01 s
-LEAST = 8  # such frames, of a video too short to have them otherwise
+LEAST = 8  # such frames at least, also of a short video
 SIGNER = 12  # frames of the original that say who signs
-NEAR = 0.65  # beside a frame under this distance to the signer the next ones are measured too
+NEAR = 0.65  # distance to the signer: where a frame is nearer, those before and after it are measured too
 WEAK = 0.6  # share of the median change of faces; those that changed less may show who signs
 TURNED, HIDDEN = 25.0, 0.02  # degrees of the head, share of the face behind a hand: there swaps fail first
 

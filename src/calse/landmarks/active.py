@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-HIGHEST = 10, 0.3  # percent of the frames, and seconds if that is less: so long a hand is as high as it gets
-LOWEST = 98  # percent of the frames have a hand higher than where it rests
-LEAST_DROP = 0.5  # shoulder widths from there to rest, else a film is all signing
+HIGHEST = 10, 0.3  # percent of the frames, or seconds if that is less, in which a hand is at its highest
+LOWEST = 98  # percent of the frames in which a hand is higher than where it rests
+LEAST_DROP = 0.5  # shoulder widths from its highest to rest; with less, all of a film is signing
 LONGEST_REST = 1.0  # seconds within a sign; after more, as when somebody starts the camera, another stretch begins
 LEAST_FOUND = 0.12, 0.2  # share of the active part, and seconds: a hand found for less takes no part in it
 AT_REST = 2.2  # shoulder widths under the shoulders: where a hand is taken to be that is not found

@@ -13,10 +13,10 @@ Pictures = NDArray[np.uint8]
 Greys = NDArray[np.float64]
 
 CROP = 96  # pixels of an aligned face
-_STEADY = 2.0  # frames, half-life of the alignment: its own trembling is none of the face's
+_STEADY = 2.0  # frames, half-life of the alignment's filter: its trembling would count as the face's
 _BLUR, _CONTRAST, _JPEG = 1.0, 0.85, 50
 _TINT = np.array([12, 0, -12], np.float32)
-_BLOCK, _MARGIN = 16, 8  # pixels: of a JPEG, whose place decides what it loses; how far blurs reach
+_BLOCK, _MARGIN = 16, 8  # pixels: side of a JPEG's blocks, whose position decides what is lost; how far blurs reach
 _DULL = np.clip(_CONTRAST * (np.arange(256, dtype=np.float32)[:, None] - 128) + 128 + _TINT, 0, 255).astype(np.uint8)
 
 

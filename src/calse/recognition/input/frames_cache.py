@@ -32,7 +32,7 @@ from calse.runtime.files import written_aside
 from calse.runtime.memo import PACKAGE, code
 from calse.runtime.repository import scratch
 
-# Damage by a disk is what is to be seen: CRC-32 reads 2 GB/s, and 1.2 GB/s is what SHA-256 does.
+# It notices damage by a disk, for which CRC-32 suffices: it reads 2 GB/s, SHA-256 1.2 GB/s.
 CHECKSUM = 4  # bytes
 GIGABYTE = 10**9
 LIMIT = 100  # gigabytes: four times the study at its own size; 30,000 clips would take 600
@@ -109,7 +109,7 @@ def _make_space(folder: Path, chosen: list[Path], sizes: dict[Path, int]) -> Non
     for path in folder.glob("*/*.npy"):
         with suppress(FileNotFoundError):  # another process makes space too
             status = path.stat()
-            if path in needed:  # noted as the time of access: that of change tells a file whose checksum is known
+            if path in needed:  # the access time says when it was used; the modification time, which file was checked
                 os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
             else:
                 others.append((status.st_atime_ns, status.st_size, path))

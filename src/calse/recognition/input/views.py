@@ -114,5 +114,5 @@ def cut_out(clip: Frames, view: View, place: np.ndarray) -> Frames:
     for target, number in zip(place, view.frames.tolist(), strict=True):
         target[:] = clip[number][view.square]
         if view.mirrored:
-            cv2.flip(target, 1, dst=target)  # in place, still in the processor's cache: out of the clip it takes longer
+            cv2.flip(target, 1, dst=target)  # in place, while the cache still has it: faster than on the way out
     return place

@@ -48,12 +48,12 @@ def forget_oldest(folder: Path, limit: int) -> None:
     """Remove the trainings that were used longest ago, until the others take no more than `limit` bytes."""
     states = []
     for state in folder.glob("*/*.pt"):
-        with suppress(FileNotFoundError):  # who ends at the same time does the same
+        with suppress(FileNotFoundError):  # another training that ends now removes them too
             states.append((state.stat().st_mtime, state.stat().st_size, state))
     for _, size, state in sorted(states, reverse=True):
         limit -= size
         if limit < 0:
-            with suppress(TimeoutError), locked(state.parent.with_suffix(".lock"), timeout=0):  # else it is trained
+            with suppress(TimeoutError), locked(state.parent.with_suffix(".lock"), timeout=0):  # unless it is trained
                 shutil.rmtree(state.parent, ignore_errors=True)
 
 

@@ -74,7 +74,7 @@ class Training:
         self.input: Input = job.settings.input
         self.optim: Optim = job.settings.optim
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.backends.cudnn.deterministic = True  # pools stay: CUDA adds a 3-D pool's gradient in no fixed order
+        torch.backends.cudnn.deterministic = True  # but pools: CUDA adds up a 3-D pool's gradient in no order
         torch.manual_seed(stream_seed(self.train_seed, 0))  # epoch 0 is the network's start
         model = self.network.built(job.settings.model, job.classes)
         start = job.settings.model.pretrained

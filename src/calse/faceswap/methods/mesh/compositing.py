@@ -9,7 +9,8 @@ from signers.kernels import ONE, ZERO, Kernel
 
 FAINT = np.float32(0.02)  # least weight of a donor's point
 BARE = np.float32(0.6)  # from here on a pixel surely shows skin
-# Of how far the signer's point faces the camera: paint fades in, is whole.
+# Of how well the donor's pictures show a point, relative to how far it faces the camera: nothing is drawn up to the
+# first, all from the second on; the third is the least that is divided by.
 _HIDDEN, _KNOWN, _FACING = np.float32(0.1), np.float32(0.4), np.float32(0.05)
 _LEAST, _WHITE = np.float32(1e-6), np.float32(255)
 
