@@ -83,17 +83,19 @@ class _Out:
         return self.flags is None or bool(self.flags.get("push", True))
 
     def withhold(self, lines: list[str]) -> None:
-        """Write `push: false` where the output stands. As text: written by a library, every long list of dvc.yaml
-        would be wrapped anew."""
-        if self.flags is None:
+        """Write `push: false` where the output stands.
+
+        As text: written by a library, every long list of dvc.yaml would be wrapped anew.
+        """
+        if self.flags is None:  # `- data/clips`: a path alone, quoted or not
             line, column = self.line, self.column + len(self.path) + 2 * (lines[self.line][self.column] in "'\"")
             old, new = "", ": {push: false}"
-        elif "push" in self.flags:
+        elif "push" in self.flags:  # it says `push: true`
             line, column = self.flags.lc.value("push")
             old, new = "true", "false"
-        elif self.flags.fa.flow_style():
+        elif self.flags.fa.flow_style():  # `- data/clips: {persist: true}`
             line, column, old, new = self.flags.lc.line, self.flags.lc.col + 1, "", "push: false, "
-        else:
+        else:  # flags on lines of their own, as in a .dvc file
             line, column = self.flags.lc.line, self.flags.lc.col
             old, new = "", f"push: false\n{' ' * column}"
         text = lines[line]

@@ -83,6 +83,7 @@ def places_of(repo: "Repo") -> tuple[list[Place], list[str]]:
     from dvc.exceptions import DvcException  # type: ignore[import-untyped]
 
     cache = repo.cache.local
+    # What DVC notes of finished runs lies in the layout of its version 2, whose hash had another name.
     found, others = [Place("the cache", cache, cache.fs.join(repo.cache.legacy.path, "runs"))], []
     for name in sorted(repo.config["remote"]):
         try:

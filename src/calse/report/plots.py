@@ -162,11 +162,13 @@ def _inline(figure: Figure, title: str) -> Markup:
     """Return a figure as SVG for a page: colours by their CSS variables, the page's font, words instead of ids."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    # A mark's id is the only text of ours that matplotlib passes on; it becomes the title that a browser shows.
     text = re.sub(rf"<g id=(['\"]){WORDS}(.*?)\1>", r"<g><title>\2</title>", file.getvalue().partition("</defs>")[2])
+    # A page has no use for other ids, comments and line ends, nor for clipping and turning by nothing.
     text = re.sub(r'(?<=<g) id="[^"]*"| clip-path="[^"]*"| transform="rotate\(-0 [^"]*"|<!--.*?-->|\n *', "", text)
-    text = re.sub(
-        r"font: ([\d.]+px)[^;]*|font-family[^;]*; ", lambda found: f"font-size: {found[1]}" * bool(found[1]), text
-    )
+    # The font is the page's own, the size stays.
+    text = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", text)
+    text = re.sub(r"font-family[^;]*; ", "", text)
     for name, colour in PALETTE.items():
         text = text.replace(colour, f"var(--{name})")
     width, height = (72 * size for size in figure.get_size_inches())

@@ -59,9 +59,8 @@ def connect() -> Any:
             f"the Ray cluster at {address} does not take this process: {why}; its version, its token and "
             "RAY_AUTH_MODE must be the same here"
         ) from None
-    ray._private.worker._worker_logs_enabled = (
-        False  # a page on stdout about each dead process, which we tell in a line
-    )
+    # Else Ray writes a page to stdout about each dead process, which we tell in a line.
+    ray._private.worker._worker_logs_enabled = False
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray's own ends a process with nothing put in order
     return ray
