@@ -104,7 +104,8 @@ def _vocabulary(
     """Return the vocabulary by the glossary that is given (`glossary`), else by the one that stands."""
     stood = read_glossary(standing) if standing.is_file() else []
     given = read_glossary(glossary) if glossary is not None else None
-    known = given if given is not None else stood if is_donor or not only_source else []
+    known = [] if only_source and not is_donor else stood
+    known = known if given is None else given
     # What other sources were imported with stays; a corpus's only source may be spelled anew.
     first = known if only_source else stood
     spelled = one_spelling([*first, *known, *stood, *(offer.gloss for offer in offers)])

@@ -80,7 +80,8 @@ def _check_nothing_withheld(params: Params, layout: Layout, consent: Consent, co
     """
     shared = Shared(params, layout, consent)
     listed = [clip for table in tables_of(layout, contents.tables) for clip in read_manifest(table)]
-    kept = {word for clip in listed if not shared.clip(clip) for word in (clip.clip, clip.sha256, clip.content) if word}
+    withheld = [clip for clip in listed if not shared.clip(clip)]
+    kept = {word for clip in withheld for word in (clip.clip, clip.sha256, clip.content) if word}
     for file in folder.rglob("*"):
         if file.stem in kept:
             raise CalseError(

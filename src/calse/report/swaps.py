@@ -59,7 +59,11 @@ def named_by(figures: dict[str, Any]) -> str:
 def _against_chance(group: dict[str, Any], chance: float) -> str:
     """Return what the interval of a group allows to say: a rate beyond chance whose interval holds it says nothing."""
     low, high = group["interval"]
-    place = "above" if low > chance else "below" if high < chance else "not told from"
+    place = "not told from"
+    if low > chance:
+        place = "above"
+    elif high < chance:
+        place = "below"
     return f"{place} chance ({chance:.0%})"
 
 

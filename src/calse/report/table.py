@@ -172,7 +172,9 @@ def in_words(outcome: str, about: str) -> str:
 def count_range(counts: Iterable[int]) -> str:
     """Return `3`, or `2 to 5` where counts differ; nothing without one."""
     found = sorted(set(counts))
-    return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    if len(found) > 1:
+        return f"{found[0]} to {found[-1]}"
+    return str(found[0]) if found else ""
 
 
 def markdown(cells: list[list[str]]) -> list[str]:

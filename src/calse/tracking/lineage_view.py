@@ -32,7 +32,9 @@ def to_json(found: dict[str, Any]) -> str:
 
 def _grow(tree: Tree, node: Node) -> None:
     """Add a node to a tree, and below it what it was made from."""
-    stage = f"by {node.stage}" if node.stage else "" if node.made_from else "raw"
+    stage = "" if node.made_from else "raw"
+    if node.stage:
+        stage = f"by {node.stage}"
     branch = tree.add(_line(node.path, _hash("md5", node.md5), stage, node.note))
     if node.params:
         branch.add("params " + " ".join(f"{key}={as_text(value)}" for key, value in node.params.items()))

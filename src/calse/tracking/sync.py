@@ -125,7 +125,11 @@ def _write_run(store: Store, pipeline: str, expected: Expected, runs: list[Any],
         store.client.set_tag(run_id, KEY, expected.key)
     missing = {key: value for key, value in expected.content.items() if stored.get(key) != value}
     store.log(run_id, {key: value for key, value in missing.items() if key[0] != "param" or key not in stored})
-    return "made" if not found else "replaced" if not stored else "completed" if missing else "equal"
+    if not found:
+        return "made"
+    if not stored:
+        return "replaced"
+    return "completed" if missing else "equal"
 
 
 def _tidy(store: Store, pipeline: str, expected: list[Expected]) -> None:

@@ -95,11 +95,12 @@ def count_table(clips: list[Clip], glossary: list[str], dropped: list[str]) -> T
 def parameters_of(source: Source, limits: Validate, glossary: list[str]) -> dict[str, Any]:
     """Return the values that suites.yaml names in an expectation or its text."""
     wanted = source.clips_per_gloss
+    words = "at least 1" if wanted is None else f"exactly {wanted}"
     return asdict(limits) | {
         "glossary": glossary,
         "least_clips": 1 if wanted is None else wanted,
         "most_clips": wanted or None,
-        "clips_wanted": "at least 1" if wanted is None else f"exactly {wanted}" if wanted else "any number",
+        "clips_wanted": "any number" if wanted == 0 else words,
     }
 
 
