@@ -110,15 +110,26 @@ def test_probabilities_are_a_softmax_of_the_nearest_clips_distances():
     assert class_scores(index, None)[1].tolist() == [0.25] * 4
 
 
-def test_training_clips_are_looked_up_in_other_sources_alone():
+def known(*recordings):
+    """An index of clips, each told by its source, its gloss and the gloss that it looks like; and the clips."""
     clips = {}
-    for source, seed in (("SACU", 1), ("STS", 2)):
-        for gloss in GLOSSES:
-            filmed = Clip(f"{source}-{gloss}", gloss, source, source, 1, "", "", "", "", "", 48, 48, 25, 12, "{}")
-            clips[filmed] = example("SUR" if filmed.clip == "STS-NO" else gloss, seed)
-    names = [clip.clip for clip in clips]
-    index = made_index(list(clips.values()), [clip.gloss for clip in clips], names, index_of("dtw").info)
+    for number, (source, gloss, looks) in enumerate(recordings):
+        filmed = Clip(f"{source}-{number}", gloss, source, source, 1, "", "", "", "", "", 48, 48, 25, 12, "{}")
+        clips[filmed] = example(looks, number)
+    names, glosses = [clip.clip for clip in clips], [clip.gloss for clip in clips]
+    return made_index(list(clips.values()), glosses, names, index_of("dtw").info), clips
+
+
+def test_training_clips_are_looked_up_in_other_sources_alone():
+    right = [(source, gloss, gloss) for source in ("SACU", "STS") for gloss in ("AÑO", "SUR")]
+    index, clips = known(*right, ("SACU", "NO", "NO"), ("STS", "NO", "SUR"))
     assert validation(index, clips)["accuracy"] == pytest.approx(4 / 6), "neither NO is like the other"
+
+
+def test_a_training_clip_whose_gloss_no_other_clip_shows_is_not_held_against_the_index():
+    one_each = [("SACU", gloss, gloss) for gloss in GLOSSES]
+    assert validation(*known(*one_each)) is None, "whatever they are like, none could be right"
+    assert validation(*known(*one_each, ("STS", "NO", "NO")))["accuracy"] == 1, "both NO, and no other clip"
 
 
 def test_nobody_is_left_out_and_nobody_at_all_is_an_error():

@@ -58,7 +58,8 @@ class Display:
         self.bars.update(self.tasks[run], completed=self.epochs[run], description=f"{run} trained before")
 
     def finished(self, run: Run) -> None:
-        """Nothing more to draw: the bar is full."""
+        """Fill a bar: a recogniser that compares may have no epoch to tell of."""
+        self.bars.update(self.tasks[run], completed=self.epochs[run])
 
     def failed(self, run: Run, reason: str) -> None:
         """Stop a bar; the error itself is raised, not drawn."""

@@ -117,10 +117,11 @@ def class_scores(index: Index, to_clips: Floats | None) -> tuple[Floats, Floats]
     return -nearest, (weights / weights.sum()).astype(np.float32)
 
 
-def validation(index: Index, examples: dict[Clip, Example | None]) -> dict[str, float]:
+def validation(index: Index, examples: dict[Clip, Example | None]) -> dict[str, float] | None:
     """Return log loss and accuracy of filmed training clips, each looked up in the other sources' clips alone.
 
-    VALIDATED of them at most, evenly chosen; where there is one source only, in all but itself and its copies.
+    VALIDATED of them at most, evenly chosen; where there is one source only, in all but itself and its copies. A clip
+    whose gloss none of those has counts for nothing; None where every clip is so, as with one source of a clip a gloss.
     """
     filmed = [clip for clip in examples if not clip.parent]
     chosen = filmed[:: ceil(len(filmed) / VALIDATED)]
@@ -129,16 +130,17 @@ def validation(index: Index, examples: dict[Clip, Example | None]) -> dict[str, 
     losses, right = [], []
     for clip in chosen:
         example, own = examples[clip], family[clip.clip]
+        related = [family[name][0] == own[0] if several else family[name] == own for name in index.clips]
+        if all(kin or gloss != clip.gloss for gloss, kin in zip(index.glosses, related, strict=True)):
+            continue
         to_clips = None if example is None else index.distances(example)
         if to_clips is not None:
-            related = [family[name][0] == own[0] if several else family[name] == own for name in index.clips]
             to_clips[related] = np.inf
-            to_clips = to_clips if np.isfinite(to_clips).any() else None
         scores, probabilities = class_scores(index, to_clips)
         truth = index.info["classes"].index(clip.gloss)
         losses.append(-float(np.log(max(probabilities[truth], 1e-6))))
         right.append(best_first(scores)[0] == truth)
-    return {"loss": float(np.mean(losses)), "accuracy": float(np.mean(right)), "lr": 0.0}
+    return {"loss": float(np.mean(losses)), "accuracy": float(np.mean(right)), "lr": 0.0} if losses else None
 
 
 def made_index(

@@ -71,11 +71,13 @@ class Landmarks(Recogniser):
         examples = [self.load(path) for path in job.inputs]
         glosses = [job.info["classes"][label] for label in job.labels]  # not the clips' own: a control permutes them
         index = made_index(examples, glosses, [clip.clip for clip in job.clips], job.info)
+        # None where no other clip shows a gloss: no row then, for nothing could be right.
         row = validation(index, dict(zip(job.clips, examples, strict=True)))
         write_index(job.checkpoint, index)
         write_json(job.checkpoint.with_suffix(".json"), job.info)
-        write_rows(job.curve, ["epoch", *row], [{"epoch": 1} | row])
-        tell("epoch", 1, row)
+        write_rows(job.curve, ["epoch", "loss", "accuracy", "lr"], [{"epoch": 1} | row] if row else [])
+        if row:
+            tell("epoch", 1, row)
         tell("finished")
 
     def scorer(self, checkpoint: Path) -> "Callable[[Iterable[Example | None]], list[Scores]]":
