@@ -105,6 +105,12 @@ def cold():
 
 
 @pytest.fixture
+def forked(monkeypatch):
+    """What our code starts as `sys.executable` is a fork too (`warm.py`)."""
+    monkeypatch.setattr(sys, "executable", shutil.which("python"))
+
+
+@pytest.fixture
 def surroundings(monkeypatch):
     """No variable of DVC or MLflow is set."""
     for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):

@@ -53,47 +53,50 @@ drawTile = (tile, frame) => {
 }"""
 
 
-def still(page, number):
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser for tests that need no window or profile of their own."""
+    with Browser(tmp_path_factory.mktemp("profile"), same_origin=True) as browser:
+        yield browser
+
+
+def still(browser, number):
     """Stop the player on a frame."""
-    page.value(f"(async () => {{ if (player.playing) await pause(); await goTo({number}); }})()")
-    page.until(f"{SHOWN}.every(frame => frame === {number})")
+    browser.value(f"(async () => {{ if (player.playing) await pause(); await goTo({number}); }})()")
+    browser.until(f"{SHOWN}.every(frame => frame === {number})")
 
 
-def test_stepping_shows_exactly_that_frame_of_every_version(page, layout, tmp_path):
+def test_stepping_shows_exactly_that_frame_of_every_version(page, layout, browser):
     files = [
         layout.clips("INTERPRETER") / "INTERPRETER-NO-1.mp4",
         *(layout.augmented(name) / f"{name}-INTERPRETER-NO-1-1.mp4" for name in ("AF1", "DF-1")),
     ]
     frames = [read_frames(path).astype(int) for path in files]
-    with Browser(tmp_path / "profile", same_origin=True) as browser:
-        browser.open(page.as_uri() + "#clip=INTERPRETER-NO-1")
-        browser.until("player.stage && player.stage.tiles.every(tile => tile.video.readyState === 4)")
-        still(browser, 0)
-        for number in range(12):
-            for place, truth in enumerate(frames):
-                pixels = np.array(browser.value(PIXELS % place)).reshape(48, 48, 4)[..., :3]
-                errors = np.abs(truth - pixels).mean(axis=(1, 2, 3))
-                assert errors.argmin() == number
-                assert errors[number] < 3, "the same picture but for how colours are converted"
-            browser.press(".")
-            browser.until(f"{SHOWN}.every(frame => frame === {min(number + 1, 11)})")
-        browser.press(",")
-        browser.until(f"{SHOWN}.every(frame => frame === 10)")
-        assert browser.value("at('time').textContent") == "frame 11 of 12, 0.40 s"
-        assert browser.errors == []
+    browser.open(page.as_uri() + "#clip=INTERPRETER-NO-1")
+    browser.until("player.stage && player.stage.tiles.every(tile => tile.video.readyState === 4)")
+    still(browser, 0)
+    for number in range(12):
+        for place, truth in enumerate(frames):
+            pixels = np.array(browser.value(PIXELS % place)).reshape(48, 48, 4)[..., :3]
+            errors = np.abs(truth - pixels).mean(axis=(1, 2, 3))
+            assert errors.argmin() == number
+            assert errors[number] < 3, "the same picture but for how colours are converted"
+        browser.press(".")
+        browser.until(f"{SHOWN}.every(frame => frame === {min(number + 1, 11)})")
+    browser.press(",")
+    browser.until(f"{SHOWN}.every(frame => frame === 10)")
+    assert browser.value("at('time').textContent") == "frame 11 of 12, 0.40 s"
+    assert browser.errors == []
 
 
-def test_versions_play_in_step_in_a_loop_and_stop_on_one_frame(page, tmp_path):
-    with Browser(tmp_path / "profile") as browser:
-        browser.open(page.as_uri() + "#clip=INTERPRETER-NO-1")
-        browser.value(APART)
-        browser.until("apart.length > 40 && loops > 1")
-        browser.press(" ")
-        browser.until(
-            f"!player.playing && new Set({SHOWN}).size === 1 && player.stage.tiles.every(t => !t.video.seeking)"
-        )
-        assert browser.value("apart.toSorted((a, b) => a - b)[Math.floor(apart.length / 2)]") <= 1
-        assert browser.value("player.stage.tiles.every(tile => tile.video.paused)")
+def test_versions_play_in_step_in_a_loop_and_stop_on_one_frame(page, browser):
+    browser.open(page.as_uri() + "#clip=INTERPRETER-NO-1")
+    browser.value(APART)
+    browser.until("apart.length > 40 && loops > 1")
+    browser.press(" ")
+    browser.until(f"!player.playing && new Set({SHOWN}).size === 1 && player.stage.tiles.every(t => !t.video.seeking)")
+    assert browser.value("apart.toSorted((a, b) => a - b)[Math.floor(apart.length / 2)]") <= 1
+    assert browser.value("player.stage.tiles.every(tile => tile.video.paused)")
 
 
 def test_everything_can_be_reached_by_keyboard(page, layout, tmp_path):
@@ -157,19 +160,18 @@ ADDRESSES = {
 }
 
 
-def test_an_address_filters_and_opens_its_first_clip(page, tmp_path):
-    with Browser(tmp_path / "profile") as browser:
-        browser.open(page.as_uri())
-        assert browser.value(f"{SEEN}.length") == 9
-        for address, clips in ADDRESSES.items():
-            browser.value(f"location.hash = '{address}'")
-            browser.until(f"JSON.stringify({SEEN}) === '{json.dumps(clips, separators=(',', ':'))}'")
-            assert browser.value("current.id") == clips[0]
-        browser.value("location.hash = 'clip=STS-NO-1'")
-        browser.until("current.id === 'STS-NO-1'")
+def test_an_address_filters_and_opens_its_first_clip(page, browser):
+    browser.open(page.as_uri())
+    assert browser.value(f"{SEEN}.length") == 9
+    for address, clips in ADDRESSES.items():
+        browser.value(f"location.hash = '{address}'")
+        browser.until(f"JSON.stringify({SEEN}) === '{json.dumps(clips, separators=(',', ':'))}'")
+        assert browser.value("current.id") == clips[0]
+    browser.value("location.hash = 'clip=STS-NO-1'")
+    browser.until("current.id === 'STS-NO-1'")
 
 
-def test_who_is_not_to_be_shown_is_drawn_and_moves(layout, tmp_path):
+def test_who_is_not_to_be_shown_is_drawn_and_moves(layout, browser):
     params = params_of()
     sources = {name: replace(one, show=False) for name, one in params.corpus.sources.items()}
     browse(replace(params, corpus=replace(params.corpus, sources=sources)), layout)
@@ -177,14 +179,13 @@ def test_who_is_not_to_be_shown_is_drawn_and_moves(layout, tmp_path):
       && v > 0).map(() => 1).length)(player.stage.tiles[0])"""
     column = """(({canvas}) => [...canvas.getContext("2d").getImageData(0, 20, 48, 1).data].findIndex((v, i) =>
       i % 4 === 3 && v > 0) >> 2)(player.stage.tiles[0])"""
-    with Browser(tmp_path / "profile") as browser:
-        browser.open(layout.browser().as_uri() + "#clip=INTERPRETER-NO-1")
-        assert browser.until(drawn) > 10
-        assert browser.value("document.querySelectorAll('video').length") == 0
-        browser.until("player.frame > 2")
-        browser.value("pause()")
-        assert browser.value(column) - browser.value("player.frame") in (9, 10, 11), "the hand moves a pixel a frame"
-        assert browser.errors == []
+    browser.open(layout.browser().as_uri() + "#clip=INTERPRETER-NO-1")
+    assert browser.until(drawn) > 10
+    assert browser.value("document.querySelectorAll('video').length") == 0
+    browser.until("player.frame > 2")
+    browser.value("pause()")
+    assert browser.value(column) - browser.value("player.frame") in (9, 10, 11), "the hand moves a pixel a frame"
+    assert browser.errors == []
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -17,7 +17,7 @@ def layout(tmp_path):
     return Layout(tmp_path / "repository")
 
 
-def test_garbage_is_refused_by_name_and_nothing_crashes_hangs_or_escapes():
+def test_garbage_is_refused_by_name_and_nothing_crashes_hangs_or_escapes(forked):
     outcomes = garbage(flips=2, every=24, giants=False)
     assert all(outcome.sound for outcome in outcomes), outcomes
     offered, listed, *ingested, predicted = outcomes

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from toys import changed, make_repository, on_cpu, toy_tree
 ROOT = Path(__file__).parents[2]
 BOTH = [("SACU", "1"), ("SACU", "2"), ("STS", "1"), ("STS", "2")]
 DVC = ("dvc", "repro", "-s", "train@i3d-Baseline")
-TRAIN = (sys.executable, "-m", "calse", "train", "i3d", "Baseline")
+TRAIN = ("calse", "train", "i3d", "Baseline")
 
 
 class Study:

@@ -40,7 +40,7 @@ STOPPED = "stopped; the next run goes on from here"
 class Study:
     def __init__(self, root):
         self.root = root
-        outside = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+        outside = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
         self.environment = outside | {"PYTHONPATH": str(SOURCE)}
         for command in ("git init -q", "dvc init -q"):
             subprocess.run(command.split(), cwd=root, env=self.environment, check=True)
@@ -84,7 +84,7 @@ class Study:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-REPRO = (sys.executable, "-m", "calse", "repro", "--jobs", "2")
+REPRO = ("calse", "repro", "--jobs", "2")
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_two_run_at_once_what_changed_alone_and_dvc_lock_is_that_of_one_after_th
 
 def test_an_error_stops_what_runs_beside_it_and_ends_in_one_line(study):
     study.write(a=STAY, b="until [ -e began ]; do sleep .1; done; echo 'error: clip-7 is wrong'; exit 1")
-    code, printed = study.run(*REPRO)
+    code, printed = study.run(sys.executable, "-m", *REPRO)
     assert code == 1, printed
     assert printed.count("error: clip-7 is wrong") == 1
     assert printed.splitlines()[-1].startswith("error: failed to reproduce 'one@b'")
@@ -126,7 +126,7 @@ def test_an_error_stops_what_runs_beside_it_and_ends_in_one_line(study):
 
 def test_an_interruption_stops_both_and_the_next_run_goes_on(study):
     study.write(a=STAY, b=STAY.replace("began", "too").replace("stopped", "ended"))
-    process = study.start(*REPRO)
+    process = study.start(sys.executable, "-m", *REPRO)
     study.await_file("began")
     study.await_file("too")
     process.send_signal(signal.SIGINT)
