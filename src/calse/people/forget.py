@@ -185,7 +185,7 @@ def _out_of_reach(who: Who, plan: Plan) -> list[str]:
     """Return what no command here can remove."""
     lines = [
         "clones, copies and exports that others have, and versions that a bucket keeps of removed objects",
-        "what was written where somebody said: indexes of `calse enrol`, copies of `calse anonymise`, previews, published folders",
+        "what was written where somebody said: indexes, anonymised copies, previews, published folders",
     ]
     if plan.queued:
         lines.append("queued experiments: dvc queue remove --all")
