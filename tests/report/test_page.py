@@ -26,7 +26,7 @@ from calse.report.page.results import finding_of
 from calse.report.published import published_comparisons, read_published
 from calse.report.report import report
 from calse.report.study import results_of
-from calse.report.table import BETTER, EVEN, WORSE, recogniser_table
+from calse.report.table import BETTER, UNDECIDED, WORSE, recogniser_table
 from calse.runtime.errors import CalseError
 from calse.runtime.files import write_json, write_text
 from toys import PRESET, make_repository
@@ -277,7 +277,7 @@ def compared(*outcomes, about="recipes"):
 
 
 def test_the_headline_says_which_recipe_helps():
-    quiet = ("DF1", "mean", EVEN, 0.01)
+    quiet = ("DF1", "mean", UNDECIDED, 0.01)
     assert compared(quiet).title == "No recipe can be told apart from Baseline"
     assert compared(quiet, ("AF2", "mean", BETTER, 0.1)).title == "AF2 helps"
     found = compared(("AF2", "SACU", BETTER, 0.1), ("AF2", "STS", BETTER, 0.1), ("DF1", "mean", WORSE, -0.3))
@@ -289,7 +289,7 @@ def test_the_headline_says_which_recipe_helps():
     assert few.title == "AF2 did better in these trainings; DF1 did worse in these trainings on STS"
     assert "another seed" in few.lines[-1]
     assert compared(quiet, about="trainings").title == "No recipe can be told apart from Baseline"
-    assert compared(("DF1", "mean", EVEN, 0.0)).lines[1] == "The mean is the same with every recipe."
+    assert compared(("DF1", "mean", UNDECIDED, 0.0)).lines[1] == "The mean is the same with every recipe."
     many = compared(*((f"R{n}", "mean", BETTER, 0.1) for n in range(4)), quiet)
     assert many.title == "4 of 5 recipes differ from Baseline"
     assert many.lines[0] == "R0 helps; R1 helps; R2 helps; R3 helps."

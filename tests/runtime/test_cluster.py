@@ -158,7 +158,7 @@ def test_a_node_without_the_shared_folder_is_named(here, address):
         pytest.skip("nothing can be mounted here")
     mount[-1] = mount[-1].replace("exec", "touch dvc.yaml && exec")
     line, _ = call(here, ("square", [1]), address=address, before=[*mount, "sh"])
-    assert line == f"the node {socket.gethostname()} has no {here}/study/dvc.yaml: {cluster.SAME}"
+    assert line == f"the node {socket.gethostname()} has no {here}/study/dvc.yaml: {cluster.NEEDED}"
 
 
 def test_a_cluster_of_another_version_says_which(here, address):
@@ -246,7 +246,7 @@ GONE = """
 import work
 from calse.runtime import cluster
 from calse.runtime.executor import map_parallel
-cluster.GONE, cluster.LOOK = 2, 0.2
+cluster.NODES_TIMEOUT, cluster.WATCH_INTERVAL = 2, 0.2
 try:
     map_parallel(work.sleep, [60, 60, 60], "clips")
 except work.CalseError as error:

@@ -17,7 +17,7 @@ from calse.cli.publishing import publishing
 from calse.cli.tracking import runs
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, lacks_memory, one_line, print_warnings
-from calse.runtime.files import CLOSED
+from calse.runtime.files import NO_ACCESS
 from calse.runtime.lifeline import end_with_dvc
 from calse.runtime.repository import enter_root, in_repository
 
@@ -258,8 +258,8 @@ def _in_one_line(error: Exception) -> str:
     """Return what a user needs to know of an error; nothing when it is ours to mend."""
     if isinstance(error, CalseError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in CLOSED:
-        return f"{error.filename}: {CLOSED[error.errno]}"
+    if isinstance(error, OSError) and error.errno in NO_ACCESS:
+        return f"{error.filename}: {NO_ACCESS[error.errno]}"
     if lacks_memory(error):
         what = " ".join(str(error).split())[:200] or "no more is allowed"
         return f"out of memory ({what}); set CALSE_WORKERS=1, or allow more"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calse.config.sections import FIRST, LONGEST_NAME, NAME
+from calse.config.sections import DEFAULT_SEEDS, LONGEST_NAME, NAME
 from calse.data.clips import COLUMNS
 from calse.runtime.errors import CalseError
 
@@ -129,8 +129,8 @@ def _check_without_landmarks(params: "Params", path: Path) -> None:
 def _check_seeds(params: "Params", path: Path) -> None:
     """Refuse seeds of a recogniser that no training takes: another value would change no result and say nothing."""
     for name, settings in params.train.items():
-        own = getattr(settings, "seeds", FIRST)
-        if own != FIRST and all(recipe.seeds for recipe in params.recipes.values()):
+        own = getattr(settings, "seeds", DEFAULT_SEEDS)
+        if own != DEFAULT_SEEDS and all(recipe.seeds for recipe in params.recipes.values()):
             raise CalseError(f"{path}: train.{name}.seeds: every recipe has seeds of its own; delete this")
 
 

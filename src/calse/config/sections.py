@@ -54,7 +54,7 @@ Day = Annotated[str, AfterValidator(_a_day)]
 Once = AfterValidator(_once)
 """Of a list that names nothing twice."""
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), Once]
-FIRST = (1,)
+DEFAULT_SEEDS = (1,)
 """The seeds where none are given."""
 
 

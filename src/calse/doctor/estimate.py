@@ -13,7 +13,7 @@ MACHINE = "two cores of an AMD EPYC with AVX2, no GPU"
 # of about 40 frames and 256 pixels, an I3D of width 0.25 on 16 frames of 48 pixels, a swap network of 64 pixels.
 START = 4.0  # a stage's item, whatever it works on
 SYNTHESISED, INGESTED, LANDMARKED = 0.5, 0.05, 0.65  # a clip
-COPIED, SWAPPED, BLURRED, ASKED = 0.05, 0.6, 0.25, 0.12  # a clip
+COPIED, SWAPPED, BLURRED, REIDENTIFIED = 0.05, 0.6, 0.25, 0.12  # a clip
 KNOWN, PROBES = 12, 50  # clips of each signer, and of a set, which takes as long as four, in re-identification
 SWAP_STEP, TRAINED, SCORED = 0.065, 0.009, 0.04  # an iteration; a clip in an epoch; a test clip
 SIZE, CHANNELS, FRAMES, SIDE, WIDTH = 64, 16, 16, 48, 0.25
@@ -58,7 +58,7 @@ def seconds_of(params: Params) -> dict[str, float]:
         "augment": START * len(params.augment) + COPIED * copied,
         "swap-train": _swap_training(params),
         "swap": START * len(params.swap) + SWAPPED * swapped,
-        "reidentify": len(params.swap) * (START + ASKED * (KNOWN * len(params.filmed) + 4 * probes)),
+        "reidentify": len(params.swap) * (START + REIDENTIFIED * (KNOWN * len(params.filmed) + 4 * probes)),
         "omit": START * len(params.omit) + BLURRED * blurred,
         "train": sum(_training(params, name, settings) for name, settings in params.train.items()),
         "evaluate": sum(START * len(params.recipes) + SCORED * tested * _runs(params, name) for name in params.train),

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from calse.config.sections import FIRST, STRICT, NotNegative, Positive, Rate, Seeds, Share, Words, refusal
+from calse.config.sections import DEFAULT_SEEDS, STRICT, NotNegative, Positive, Rate, Seeds, Share, Words, refusal
 from calse.recognition.registry import Settings
 
 BN_MOMENTUM = 0.1  # torch's own: the value of a parameter that a network without batch normalisation does not read
@@ -95,4 +95,4 @@ class NetworkSettings(Settings):
     optim: Optim
     schedule: Schedule
     threads: Positive
-    seeds: Seeds = FIRST
+    seeds: Seeds = DEFAULT_SEEDS

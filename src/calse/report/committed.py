@@ -48,7 +48,10 @@ def _distance(cells: pd.DataFrame) -> str:
 
 
 def _variance(cells: pd.DataFrame, table: str) -> pd.Series:
-    """Return the variance of each accuracy over trainings on these clips; p is drawn to a half by two clips."""
+    """Return the variance of each accuracy over trainings on these clips.
+
+    p counts one clip more that is right and one that is wrong, so that no variance is 0.
+    """
     clips, seeds = cells["clips"], cells[f"seeds{table}"]
     right = (cells[["accuracy", "accuracy_then"]].mean(axis=1) * clips + 1) / (clips + 2)
     between = pd.to_numeric(cells[f"seed_sd{table}"]).fillna(0) ** 2

@@ -4,10 +4,10 @@ import pandas as pd
 
 from calse.report.table import (
     BASELINE,
-    EVEN,
     MEAN,
     OMITTED,
     TRAININGS,
+    UNDECIDED,
     VALIDATION,
     Cells,
     count_range,
@@ -68,7 +68,7 @@ def recogniser_cells(versus: pd.DataFrame) -> list[list[str]]:
 
 def everywhere(comparisons: pd.DataFrame) -> str:
     """Say which of all the comparisons, of every source and top-K, are more than chance."""
-    clear = comparisons[comparisons["outcome"] != EVEN].to_dict("records")
+    clear = comparisons[comparisons["outcome"] != UNDECIDED].to_dict("records")
     found = [
         f"{row['recipe']} {row['test_source']} top-{row['k']} {in_words(row['outcome'], row['about'])}" for row in clear
     ]

@@ -96,7 +96,8 @@ def _redrawn_glosses(glosses: int) -> np.ndarray:
 def _percentiles(values: np.ndarray) -> tuple[float, float]:
     """Return the ends of the 95 % interval of redrawn values."""
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return round(float(low), 9), round(float(high), 9)  # a zero is a zero, not the dust of a sum
+    # Rounded: with the errors of a sum an end that is 0 could be 1e-17, and an interval without 0 is a finding.
+    return round(float(low), 9), round(float(high), 9)
 
 
 def zero_bound(count: int) -> float:

@@ -17,7 +17,7 @@ MEAN = "mean"
 OMITTED = "mean, face blurred"
 VALIDATION = "validation"
 SIGNIFICANT = 0.05
-BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
+BETTER, WORSE, UNDECIDED = "better", "worse", "not distinguishable"
 RECIPES, TRAININGS = "recipes", "trainings"
 Cells = dict[tuple[str, str, int], Cell]
 
@@ -160,13 +160,13 @@ def _check_paired(wrong: str, cell: Cell, baseline: Cell) -> None:
 def outcome(delta: float, low: float, high: float, p_adjusted: float) -> str:
     """Return what can be said of a comparison."""
     if p_adjusted >= SIGNIFICANT or low <= 0 <= high:
-        return EVEN
+        return UNDECIDED
     return BETTER if delta > 0 else WORSE
 
 
 def in_words(outcome: str, about: str) -> str:
     """Return an outcome with what it is about, where that is less than the recipes."""
-    return outcome if outcome == EVEN or about == RECIPES else f"{outcome} in these {TRAININGS}"
+    return outcome if outcome == UNDECIDED or about == RECIPES else f"{outcome} in these {TRAININGS}"
 
 
 def count_range(counts: Iterable[int]) -> str:

@@ -117,7 +117,7 @@ def change_p(cell: Cell, baseline: Cell) -> float:
 
 
 def mean_components(found: Sequence[Components]) -> Components:
-    """Return the mean of several changes' components: each alone is badly known."""
+    """Return the mean of several changes' components: the estimate of each alone is too noisy."""
     return Components(*np.mean([astuple(one) for one in found], axis=0).tolist())
 
 

@@ -20,8 +20,8 @@ from calse.runtime.errors import CalseError
 from calse.runtime.files import owner, remove_left
 from calse.runtime.repository import in_repository
 
-HERE = "127.0.0.1:6379"  # where `ray start --head` listens
-TIMEOUT = 5  # seconds for a port to answer; Ray itself waits for ten minutes
+DEFAULT_ADDRESS = "127.0.0.1:6379"  # where `ray start --head` listens
+PORT_TIMEOUT = 5  # seconds for a port to answer; Ray itself waits for ten minutes
 RETRIES = 3  # of what a dead process or node was at; without a limit a clip that exhausts memory goes round for ever
 PASSED = ("CALSE_", "DVC_", "MLFLOW_", "OMP_")  # variables that nodes need too: Ray takes none along
 SETTINGS = {  # of Ray, unless the environment has others
@@ -29,9 +29,9 @@ SETTINGS = {  # of Ray, unless the environment has others
     "grpc_client_keepalive_timeout_ms": 20000,
     "task_oom_retries": RETRIES,  # it counts those that its memory monitor ends apart, and without a limit
 }
-LOOK = 5.0  # seconds between two looks at the nodes
-GONE = 300.0  # seconds without any node at work before a stage gives up; who replaces a node takes a while
-SAME = "every node needs the same folder, the same packages and the same version of Python"
+WATCH_INTERVAL = 5.0  # seconds between two looks at the nodes
+NODES_TIMEOUT = 300.0  # seconds without any node at work before a stage gives up; who replaces a node takes a while
+NEEDED = "every node needs the same folder, the same packages and the same version of Python"
 
 
 @cache
@@ -44,7 +44,7 @@ def connect() -> Any:
         import ray
     except ImportError:
         raise CalseError('CALSE_EXECUTOR=ray needs the extra "cluster": make extras') from None
-    address = os.environ.get("RAY_ADDRESS") or HERE
+    address = os.environ.get("RAY_ADDRESS") or DEFAULT_ADDRESS
     _ask_port(address)
     variables = {name: value for name, value in os.environ.items() if name.startswith(PASSED)}
     variables |= {"CALSE_EXECUTOR": "local", "CALSE_WORKS_FOR": owner()}
@@ -70,7 +70,7 @@ def _ask_port(address: str) -> None:
     """Raise CalseError when nothing listens at an address."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), TIMEOUT).close()
+        socket.create_connection((host, int(port)), PORT_TIMEOUT).close()
     except (OSError, ValueError):
         raise CalseError(
             f"CALSE_EXECUTOR=ray, but no Ray cluster answers at {address}; start one with: ray start --head, "
@@ -112,7 +112,7 @@ def result_of(outcome: tuple[bool, Any, set[Path]], folders: set[Path]) -> Any:
     """Return a task's result and note the folders in which it wrote. Raises CalseError when its node lacks ours."""
     there, result, written = outcome
     if not there:
-        raise CalseError(f"{result}: {SAME}")
+        raise CalseError(f"{result}: {NEEDED}")
     folders |= written
     return result
 
@@ -124,7 +124,7 @@ def in_our_words(error: Exception, what: str = "") -> Exception:
     if isinstance(error, ray.exceptions.RayTaskError):
         cause = getattr(error, "cause", None) or error
         if isinstance(cause, ImportError):
-            return CalseError(f"{what}a node cannot run it ({cause}): {SAME}")
+            return CalseError(f"{what}a node cannot run it ({cause}): {NEEDED}")
         if not isinstance(cause, CalseError):
             cause.__cause__ = RuntimeError(str(error))  # where in the code it was, for ours to mend
         return cause  # type: ignore[no-any-return]
@@ -146,10 +146,10 @@ class Watch:
         """Raise CalseError when no node had a core for a while."""
         if self.ray.cluster_resources().get("CPU"):
             self.met = time.monotonic()
-        elif time.monotonic() - self.met > GONE:
+        elif time.monotonic() - self.met > NODES_TIMEOUT:
             raise CalseError(
-                f"no node of the Ray cluster is left, for {GONE / 60:.0f} minutes now; start nodes and run it again: "
-                "it goes on where it stopped"
+                f"no node of the Ray cluster is left, for {NODES_TIMEOUT / 60:.0f} minutes now; start nodes and run it "
+                "again: it goes on where it stopped"
             )
 
 
@@ -179,7 +179,7 @@ class Cluster(Executor):
     def _watch(self) -> None:
         """Give up what waits when no node is left."""
         watch = Watch(self._ray)
-        while not self._ended.wait(LOOK):
+        while not self._ended.wait(WATCH_INTERVAL):
             try:
                 watch.look()
             except Exception as error:

@@ -15,12 +15,12 @@ from typing import Any
 
 from calse.runtime.errors import StarvedError
 
-FULL = {
+NO_SPACE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the limit of a file's size is reached",
 }
-CLOSED = {
+NO_ACCESS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
@@ -85,17 +85,17 @@ def shortage_named(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         number = _number_of(error)
-        if number not in FULL | CLOSED:
+        if number not in NO_SPACE | NO_ACCESS:
             raise
         # Of a copy its target; a library in Rust names no file.
         named = getattr(error, "filename2", None) or getattr(error, "filename", None) or ".part"
         where = path if ".part" in str(named) else named
-        if number in CLOSED:
-            raise StarvedError(f"{where}: {CLOSED[number]}; allow it, then run the same command again") from None
+        if number in NO_ACCESS:
+            raise StarvedError(f"{where}: {NO_ACCESS[number]}; allow it, then run the same command again") from None
         there = next(folder for folder in path.absolute().parents if folder.exists())
         free = shutil.disk_usage(there).free / 1e6
         raise StarvedError(
-            f"{where}: {FULL[number]} ({free:.1f} MB are free in {path.parent}); "
+            f"{where}: {NO_SPACE[number]} ({free:.1f} MB are free in {path.parent}); "
             "free some space, then run the same command again"
         ) from None
 

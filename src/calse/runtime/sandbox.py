@@ -22,8 +22,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MEMORY = 2 * 1024**3  # bytes one file may take: 4K video needs a tenth
-HANGS = 10  # how many times its CPU time a file may take by the clock: others use this machine too
-FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # no decoder dies of these by itself
+CLOCK_FACTOR = 10  # how many times its CPU time a file may take by the clock: others use this machine too
+OTHERS_SIGNALS = (-signal.SIGKILL, -signal.SIGTERM)  # no decoder dies of these by itself
 
 
 def _nothing() -> None:
@@ -56,10 +56,10 @@ def map_sandboxed(
 ) -> list[Result | Refused]:
     """Apply a picklable function to every item in killable processes; return results in the items' order.
 
-    An item gives Refused when the function raises CalseError, takes over `seconds` of CPU time or HANGS times that by
-    the clock, over MEMORY bytes, or brings its process down; the others go on. Processes serve many items and start
-    anew after a death; only a new one may refuse an item for its memory or its death. Raises StarvedError when somebody
-    else ended a process: the file may be sound.
+    An item gives Refused when the function raises CalseError, takes over `seconds` of CPU time or CLOCK_FACTOR times
+    that by the clock, over MEMORY bytes, or brings its process down; the others go on. Processes serve many items and
+    start anew after a death; only a new one may refuse an item for its memory or its death. Raises StarvedError when
+    somebody else ended a process: the file may be sound.
     """
     if on_cluster():
         return map_parallel(partial(_run_in_worker, function, seconds), items, description)
@@ -200,8 +200,8 @@ class _Worker(Generic[Item, Result]):
         if code == -signal.SIGPROF:
             return Refused(f"took over {self._seconds:g} seconds of CPU time")
         if code == -signal.SIGALRM:
-            return Refused(f"did not end within {HANGS * self._seconds:g} seconds")
-        if code in FROM_OUTSIDE:
+            return Refused(f"did not end within {CLOCK_FACTOR * self._seconds:g} seconds")
+        if code in OTHERS_SIGNALS:
             raise StarvedError("a process that reads videos was killed; out of memory? set CALSE_WORKERS=1")
         how = signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
         return _Failed(f"brought its decoder down ({how})")
@@ -222,9 +222,9 @@ def _serve(pipe: Connection, function: Callable[[Item], Result], seconds: float,
 
 
 def _set_timers(seconds: float) -> None:
-    """Let this process die after so many seconds of CPU time, or HANGS times as many by the clock; 0 lets it live."""
+    """Let this process die after so many seconds of CPU time, or CLOCK_FACTOR times that by the clock; 0: never."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
+    signal.setitimer(signal.ITIMER_REAL, CLOCK_FACTOR * seconds)
 
 
 def _outcome_of(function: Callable[[Item], Result], item: Item) -> Result | Refused | StarvedError | _Failed | _Bug:

@@ -8,10 +8,10 @@ import pandas as pd
 
 from calse.report.page.charts import percent, points
 from calse.report.plots import Interval, interval_svg
-from calse.report.table import BASELINE, BETTER, EVEN, MEAN, TRAININGS, WORSE, in_words
+from calse.report.table import BASELINE, BETTER, MEAN, TRAININGS, UNDECIDED, WORSE, in_words
 
 WORDS = {BETTER: "helps", WORSE: "harms"}
-COLOURS = {BETTER: "good", WORSE: "bad", EVEN: "soft"}
+COLOURS = {BETTER: "good", WORSE: "bad", UNDECIDED: "soft"}
 MOST_CLAUSES = 3
 
 
@@ -29,7 +29,7 @@ def finding_of(table: pd.DataFrame, comparisons: pd.DataFrame, glosses: int) -> 
     shown = comparisons[comparisons["k"] == k]
     if shown.empty:
         return _uncompared(table[table["k"] == k], k, glosses)
-    clear = shown[shown["outcome"] != EVEN]
+    clear = shown[shown["outcome"] != UNDECIDED]
     found, few = _clauses(clear), bool((clear["about"] == TRAININGS).any())
     title = "; ".join(found) if found else f"No recipe can be told apart from {BASELINE}"
     if len(found) > MOST_CLAUSES:
@@ -82,7 +82,7 @@ def _clauses(clear: pd.DataFrame) -> list[str]:
 
 def _counted(shown: pd.DataFrame, k: int) -> str:
     """Say how many comparisons go beyond chance."""
-    clear = int((shown["outcome"] != EVEN).sum())
+    clear = int((shown["outcome"] != UNDECIDED).sum())
     goes = "goes" if clear < 2 else "go"
     return (
         f"{clear or 'None'} of the {len(shown)} comparisons with {BASELINE} (top-{k}, on the same clips, corrected for "
