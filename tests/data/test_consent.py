@@ -53,8 +53,8 @@ def test_a_source_and_a_signer_must_both_allow_a_use(layout):
     allowed = {use: consent.permits(Of("SACU", "ana "), use) for use in ("train", "swap", "show", "share")}
     assert allowed == {"train": False, "swap": False, "show": False, "share": True}
     assert consent.permits(Of("STS", "Ana"), "swap")
-    assert consent.without("swap") == {"SACU"}
-    assert consent.without("share") == frozenset()
+    assert consent.denied_sources("swap") == {"SACU"}
+    assert consent.denied_sources("share") == frozenset()
 
 
 def test_who_is_not_listed_among_the_signers_of_a_source_allows_nothing(layout):
@@ -71,7 +71,7 @@ def test_the_last_day_counts_and_the_next_does_not(layout):
     consent = read_consent(study(), layout)
     assert consent.permits(Of("SACU", "Ana"), "show")
     assert not consent.permits(Of("SACU", "Ana"), "show", TODAY + timedelta(days=1))
-    assert consent.without("share", TODAY + timedelta(days=1)) == {"SACU"}
+    assert consent.denied_sources("share", TODAY + timedelta(days=1)) == {"SACU"}
 
 
 def test_tables_of_spreadsheets_are_read(layout):

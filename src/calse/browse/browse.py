@@ -47,7 +47,7 @@ def browse(params: Params, layout: Layout) -> str:
 def may_show(consent: Consent, clip: Clip) -> bool:
     """Say whether the people of a clip may be shown: who signs in it, and the donor of the face."""
     donor = clip.details.get("donor")
-    return consent.permits(clip, "show") and donor not in consent.without("show")
+    return consent.permits(clip, "show") and donor not in consent.denied_sources("show")
 
 
 def _study(params: Params, clips: list[Shown], predictions: Predictions, consent: Consent) -> dict[str, Any]:

@@ -101,6 +101,6 @@ def _print_terms(corpus: str, source: str) -> None:
         print("and there what its people allow, see docs/privacy.md: licence, consent, until, train, swap, show, share")
         return
     print(terms_of(params.corpus.sources[source]) or "nothing is said there of licence and consent")
-    if source in read_consent(params, Layout()).without("share"):
+    if source in read_consent(params, Layout()).denied_sources("share"):
         for path in withhold(params, Layout()):
             print(f"kept out of dvc push: {path} has the flags; git add {path}")

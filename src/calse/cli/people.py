@@ -60,4 +60,6 @@ def withhold_people() -> None:
         print(f"{path}: push: false")
     if changed:
         print("commits and experiments from before lack this: `dvc push --all-commits` would still send their videos")
-    print(f"not to be shared: {', '.join(sorted(read_consent(params, Layout()).without('share'))) or 'no source'}")
+    print(
+        f"not to be shared: {', '.join(sorted(read_consent(params, Layout()).denied_sources('share'))) or 'no source'}"
+    )

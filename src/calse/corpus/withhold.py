@@ -22,7 +22,7 @@ OF_NOBODY = ("models/published", "models/encoder/")
 
 def check_withheld(params: Params, layout: Layout) -> None:
     """Raise CalseError when `dvc push` would send what was made of a source that somebody does not share."""
-    withheld = read_consent(params, layout).without("share")
+    withheld = read_consent(params, layout).denied_sources("share")
     for path in _dvc_files(params, layout, withheld):
         for out in _outs_of_people(path):
             if out.pushed:
@@ -38,7 +38,7 @@ def withhold(params: Params, layout: Layout) -> list[Path]:
     All that is made of videos stays here too, of all sources: one line of dvc.yaml stands for them all.
     A source whose videos are not added yet gets a .dvc file with the flag, which `dvc add` keeps.
     """
-    withheld = read_consent(params, layout).without("share")
+    withheld = read_consent(params, layout).denied_sources("share")
     for source in withheld:
         raw = layout.raw(params.corpus.name) / source
         if params.corpus.name not in params.synthesise and raw.is_dir() and not _added(raw):

@@ -75,7 +75,7 @@ class Consent:
             return []
         return [self.sources[source], *own]
 
-    def without(self, use: Use, today: date | None = None) -> frozenset[str]:
+    def denied_sources(self, use: Use, today: date | None = None) -> frozenset[str]:
         """Return the sources of which somebody does not allow a use."""
         grants = [*self.sources.values(), *self.signers]
         return frozenset(grant.source for grant in grants if not grant.allows(use, today or date.today()))

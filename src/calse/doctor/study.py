@@ -59,7 +59,7 @@ def _kept_back(params: Params, layout: Layout) -> list[str]:
     """Return the sources whose raw videos are elsewhere and must not come here: added to DVC, not to be shared."""
     from calse.data.consent import read_consent
 
-    raw, withheld = layout.raw(params.corpus.name), read_consent(params, layout).without("share")
+    raw, withheld = layout.raw(params.corpus.name), read_consent(params, layout).denied_sources("share")
     missing = _missing(params, layout)
     return [name for name in missing if name in withheld and (raw / f"{name}.dvc").is_file()]
 
@@ -163,7 +163,7 @@ def sharing(params: Params, layout: Layout) -> Finding:
     from calse.corpus.withhold import check_withheld
     from calse.data.consent import read_consent
 
-    withheld = read_consent(params, layout).without("share")
+    withheld = read_consent(params, layout).denied_sources("share")
     if not withheld:
         return Finding("ok", "every source may be shared")
     try:

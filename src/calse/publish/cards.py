@@ -55,7 +55,7 @@ def _trained(folder: Path, place: Path) -> dict[str, Any]:
 
 def _write_params(layout: Layout, consent: Consent, folder: Path) -> None:
     """Write params.yaml without what it says in words of people whose videos stay out; else as it is."""
-    silent = [name for name, grant in consent.sources.items() if name in consent.without("share")]
+    silent = [name for name, grant in consent.sources.items() if name in consent.denied_sources("share")]
     file, target = layout.root / "params.yaml", folder / "params.yaml"
     if not silent:
         shutil.copyfile(file, target)

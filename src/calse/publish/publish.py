@@ -12,7 +12,7 @@ from calse.data.paths import Layout
 from calse.publish.about import about
 from calse.publish.cards import write_cards
 from calse.publish.clips import write_clips, write_table
-from calse.publish.contents import Contents, Shared, contents_of, tables_of
+from calse.publish.contents import Contents, Sharing, contents_of, tables_of
 from calse.publish.crate import write_crate
 from calse.publish.croissant import write_croissant
 from calse.runtime.errors import CalseError
@@ -78,9 +78,9 @@ def _check_nothing_withheld(params: Params, layout: Layout, consent: Consent, co
 
     Raises CalseError naming the file.
     """
-    shared = Shared(params, layout, consent)
+    sharing = Sharing(params, layout, consent)
     listed = [clip for table in tables_of(layout, contents.tables) for clip in read_manifest(table)]
-    withheld = [clip for clip in listed if not shared.clip(clip)]
+    withheld = [clip for clip in listed if not sharing.allows_clip(clip)]
     kept = {word for clip in withheld for word in (clip.clip, clip.sha256, clip.content) if word}
     for file in folder.rglob("*"):
         if file.stem in kept:

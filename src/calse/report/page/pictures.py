@@ -30,7 +30,7 @@ class Pictures:
 
     def __init__(self, root: Path, shown: bool, consent: Consent) -> None:
         self.root, self.shown, self.consent = root, shown, consent
-        self.hidden = consent.without("show") | consent.without("share")
+        self.hidden = consent.denied_sources("show") | consent.denied_sources("share")
 
     def strip(self, *clips: Clip) -> str | None:
         """Return one row of frames a clip, at the same shares of each, below each other.
