@@ -110,8 +110,8 @@ def _planned(who: Who, layout: Layout, places: list[Place], exactly: bool, note:
         found.add(traces)
         if not state.commits:
             found.paths, found.stages = traces.paths, traces.stages
-    videos = {video.sha256 for source, clip, video in here if who.is_in(source, video.signer, clip)}
-    clips = {one.clip for one in filmed if who.is_in(one.source, one.signer, one.clip)}
+    videos = {video.sha256 for source, clip, video in here if who.includes(source, video.signer, clip)}
+    clips = {one.clip for one in filmed if who.includes(one.source, one.signer, one.clip)}
     listed = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps")
     references = [line.split() for line in listed.splitlines()]
     named = [name for name, commit in references if commit in commits]

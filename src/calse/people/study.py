@@ -44,7 +44,7 @@ def params_without(who: Who, layout: Layout) -> str | None:
     gone = {name for name in params.corpus.sources if name in who.sources}
     touched = False
     for source, listed in videos.items():
-        left = [video for clip, video in listed.items() if not who.is_in(source, video.signer, clip)]
+        left = [video for clip, video in listed.items() if not who.includes(source, video.signer, clip)]
         touched = touched or len(left) < len(listed)
         if not left:
             gone.add(source)
@@ -158,7 +158,7 @@ def _rewrite_raw(who: Who, folder: Path) -> None:
     """Remove somebody's raw videos of a source and the rows about them; with nobody left, all of the folder."""
     videos = read_index(folder)
     ids = zip(ids_of(folder.name, videos), videos, strict=True)
-    mine = [video for clip, video in ids if who.is_in(folder.name, video.signer, clip)]
+    mine = [video for clip, video in ids if who.includes(folder.name, video.signer, clip)]
     for video in mine:
         (folder / video.file).unlink(missing_ok=True)
     if len(mine) == len(videos):
@@ -194,7 +194,7 @@ def _rewrite_consent(who: Who, params: Params, layout: Layout) -> None:
     if file.is_file():
         rows = read_table(file, COLUMNS)
         known = [row for row in rows if row["source"] in params.corpus.sources]
-        left = [row for row in known if not who.is_in(row["source"], row["signer"], "")]
+        left = [row for row in known if not who.includes(row["source"], row["signer"], "")]
         if len(left) < len(rows):
             write_rows(file, COLUMNS, [{name: row[name] for name in COLUMNS} for row in left])
 

@@ -102,7 +102,7 @@ class Search:
             touched = []
             for clip, video in zip(ids_of(source, videos), videos, strict=True):
                 self.found.filmed.add(Filmed(source, video.signer, clip, ""))
-                if self.who.is_in(source, video.signer, clip):
+                if self.who.includes(source, video.signer, clip):
                     stem = video.file.rpartition(".")[0]
                     touched += [f"{folder}{video.file}", f"{folder}truth/{stem}.npz"]
                     self.found.recordings.add(video.sha256)
@@ -196,7 +196,7 @@ class Search:
             while parents.get(filmed):
                 filmed = parents[filmed]
             in_swap = row["set"] and f"models/faceswap/{row['set']}" in self.found.paths
-            if in_swap or self.who.is_in(row["source"], row["signer"], filmed):
+            if in_swap or self.who.includes(row["source"], row["signer"], filmed):
                 touched.append(row)
         return touched
 

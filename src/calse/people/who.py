@@ -18,7 +18,7 @@ class Who:
     sources: tuple[str, ...] = ()
     clips: tuple[str, ...] = ()
 
-    def is_in(self, source: str, signer: str, clip: str) -> bool:
+    def includes(self, source: str, signer: str, clip: str) -> bool:
         """Say whether a filmed clip is to be forgotten. A donor without a name goes by that of the source."""
         names = {person(name) for name in self.signers}
         return person(signer) in names or source in self.sources or clip in self.clips
@@ -89,9 +89,9 @@ def _check_other_names(who: Who, filmed: list[Filmed]) -> None:
         if others:
             _ask(who, name, others)
     for one in filmed:
-        if who.is_in(one.source, one.signer, one.clip) and one.content:
+        if who.includes(one.source, one.signer, one.clip) and one.content:
             others = sorted(
-                signer for source, signer in recordings[one.content] if not who.is_in(source, signer, one.clip)
+                signer for source, signer in recordings[one.content] if not who.includes(source, signer, one.clip)
             )
             if others:
                 _ask(who, one.signer, others, f"; clip {one.clip} is listed under both")
