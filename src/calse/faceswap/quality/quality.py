@@ -41,16 +41,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class DonorJob:
-    """A donor's clip of which `sampled` frames show whose face it is."""
-
-    clip: Clip
-    layout: Layout
-    sampled: int
-    seed: int
-
-
-@dataclass(frozen=True)
 class Assessed:
     """What was measured on one clip; embeddings are of the same frames before and after, `N x 128`."""
 
@@ -68,15 +58,11 @@ def assess_set(params: Params, layout: Layout, set_name: str, clips: list[Clip])
     The outcome is `passed`, with what `failed` by name. Raises CalseError when a clip or a track is missing or changed.
     """
     swap = params.swap[set_name]
-    jobs: list[Job | DonorJob] = [*_donor_jobs(layout, swap), *_jobs(params, layout, set_name, clips)]
-    results = map_parallel(measure, jobs, f"quality {set_name}")
-    assessed = [result for result in results if isinstance(result, Assessed)]
+    results = map_parallel(assess_clip, _jobs(params, layout, set_name, clips), f"quality {set_name}")
+    assessed = [result for result in results if result is not None]
     if not any(len(one.before) for one in assessed):
         return {"passed": False, "failed": ["no sampled clip of the set has a face that can be measured"]}
-    donor = [result for result in results if isinstance(result, np.ndarray) and len(result)]
-    if not donor:
-        raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/landmarks/{swap.donor}.json")
-    figures = summarise(assessed, np.concatenate(donor))
+    figures = summarise(assessed, donor_faces(layout, swap))
     failed = failures(figures, swap)
     return figures | {"passed": not failed, "failed": failed}
 
@@ -94,18 +80,6 @@ def _jobs(params: Params, layout: Layout, set_name: str, clips: list[Clip]) -> l
         Job(clip, parents[clip.parent], sampled=count, shot=shots.get(number), **rest)
         for number, (clip, count) in enumerate(zip(clips, counts, strict=True))
     ]
-
-
-def _donor_jobs(layout: Layout, swap: SwapSet) -> list[DonorJob]:
-    """Return a job for each of the donor's clips of which frames are sampled."""
-    clips = read_manifest(layout.source_manifest(swap.donor))
-    counts = quotas([clip.clip for clip in clips], DONOR_FRAMES, swap.seed)
-    return [DonorJob(clip, layout, count, swap.seed) for clip, count in zip(clips, counts, strict=True) if count]
-
-
-def measure(job: Job | DonorJob) -> Assessed | Floats | None:
-    """Do what a job asks for: one pool of workers does both kinds."""
-    return donor_faces(job) if isinstance(job, DonorJob) else assess_clip(job)
 
 
 def assess_clip(job: Job) -> Assessed | None:
@@ -135,12 +109,18 @@ def assess_clip(job: Job) -> Assessed | None:
     )
 
 
-def donor_faces(job: DonorJob) -> Floats:
-    """Return embeddings of sampled frames of a donor's clip, `M x 128`."""
-    track = landmarks_of(job.clip, job.layout)
-    numbers = sample(track.has_face, job.sampled, job.clip.clip, job.seed)
-    frames = read_frames(verify(job.clip, job.layout.root))
-    return embed_frames(job.layout, frames, track.face, numbers)
+def donor_faces(layout: Layout, swap: SwapSet) -> Floats:
+    """Return embeddings of sampled frames of the donor's clips, `M x 128`. Raises CalseError when none has a face."""
+    clips = read_manifest(layout.source_manifest(swap.donor))
+    faces = []
+    for clip, count in zip(clips, quotas([clip.clip for clip in clips], DONOR_FRAMES, swap.seed), strict=True):
+        if count:
+            track = landmarks_of(clip, layout)
+            numbers = sample(track.has_face, count, clip.clip, swap.seed)
+            faces.append(embed_frames(layout, read_frames(verify(clip, layout.root)), track.face, numbers))
+    if not any(map(len, faces)):
+        raise CalseError(f"donor {swap.donor}: no sampled clip shows a face; see metrics/landmarks/{swap.donor}.json")
+    return np.concatenate(faces)
 
 
 def summarise(assessed: list[Assessed], donor: Floats) -> dict[str, Any]:
