@@ -3,6 +3,7 @@
 import re
 import shutil
 import struct
+from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_a_video_that_still_shows_its_signer_is_an_error(world, tmp_path):
         print_results(results)
 
 
-def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world, tmp_path):
+def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world, track, tmp_path):
     layout, _, frames = world
     hidden = frames.copy()
     hidden[[3, 4, -2, -1]] = np.random.default_rng(0).integers(0, 256, frames.shape[1:])  # in front of the camera
@@ -190,7 +191,7 @@ def test_frames_without_a_found_face_are_named_and_a_short_gap_is_blurred(world,
     assert f"FACE LOST IN 2 OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN (0.24-0.32 s)" in line
     end = f"{(count - 2) / 12.5:.2f}-{(count - 1) / 12.5:.2f} s"
     assert f"NO FACE FOUND IN 2 OF {count} FRAMES, LEFT AS THEY WERE ({end})" in line
-    x, y = landmarks_of_frames(frames[:1], load_networks(layout), FACES).face[0, :, :2].mean(axis=0).astype(int)
+    x, y = track.face[0, :, :2].mean(axis=0).astype(int)
     noise = read_frames(result.target)[:, y - 8 : y + 8, x - 8 : x + 8].std(axis=(1, 2, 3))
     assert noise[[3, 4]].max() < 20 < 40 < noise[[-2, -1]].min()
 
@@ -217,10 +218,27 @@ def test_what_becomes_of_a_face_that_is_lost_for_long_is_the_users_choice(world,
     assert out[9].std() > 40  # after the last face: nobody knows where it went
 
 
-def exposed(world, swapped, after=None, original=None):
-    """What is said of frames that were swapped in any way."""
-    networks, original = load_networks(world[0]), world[2] if original is None else original
-    track, times = landmarks_of_frames(original, networks, FACES), np.arange(len(original) + 1) / 12.5
+@pytest.fixture(scope="module")
+def tracks(world):
+    """The landmarks of the stranger's frames, and of four times the same."""
+    networks = load_networks(world[0])
+    return [landmarks_of_frames(np.concatenate([world[2]] * times), networks, FACES) for times in (1, 4)]
+
+
+@pytest.fixture
+def track(tracks):
+    return deepcopy(tracks[0])
+
+
+@pytest.fixture
+def long_track(tracks):
+    return deepcopy(tracks[1])
+
+
+def exposed(world, track, swapped, after=None):
+    """What is said of the stranger's frames when they were swapped in any way."""
+    networks, original = load_networks(world[0]), np.concatenate([world[2]] * (len(swapped) // len(world[2])))
+    times = np.arange(len(original) + 1) / 12.5
     after = follow(swapped, networks, FACES) if after is None else after
     who = identity(world[0], original, swapped, track, after, times)
     return exposures(LeftFaces(track, {}, times, networks, FACES).look_at(swapped), track, {}, after, who, times)
@@ -232,52 +250,48 @@ def perfect(world):
     return filmed(SOURCES["SACU"][0], DONORS["DONOR-1"], "NO")[0][::5]
 
 
-def test_a_perfect_swap_exposes_nobody(world, perfect):
-    assert exposed(world, perfect) == ()
+def test_a_perfect_swap_exposes_nobody(world, track, perfect):
+    assert exposed(world, track, perfect) == ()
 
 
-def test_every_frame_that_the_swap_missed_is_named(world, perfect):
+def test_every_frame_that_the_swap_missed_is_named(world, long_track, perfect):
     """Two single frames and a stretch, of many; a sample of one a second would hardly ever hit them all."""
     original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
     missed = [2, 15, *range(20, 24)]
     swapped[missed] = original[missed]
-    [danger] = exposed(world, swapped, original=original)
+    [danger] = exposed(world, long_track, swapped)
     assert danger.startswith("6 OF ")
     assert danger.endswith(" MEASURED FRAMES STILL LOOK LIKE THE SIGNER (0.16 s, 1.20 s, 1.60-1.84 s)")
 
 
-def test_a_sample_is_not_made_worse_by_the_frames_that_were_sought(world, perfect):
+def test_a_sample_is_not_made_worse_by_the_frames_that_were_sought(world, long_track, perfect):
     """What was sought out because it looked like a risk says nothing of how often a swap failed."""
     original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
     missed = [1, 10]
     swapped[missed] = original[missed]
-    networks, times = load_networks(world[0]), np.arange(len(original) + 1) / 12.5
-    track = landmarks_of_frames(original, networks, FACES)
-    who = identity(world[0], original, swapped, track, track.face, times)
+    who = identity(world[0], original, swapped, long_track, long_track.face, np.arange(len(original) + 1) / 12.5)
     assert set(who.signer) == set(missed)
     assert set(missed) <= set(who.measured)
     assert who.moved == 1 - len(set(missed) & set(who.sampled)) / len(who.sampled)
 
 
-def test_between_two_frames_that_are_taken_for_the_signer_none_is_measured_and_all_are_named(world, perfect):
+def test_between_two_frames_that_are_taken_for_the_signer_none_is_measured_and_all_are_named(
+    world, long_track, perfect
+):
     original, swapped = np.concatenate([world[2]] * 4), np.concatenate([perfect] * 4)
     missed = range(10, 30)
     swapped[10:30] = original[10:30]
-    networks, times = load_networks(world[0]), np.arange(len(original) + 1) / 25
-    track = landmarks_of_frames(original, networks, FACES)
-    track.hands[:] = np.nan
-    landmarks = np.where(
-        np.isin(np.arange(len(original)), missed)[:, None, None], track.face, follow(swapped, networks, FACES)
-    )
-    who = identity(world[0], original, swapped, track, landmarks, times)
+    long_track.hands[:] = np.nan
+    after = follow(swapped, load_networks(world[0]), FACES)
+    landmarks = np.where(np.isin(np.arange(len(original)), missed)[:, None, None], long_track.face, after)
+    who = identity(world[0], original, swapped, long_track, landmarks, np.arange(len(original) + 1) / 25)
     assert who.signer == list(missed)
     ends = {9, 10, 29, 30}
     assert ends <= set(who.measured)
     assert len(set(missed) & set(who.measured)) <= len(missed) / 2
 
 
-def test_frames_in_which_a_swap_fails_first_are_looked_at(world, perfect):
-    track = landmarks_of_frames(world[2], load_networks(world[0]), FACES)
+def test_frames_in_which_a_swap_fails_first_are_looked_at(world, track, perfect):
     track.hands[:] = np.nan
     assert not risky(world[2], perfect, track).any()
     track.face[3] = np.nan
@@ -287,15 +301,15 @@ def test_frames_in_which_a_swap_fails_first_are_looked_at(world, perfect):
     assert np.flatnonzero(risky(world[2], weak, track)).tolist() == [2, 4, 5, 6]  # 3 has no face to look at
 
 
-def test_faces_that_are_found_no_more_are_not_taken_for_moved(world, perfect):
+def test_faces_that_are_found_no_more_are_not_taken_for_moved(world, track, perfect):
     nothing = np.full((len(perfect), 468, 3), np.nan, np.float32)
-    unfound, few = exposed(world, perfect, nothing)
+    unfound, few = exposed(world, track, perfect, nothing)
     assert f"NO FACE FOUND AGAIN IN {len(perfect)} SWAPPED FRAMES, NOT MEASURED" in unfound
     assert few == "WHOSE FACE IT IS WAS MEASURED IN 0 FRAMES ONLY"
 
 
 @pytest.mark.parametrize(("share", "danger"), [(0.12, "OTHER FACES LEFT"), (0.04, "FACES UNDER 5% OF THE WIDTH LEFT")])
-def test_a_second_person_is_named_however_small(world, perfect, share, danger):
+def test_a_second_person_is_named_however_small(world, track, perfect, share, danger):
     swapped, networks = perfect.copy(), load_networks(world[0])
     points = landmarks_of_frames(perfect[:1], networks, FACES).face[0, :, :2]
     low, high = points.min(axis=0), points.max(axis=0)
@@ -303,7 +317,7 @@ def test_a_second_person_is_named_however_small(world, perfect, share, danger):
     scale = share * perfect.shape[2] / (high - low)[0]
     other = cv2.resize(perfect[0, max(0, top) : bottom, left:right], None, fx=scale, fy=scale)
     swapped[5:, -len(other) :, : other.shape[1]] = other
-    [named] = exposed(world, swapped)
+    [named] = exposed(world, track, swapped)
     assert named.startswith(danger)
     first = float(re.search(r"\((\d\.\d\d)", named)[1])
     assert 0.4 <= first <= (0.4 if share > 0.05 else 0.8), "a small one is sought less often"
@@ -323,12 +337,11 @@ def test_a_face_that_shows_between_two_looks_is_traced_to_its_first_and_last_fra
     assert looks.look_at([None if k == 14 else perfect[some[k]] for k in range(30)]).found()[0] == list(range(5, 14))
 
 
-def test_outside_the_faces_window_a_video_is_as_it_came(world, tmp_path):
+def test_outside_the_faces_window_a_video_is_as_it_came(world, track, tmp_path):
     """Not through RGB and back: the planes of frames that the encoder did not change are those of the original."""
     layout, videos, frames = world
     [result] = anonymise(PARAMS, layout, [videos / "signer.mp4"], TRAINED, tmp_path)
     assert result.swapped == len(frames)
-    track = landmarks_of_frames(frames, load_networks(layout), FACES)
     window = face_window_of(track, *frames.shape[1:3])
     assert (window.bottom - window.top) * (window.right - window.left) < frames.shape[1] * frames.shape[2] / 2
     planes = [planes_of_rgb(frame) for frame in frames]
@@ -349,9 +362,9 @@ def test_outside_the_faces_window_a_video_is_as_it_came(world, tmp_path):
     assert np.abs(cut[y, x].astype(int) - frames[0, whole_y, whole_x]).max() < 12
 
 
-def test_a_film_too_long_for_memory_is_refused_with_the_length_of_a_part(world, tmp_path, monkeypatch):
+def test_a_film_too_long_for_memory_is_refused_with_the_length_of_a_part(world, track, tmp_path, monkeypatch):
     layout, videos, frames = world
-    window = face_window_of(landmarks_of_frames(frames, load_networks(layout), FACES), *frames.shape[1:3])
+    window = face_window_of(track, *frames.shape[1:3])
     size = 6 * (window.bottom - window.top) * (window.right - window.left)
     monkeypatch.setattr("calse.faceswap.face_window.MEMORY", size * len(frames) - 1)
     [result] = anonymise(PARAMS, layout, [videos / "signer.mp4"], TRAINED, tmp_path)
@@ -359,9 +372,9 @@ def test_a_film_too_long_for_memory_is_refused_with_the_length_of_a_part(world, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_face_at_the_edge_is_named(world, tmp_path):
+def test_a_face_at_the_edge_is_named(world, track, tmp_path):
     layout, _, frames = world
-    points = landmarks_of_frames(frames[:1], load_networks(layout), FACES).face[0, :, :2]
+    points = track.face[0, :, :2]
     middle = int(points[:, 0].min() + 0.2 * np.ptp(points[:, 0])) // 2 * 2
     write_video(tmp_path / "edge.mp4", frames[:9, :, middle:], 12.5)
     [result] = anonymise(PARAMS, layout, [tmp_path / "edge.mp4"], TRAINED, tmp_path / "out")
