@@ -21,7 +21,7 @@ from calse.recognition.input.resident import Resident
 from calse.recognition.input.transforms import network_input
 from calse.recognition.input.views import batch_of, crop_corner, sample_frames
 from calse.runtime.errors import CalseError
-from calse.runtime.memo import PACKAGE, code
+from calse.runtime.fingerprint import PACKAGE, code
 from calse.video.ours.read import read_frames
 from toys import make_repository, ramp, toy_input
 

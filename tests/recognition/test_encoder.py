@@ -23,8 +23,7 @@ from calse.recognition.architectures.landmarks.pretrain import (
 from calse.recognition.architectures.landmarks.signing import Signing
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
-from calse.runtime.fingerprint import meaning_of
-from calse.runtime.memo import code_of_stage
+from calse.runtime.fingerprint import code_of_stage, meaning_of
 
 ROOT = Path(__file__).parents[2]
 PRESET = read_params(ROOT / "presets/synthetic.yaml")

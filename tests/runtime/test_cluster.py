@@ -25,7 +25,7 @@ WORK = """
 import os, signal, sys, time
 from pathlib import Path
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 def square(number):
     return number * number
 def refuse(number):
@@ -33,7 +33,7 @@ def refuse(number):
 def die(number):
     os.kill(os.getpid(), signal.SIGKILL)
 def write(path):
-    with written_aside(Path(path)) as aside:
+    with atomic_file(Path(path)) as aside:
         aside.touch()
         if not Path("died").exists():
             Path("died").touch()

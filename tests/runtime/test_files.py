@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from calse.runtime.dvc_repair import unlock
-from calse.runtime.files import folder_for_now, folder_written_aside, written_aside
+from calse.runtime.files import atomic_file, atomic_folder, temporary_folder
 
 CODE = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
 OLD, NEW = {"clip.mp4": "old", "index.csv": "old"}, {"clip.mp4": "new"}
@@ -24,7 +24,7 @@ def write(folder, files):
 
 
 def replace(folder, files=NEW):
-    with folder_written_aside(folder) as aside:
+    with atomic_folder(folder) as aside:
         write(aside, files)
 
 
@@ -86,7 +86,7 @@ def kill_at_every_line(root):
         killed = os.waitpid(child, 0)[1] == signal.SIGKILL
         moments += not folder.exists()
         try:
-            with folder_written_aside(folder):
+            with atomic_folder(folder):
                 raise RuntimeError
         except RuntimeError:
             assert content(folder) in (OLD, NEW), step
@@ -120,7 +120,7 @@ def killed(source, place):
 os.replace = killed
 with getattr(files, sys.argv[1])(target) as aside:
     (aside / "half").touch() if aside.is_dir() else aside.touch()
-    if sys.argv[1] == "folder_for_now":
+    if sys.argv[1] == "temporary_folder":
         os._exit(9)
 """
 ELSEWHERE = ("unshare", "--pid", "--fork", "--mount-proc")
@@ -145,10 +145,10 @@ def leave(target, kind, *where):
 
 
 def test_what_killed_processes_left_is_swept_once_and_what_a_living_one_writes_is_not(tmp_path):
-    leave(tmp_path / "set", "folder_written_aside")
-    leave(tmp_path / "other.mp4", "written_aside")
-    with folder_written_aside(tmp_path / "living") as living:
-        with written_aside(tmp_path / "clip.mp4") as path:
+    leave(tmp_path / "set", "atomic_folder")
+    leave(tmp_path / "other.mp4", "atomic_file")
+    with atomic_folder(tmp_path / "living") as living:
+        with atomic_file(tmp_path / "clip.mp4") as path:
             path.touch()
         replace(tmp_path / "set")
         assert {path.name for path in tmp_path.iterdir()} == {"set", "clip.mp4", living.name}
@@ -158,14 +158,14 @@ def test_a_folder_is_listed_once_for_all_the_files_written_there(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 folder, listed = Path(sys.argv[1]), []
 def hook(event, arguments):
     if event in ("os.listdir", "os.scandir") and str(arguments[0]) == str(folder):
         listed.append(event)
 sys.addaudithook(hook)
 for number in range(9):
-    with written_aside(folder / f"{number}.npy") as path:
+    with atomic_file(folder / f"{number}.npy") as path:
         path.touch()
 print(len(listed), len(list(folder.iterdir())), len(listed))
 """
@@ -176,8 +176,8 @@ print(len(listed), len(list(folder.iterdir())), len(listed))
 @elsewhere
 def test_what_a_process_of_another_host_writes_is_left_to_it(tmp_path):
     """A process namespace of its own stands for the host; there the process has the id 1, which is dead or another."""
-    left = leave(tmp_path / "clip.mp4", "written_aside", *ELSEWHERE)
-    with written_aside(tmp_path / "clip.mp4") as path:
+    left = leave(tmp_path / "clip.mp4", "atomic_file", *ELSEWHERE)
+    with atomic_file(tmp_path / "clip.mp4") as path:
         path.touch()
     assert set(tmp_path.iterdir()) == {tmp_path / "clip.mp4", *left}
 
@@ -185,16 +185,16 @@ def test_what_a_process_of_another_host_writes_is_left_to_it(tmp_path):
 TOGETHER = """
 import sys, time
 from pathlib import Path
-from calse.runtime.files import folder_written_aside, written_aside
+from calse.runtime.files import atomic_folder, atomic_file
 here, name = Path(sys.argv[1]), sys.argv[2]
 (here / name).touch()
 while len(list(here.glob("host-*"))) < 2:
     time.sleep(0.01)
 for _ in range(300):
-    with written_aside(here / "clip.npy") as path:
+    with atomic_file(here / "clip.npy") as path:
         path.write_text(name * 1000)
     assert len((here / "clip.npy").read_text()) == 6000
-    with folder_written_aside(here / "set") as folder:
+    with atomic_folder(here / "set") as folder:
         (folder / "one").write_text(name)
         (folder / "two").write_text(name)
 """
@@ -221,16 +221,16 @@ def test_two_hosts_that_write_one_target_both_end_well(tmp_path, before):
 def test_unlock_puts_back_a_source_that_a_killed_import_had_moved_aside(tmp_path):
     source = tmp_path / "data/raw/mine/SACU"
     write(source, OLD)
-    leave(source, "folder_written_aside")
+    leave(source, "atomic_folder")
     assert not source.exists()
     assert unlock(tmp_path) == [f"put back what a killed import had moved aside in {source.parent}"]
     assert content(source) == OLD
     assert unlock(tmp_path) == []
 
 
-def test_a_folder_for_now_is_private_gone_afterwards_and_after_a_kill_at_the_next_start(tmp_path):
-    (left,) = leave(tmp_path / "foreign", "folder_for_now")
-    with pytest.raises(RuntimeError), folder_for_now(tmp_path / "foreign") as folder:
+def test_a_temporary_folder_is_private_gone_afterwards_and_after_a_kill_at_the_next_start(tmp_path):
+    (left,) = leave(tmp_path / "foreign", "temporary_folder")
+    with pytest.raises(RuntimeError), temporary_folder(tmp_path / "foreign") as folder:
         assert not left.exists()
         assert folder.stat().st_mode & 0o077 == 0
         (folder / "somebody.mp4").touch()
@@ -241,10 +241,10 @@ def test_a_folder_for_now_is_private_gone_afterwards_and_after_a_kill_at_the_nex
 def test_a_failed_write_leaves_the_old_version_and_nothing_else(tmp_path):
     write(tmp_path / "set", OLD)
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError), folder_written_aside(tmp_path / "set") as aside:
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "set") as aside:
         (aside / "half").touch()
         raise RuntimeError
-    with pytest.raises(RuntimeError), written_aside(tmp_path / "a.txt") as aside:
+    with pytest.raises(RuntimeError), atomic_file(tmp_path / "a.txt") as aside:
         aside.write_text("half")
         raise RuntimeError
     assert content(tmp_path / "set") == OLD
@@ -254,6 +254,6 @@ def test_a_failed_write_leaves_the_old_version_and_nothing_else(tmp_path):
 
 @pytest.mark.parametrize("stem", ["x" * 251, "手" * 83])
 def test_the_longest_file_name_can_be_written_aside(tmp_path, stem):
-    with written_aside(tmp_path / f"{stem}.mp4") as path:
+    with atomic_file(tmp_path / f"{stem}.mp4") as path:
         path.touch()
     assert (tmp_path / f"{stem}.mp4").exists()

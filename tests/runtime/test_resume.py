@@ -27,7 +27,7 @@ STAGE = """
 import os, signal, sys
 from dataclasses import dataclass
 from pathlib import Path
-from calse.runtime.files import folder_written_aside
+from calse.runtime.files import atomic_folder
 from calse.runtime.executor import map_parallel
 from calse.runtime.memo import resumable
 
@@ -46,7 +46,7 @@ def make(job: Job) -> tuple[int, float]:
 
 if __name__ == "__main__":
     with resumable(make, "stage") as make_or_take:
-        with folder_written_aside(Path("set")) as folder:
+        with atomic_folder(Path("set")) as folder:
             results = map_parallel(make_or_take, [Job(number, folder) for number in range(6)], "make", 1)
         print(results)
 """

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from calse.corpus.importing import import_folder
 from calse.data.paths import Layout
 from calse.runtime.errors import StarvedError, lacks_memory
-from calse.runtime.files import folder_written_aside, written_aside
+from calse.runtime.files import atomic_file, atomic_folder
 from calse.video.marks.mark import Marker, Origin
 from calse.video.marks.signing_key import signing_key
 from calse.video.ours.encode import write_video
@@ -56,7 +56,7 @@ def test_a_stage_that_runs_out_of_disk_says_so_leaves_nothing_and_drops_no_clip(
     ],
 )
 def test_what_the_system_refuses_names_the_file_and_what_is_lacking(tmp_path, code, says):
-    for aside, name in ((written_aside, "a.csv"), (folder_written_aside, "set")):
+    for aside, name in ((atomic_file, "a.csv"), (atomic_folder, "set")):
         with pytest.raises(StarvedError, match=rf"{name}: {says}"), aside(tmp_path / name):
             raise OSError(code, os.strerror(code))
     assert not list(tmp_path.iterdir())
@@ -72,7 +72,7 @@ def plain(tmp_path, monkeypatch):
 
 
 def save_tensors(path):
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         save_file({"weights": np.zeros(9_000, np.float32)}, aside)
 
 
@@ -102,7 +102,7 @@ def test_whoever_writes_says_that_the_disk_is_full_in_one_line(plain, save):
 
 
 def test_other_errors_stay_what_they_are(tmp_path):
-    with pytest.raises(IsADirectoryError), written_aside(tmp_path / "a"):
+    with pytest.raises(IsADirectoryError), atomic_file(tmp_path / "a"):
         raise IsADirectoryError(errno.EISDIR, "x")
 
 

@@ -14,7 +14,7 @@ from calse.data.manifests import read_manifest, verify, write_manifest
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside
+from calse.runtime.files import atomic_folder
 from calse.runtime.memo import resumable
 from calse.video.ours.encode import write_video
 from calse.video.ours.planes import Planes
@@ -42,7 +42,7 @@ def augment(params: Params, layout: Layout, set_name: str) -> None:
     clips = [clip for name in params.sources_of(options.of) for clip in read_manifest(layout.source_manifest(name))]
     parents = choose(clips, options.clips_per_gloss, options.seed)
     with resumable(make_copy, f"augment-{set_name}") as make:
-        with folder_written_aside(layout.augmented(set_name)) as folder:
+        with atomic_folder(layout.augmented(set_name)) as folder:
             copies = [
                 Copy(parent, set_name, options, number, folder, layout)
                 for parent in parents

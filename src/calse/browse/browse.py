@@ -14,7 +14,7 @@ from calse.data.consent import Consent, read_consent
 from calse.data.paths import Layout
 from calse.landmarks.record import read_landmarks
 from calse.report.page.page import stylesheet
-from calse.runtime.files import folder_written_aside, write_text
+from calse.runtime.files import atomic_folder, write_text
 
 PAGE = Path(__file__).with_name("page")
 
@@ -29,7 +29,7 @@ def browse(params: Params, layout: Layout) -> str:
     clips = shown_clips(params, layout)
     predictions = predictions_of(params, layout, clips)
     consent = read_consent(params, layout)
-    with folder_written_aside(layout.browser().parent) as folder:
+    with atomic_folder(layout.browser().parent) as folder:
         for file in sorted(PAGE.iterdir()):
             shutil.copyfile(file, folder / file.name)
         write_text(folder / "page.css", stylesheet())

@@ -15,7 +15,7 @@ from calse.landmarks.crops import Pictures
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import Floats, Landmarks
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_for_now
+from calse.runtime.files import temporary_folder
 from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused
 from calse.video.ours.encode import write_video
@@ -34,7 +34,7 @@ def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landma
     if target.exists():
         raise CalseError(f"{target} exists; remove it or choose another name")
     networks = load_networks(layout)
-    with folder_for_now(scratch() / "foreign") as folder:
+    with temporary_folder(scratch() / "foreign") as folder:
         copy, times = copied(params, video, folder)
         found = landmarks_of_frames(iterate_frames(copy), networks, params.landmarks)
         if target.suffix == ".pose":

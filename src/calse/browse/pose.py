@@ -8,7 +8,7 @@ import numpy as np
 from calse.browse.skeleton import ARMS
 from calse.landmarks.record import FACE_POINTS, Landmarks
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 
 # Each left, then right, after the points of the face.
 _SIDED = ["SHOULDER", "ELBOW", "WRIST", "PINKY", "INDEX", "THUMB", "HIP", "KNEE", "ANKLE", "HEEL", "FOOT_INDEX"]
@@ -52,5 +52,5 @@ def write_pose(path: Path, landmarks: Landmarks, fps: float, width: int, height:
     confidence = np.where(np.isnan(points[..., 0]), 0, confidence)
     header = PoseHeader(VERSION, PoseHeaderDimensions(width, height, width), components)
     body = NumPyPoseBody(fps, np.nan_to_num(points)[:, None].astype(np.float32), confidence[:, None].astype(np.float32))
-    with written_aside(path) as aside, open(aside, "wb") as file:
+    with atomic_file(path) as aside, open(aside, "wb") as file:
         Pose(header, body).write(file)

@@ -12,7 +12,7 @@ from calse.data.paths import Layout
 from calse.landmarks.crops import Pictures
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_for_now
+from calse.runtime.files import temporary_folder
 from calse.runtime.repository import scratch
 from calse.video.marks.label import labelled
 from calse.video.ours.read import iterate_frames
@@ -47,7 +47,7 @@ def preview_swaps(params: Params, swaps: Sequence[tuple[Path, Path, Path]]) -> N
 
     Raises CalseError when a video cannot be read a second time.
     """
-    with folder_for_now(scratch() / "foreign") as folder:
+    with temporary_folder(scratch() / "foreign") as folder:
         for video, result, target in swaps:
             copy, times = copied(params, video, folder)
             pairs = zip(iterate_frames(copy), iterate_frames(result), strict=True)
@@ -66,7 +66,7 @@ def preview_predictions(
     Raises CalseError when a landmark model is missing or a video cannot be read a second time.
     """
     networks = load_networks(layout)
-    with folder_for_now(scratch() / "foreign") as folder:
+    with temporary_folder(scratch() / "foreign") as folder:
         for video, glosses, target in predicted:
             copy, times = copied(params, video, folder)
             found = landmarks_of_frames(iterate_frames(copy), networks, params.landmarks)

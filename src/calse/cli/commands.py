@@ -153,14 +153,14 @@ def preset(
     from calse.config.params import read_params
     from calse.corpus.preset import preset_text
     from calse.doctor.estimate import check_space
-    from calse.runtime.files import written_aside
+    from calse.runtime.files import atomic_file
 
     path = Path("presets") / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in Path("presets").glob("*.yaml")))
         raise CalseError(f"there is no {path}; the presets are: {known}")
     read_params(path)
-    with written_aside(Path("params.yaml")) as aside:
+    with atomic_file(Path("params.yaml")) as aside:
         text = preset_text(path, Layout(), corpus)
         aside.write_text(without_part(without, text) if without else text, encoding="utf-8")
         check_space(read_params(aside), name, Path())

@@ -46,7 +46,7 @@ def import_videos(
     from calse.corpus.import_report import print_report
     from calse.corpus.importing import import_folder
     from calse.corpus.recordings import cut_recordings
-    from calse.runtime.files import folder_for_now
+    from calse.runtime.files import temporary_folder
     from calse.runtime.repository import scratch
 
     if corrections is not None:
@@ -61,7 +61,7 @@ def import_videos(
     declared = _declared(read_params(), corpus, source, donor)
     with ExitStack() as cut:
         if elan:
-            parts = cut.enter_context(folder_for_now(scratch() / "recordings"))
+            parts = cut.enter_context(temporary_folder(scratch() / "recordings"))
             folder = cut_recordings(elan, tier, parts)
         assert folder is not None
         report = import_folder(

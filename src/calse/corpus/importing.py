@@ -20,7 +20,7 @@ from calse.data.forgotten import name_digest, read_forgotten
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, one_line
-from calse.runtime.files import folder_written_aside
+from calse.runtime.files import atomic_folder
 from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.untrusted.opening import first_frames
 
@@ -189,7 +189,7 @@ def _store(target: Path, source: str, offers: list[Offer], others: Mapping[str, 
         for offer, name in zip(taken, names, strict=True)
     ]
     check_ids(source, videos, others)
-    with folder_written_aside(target) as folder:
+    with atomic_folder(target) as folder:
         for offer, video in zip(taken, videos, strict=True):
             shutil.copyfile(offer.path, folder / video.file)
         write_index(folder, videos)

@@ -15,7 +15,7 @@ from calse.data.clips import Clip, compact_json
 from calse.data.manifests import write_manifest
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError, StarvedError
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.files import atomic_folder, sha256_of, write_json
 from calse.runtime.memo import resumable
 from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.ours.encode import encoder_version, write_video
@@ -51,7 +51,7 @@ def ingest(params: Params, layout: Layout, source: str) -> None:
     drop. Raises CalseError.
     """
     with resumable(make_clip, f"ingest-{source}") as make:
-        with folder_written_aside(layout.clips(source)) as folder:
+        with atomic_folder(layout.clips(source)) as folder:
             jobs = _jobs(params, layout, source, folder)
             results = map_sandboxed(make, jobs, f"ingest {source}", params.ingest.seconds_per_clip)
             clips = [result for result in results if isinstance(result, Clip)]

@@ -13,7 +13,7 @@ from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, sha256_of
+from calse.runtime.files import atomic_folder, sha256_of
 from signers.gloss import Gloss
 from signers.glosses import glosses, speech
 from signers.scene import Studio
@@ -94,7 +94,7 @@ def synthesise(params: Params, layout: Layout, corpus: str) -> None:
         raise CalseError(
             f"params.yaml: synthesise has no corpus {corpus!r}; add one, or bring videos with `calse import`"
         )
-    with folder_written_aside(layout.raw(corpus)) as folder:
+    with atomic_folder(layout.raw(corpus)) as folder:
         todo = list(recordings(settings, folder))
         for place in {recording.folder for recording in todo}:
             (place / "truth").mkdir(parents=True)

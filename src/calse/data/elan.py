@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 
 LARGEST = 64 * 1024**2  # bytes of a file; hours of annotation take a hundredth
 MILLISECONDS = 1000
@@ -65,7 +65,7 @@ def write_tiers(path: Path, video: Path, tiers: dict[str, list[Annotation]]) -> 
         eaf.add_tier(name)
         for one in annotations:
             eaf.add_annotation(name, round(one.start * MILLISECONDS), round(one.end * MILLISECONDS), one.text)
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         eaf.to_file(str(aside))
 
 

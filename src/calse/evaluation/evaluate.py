@@ -16,7 +16,7 @@ from calse.recognition.launch.observer import Run
 from calse.recognition.registry import find_recogniser
 from calse.recognition.training.jobs import checkpoint_path, runs_of
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.files import atomic_folder, sha256_of, write_json
 
 FILMED, OMITTED = "filmed", "omitted"
 COLUMNS = ["test_source", "seed", "test_set", "clip", "gloss", "rank"] + [
@@ -50,7 +50,7 @@ def evaluate(params: Params, layout: Layout, recogniser: str, recipe: str) -> No
         predictions += rows
         scores += found[FILMED]
         steps[run.test_source] = info["steps"]
-    with folder_written_aside(layout.metrics("evaluate") / recogniser / recipe) as folder:
+    with atomic_folder(layout.metrics("evaluate") / recogniser / recipe) as folder:
         write_rows(folder / "predictions.csv", COLUMNS, predictions)
         named = (dict(zip(split.classes, map("{:.6g}".format, one), strict=True)) for one in scores)
         write_rows(folder / "scores.csv", split.classes, named)

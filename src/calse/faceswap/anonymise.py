@@ -27,7 +27,7 @@ from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.landmarks.record import HAND_POINTS, Floats, Landmarks
 from calse.runtime.errors import CalseError, StarvedError, one_line, print_warnings
 from calse.runtime.executor import progress_bar, worker_count
-from calse.runtime.files import folder_for_now, sha256_of
+from calse.runtime.files import sha256_of, temporary_folder
 from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused
 from calse.video.marks.label import labelled
@@ -83,7 +83,7 @@ def anonymise(
     Raises CalseError, before any work, when a target exists, two videos share a name, or the donor cannot be had.
     """
     targets = _targets(videos, folder)
-    with folder_for_now(scratch() / "foreign") as temporary, Copier(params.ingest.seconds_per_clip) as copier:
+    with temporary_folder(scratch() / "foreign") as temporary, Copier(params.ingest.seconds_per_clip) as copier:
         donor = donor_of(params, layout, request)
         print_warnings(donor.warnings)
         swapper = Swapper(params, layout, donor, mark, label, unswapped)

@@ -20,7 +20,7 @@ from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.generated import landmarks_hash, landmarks_of
 from calse.landmarks.record import Floats, Landmarks
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, write_json
+from calse.runtime.files import atomic_folder, write_json
 from calse.runtime.memo import resumable
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -61,7 +61,7 @@ def omit(params: Params, layout: Layout, source: str) -> None:
     clips = read_manifest(layout.source_manifest(source))
     counts = quotas([clip.clip for clip in clips], FRAMES, SEED)
     with resumable(omit_clip, f"omit-{source}") as make:
-        with folder_written_aside(layout.omitted(source)) as folder:
+        with atomic_folder(layout.omitted(source)) as folder:
             tracks = [landmarks_hash(clip, layout) for clip in clips]
             jobs = [
                 Job(clip, track, folder, layout, count)

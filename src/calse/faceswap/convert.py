@@ -20,7 +20,7 @@ from calse.faceswap.registry import SwapSet, find_method, set_of
 from calse.landmarks.generated import landmarks_hash, landmarks_of
 from calse.landmarks.record import Landmarks
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, write_json
+from calse.runtime.files import atomic_folder, write_json
 from calse.runtime.memo import resumable
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -65,7 +65,7 @@ def swap(params: Params, layout: Layout, set_name: str) -> None:
     signers = read_manifest(layout.source_manifest(settings.signers))
     parents = choose(signers, settings.clips_per_gloss, settings.seed)
     with resumable(swap_clip, f"swap-{set_name}") as make:
-        with folder_written_aside(layout.augmented(set_name)) as folder:
+        with atomic_folder(layout.augmented(set_name)) as folder:
             tracks = [landmarks_hash(parent, layout) for parent in parents]
             jobs = [
                 Swap(parent, track, set_name, settings, model, folder, layout)

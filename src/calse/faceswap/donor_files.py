@@ -11,7 +11,7 @@ from calse.data.paths import Layout
 from calse.faceswap.methods.mesh.model.library import Cut, cut, spread, usable
 from calse.landmarks.following import landmarks_of_frames, load_networks
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_for_now
+from calse.runtime.files import temporary_folder
 from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused, map_sandboxed
 from calse.video.ours.encode import write_video
@@ -36,7 +36,7 @@ def faces_of_files(
     videos = [videos[k] for k in spread(len(videos), PICTURES).tolist()]
     most = max(1, PICTURES // len(videos))
     cuts, left_out = [], []
-    with folder_for_now(scratch() / "donor") as folder:
+    with temporary_folder(scratch() / "donor") as folder:
         files = [Foreign(video, folder / f"{number}.mp4") for number, video in enumerate(videos)]
         seconds = params.ingest.seconds_per_clip
         copied = (

@@ -14,7 +14,7 @@ from calse.landmarks.models import FACE_DETECTOR, model_path
 from calse.landmarks.rates import Rates, rates_of, summary
 from calse.landmarks.record import write_landmarks
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, write_json
+from calse.runtime.files import atomic_folder, write_json
 from calse.runtime.memo import resumable
 from calse.video.ours.read import iterate_frames
 
@@ -38,7 +38,7 @@ def landmarks(params: Params, layout: Layout, source: str) -> None:
     clips = read_manifest(layout.source_manifest(source))
     model_path(layout, FACE_DETECTOR)  # better now than in every worker
     with resumable(find_landmarks, f"landmarks-{source}") as find:
-        with folder_written_aside(layout.landmarks(source)) as folder:
+        with atomic_folder(layout.landmarks(source)) as folder:
             jobs = [Job(layout, clip, folder, params.landmarks) for clip in clips]
             found = map_parallel(find, jobs, f"landmarks {source}")
         write_json(layout.metrics("landmarks") / f"{source}.json", summary(found))

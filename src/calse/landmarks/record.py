@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 
 Floats = NDArray[np.float32]
 FACE_POINTS, BODY_POINTS, HAND_POINTS = 468, 33, 21
@@ -82,7 +82,7 @@ def joined(parts: Sequence[Landmarks]) -> Landmarks:
 def write_landmarks(path: Path, landmarks: Landmarks) -> None:
     """Write the landmarks of one clip as `.npz` in one step; equal landmarks give equal bytes."""
     arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(landmarks, name), np.float32) for name in SHAPES}
-    with written_aside(path) as aside, open(aside, "wb") as file:
+    with atomic_file(path) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)  # uncompressed: what a compressor writes depends on its version
 
 

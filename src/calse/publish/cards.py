@@ -12,7 +12,7 @@ from calse.config.edited import dumped, loaded
 from calse.data.consent import Consent
 from calse.data.paths import Layout
 from calse.publish.about import CITATION, SPDX, Study, citation
-from calse.runtime.files import write_text, written_aside
+from calse.runtime.files import atomic_file, write_text
 
 PAGES = ("README.md", "DATASHEET.md", "LICENCES.md")
 
@@ -89,5 +89,5 @@ def _write_citation(layout: Layout, study: Study, folder: Path) -> None:
     }
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
-    with written_aside(folder / CITATION) as aside, open(aside, "w", encoding="utf-8") as stream:
+    with atomic_file(folder / CITATION) as aside, open(aside, "w", encoding="utf-8") as stream:
         yaml.dump(tree, stream)

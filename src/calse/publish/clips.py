@@ -11,7 +11,7 @@ from calse.data.consent import Consent
 from calse.data.manifests import read_rows, verify, write_rows
 from calse.data.paths import Layout
 from calse.publish.about import licence_of
-from calse.runtime.files import folder_for_now, sha256_of
+from calse.runtime.files import sha256_of, temporary_folder
 from calse.video.marks.label import labelled
 from calse.video.marks.mark import DRAWN, Mark, Origin
 from calse.video.ours.encode import write_video
@@ -30,7 +30,7 @@ def write_clips(
     """
     drawn = params.corpus.name in params.synthesise
     digests: dict[str, str] = {}
-    with folder_for_now(folder / "plain") as temporary:
+    with temporary_folder(folder / "plain") as temporary:
         for clip in sorted(clips, key=lambda clip: bool(clip.set)):  # parents first: their children name their hash
             file, target = verify(clip, layout.root), folder / clip.path
             target.parent.mkdir(parents=True, exist_ok=True)

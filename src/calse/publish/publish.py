@@ -16,7 +16,7 @@ from calse.publish.contents import Contents, Sharing, contents_of, tables_of
 from calse.publish.crate import write_crate
 from calse.publish.croissant import write_croissant
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_written_aside, sha256_of, write_text
+from calse.runtime.files import atomic_folder, sha256_of, write_text
 from calse.tracking.dvc_index import repository, stages_of
 from calse.video.marks.mark import Mark
 
@@ -55,7 +55,7 @@ def publish(params: Params, layout: Layout, folder: Path, mark: Mark, label: boo
                 "there is no clip that may be published; `dvc repro` makes them, `calse consent` shows why"
             )
         study = about(params, layout, consent, contents)
-        with folder_written_aside(folder) as aside:
+        with atomic_folder(folder) as aside:
             digests = write_clips(params, layout, contents.clips, aside, mark, label)
             drawn = study.code_licence if study.synthetic else ""
             for table, clips in contents.tables.items():

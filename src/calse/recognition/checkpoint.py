@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from calse.recognition.network import find_network
 from calse.recognition.registry import parsed_settings
 from calse.runtime.errors import CalseError
-from calse.runtime.files import write_json, written_aside
+from calse.runtime.files import atomic_file, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +26,7 @@ def save_checkpoint(path: Path, model: "nn.Module", info: dict[str, Any]) -> Non
 
     state: dict[str, Tensor] = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_json(path.with_suffix(".json"), info)
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         save_file(state, aside)
 
 

@@ -6,8 +6,7 @@ from calse.data.paths import Layout
 from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
-from calse.runtime.fingerprint import meaning_of
-from calse.runtime.memo import PACKAGE
+from calse.runtime.fingerprint import PACKAGE, meaning_of
 
 COLUMNS = ["path", "sha256"]
 

@@ -16,7 +16,7 @@ from calse.report.study import named, results_of
 from calse.report.swaps import swap_section
 from calse.report.table import MEAN, recogniser_table, to_markdown
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_written_aside, write_json, write_text
+from calse.runtime.files import atomic_folder, write_json, write_text
 
 CAPTION = "in %, in brackets the change in points\n"
 
@@ -53,7 +53,7 @@ def report(params: Params, layout: Layout) -> None:
     table, curves = named(results, "table"), named(results, "curves")
     published = read_published(params.corpus.name)
     changes = None if published is None else published_comparisons(published)
-    with folder_written_aside(layout.metrics("report")) as folder:
+    with atomic_folder(layout.metrics("report")) as folder:
         if published is not None and changes is not None:
             sections.append(published_section(published, changes))
             table = table.merge(published, "left", ["recipe", "test_source", "k"], suffixes=("", "_published"))

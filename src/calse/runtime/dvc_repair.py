@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from calse.runtime.files import FORMER, put_back, written_aside
+from calse.runtime.files import FORMER, atomic_file, put_back
 
 
 def unlock(root: Path = Path()) -> list[str]:
@@ -75,7 +75,7 @@ def _cut_to_whole_stages(path: Path) -> int:
         text = "".join(lines[:start])
         kept = _whole_stages(text)
         if kept:
-            with written_aside(path) as aside:
+            with atomic_file(path) as aside:
                 aside.write_text(text, encoding="utf-8")
             return kept
     path.unlink()

@@ -36,9 +36,9 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes its place in one step, on failure it is removed."""
-    with shortage_named(path):
+    with explain_disk_errors(path):
         aside = _aside(path)
         try:
             yield aside
@@ -48,13 +48,13 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_aside(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `folder`; on success it replaces `folder`, on failure it is removed.
 
     The former version is kept until the new one stands. A kill between the two steps leaves it beside its place, and
     the next call, or `calse unlock`, puts it back.
     """
-    with shortage_named(folder):
+    with explain_disk_errors(folder):
         aside = _aside(folder)
         former = _former_of(aside)
         try:
@@ -67,9 +67,9 @@ def folder_written_aside(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_for_now(path: Path) -> Iterator[Path]:
+def temporary_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` that only the user may read; it is removed, after a kill at the next one."""
-    with shortage_named(path):
+    with explain_disk_errors(path):
         folder = _aside(path)
         try:
             folder.mkdir(mode=0o700)
@@ -79,7 +79,7 @@ def folder_for_now(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def shortage_named(path: Path) -> Iterator[None]:
+def explain_disk_errors(path: Path) -> Iterator[None]:
     """Turn what the system says of a full or closed disk into one line that names the file and what is left."""
     try:
         yield
@@ -221,7 +221,7 @@ def _remove(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text in one step."""
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from calse.runtime.files import shortage_named
+from calse.runtime.files import explain_disk_errors
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def locked(path: Path, timeout: float = math.inf, waiting: Callable[[], None] = 
 
 def _lock(path: Path) -> IO[str] | None:
     """Return the open lock file when it could be had; one that its former holder has removed counts for nothing."""
-    with shortage_named(path):
+    with explain_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "w")  # noqa: SIM115
     try:

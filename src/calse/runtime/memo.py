@@ -3,21 +3,16 @@
 import hashlib
 import json
 import os
-import re
 import shutil
-import sys
-import sysconfig
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from ruamel.yaml import YAML
-
-from calse.runtime.files import folder_written_aside, sha256_of, shortage_named
-from calse.runtime.fingerprint import meaning_of
+from calse.runtime.files import atomic_folder, explain_disk_errors, sha256_of
+from calse.runtime.fingerprint import code
 from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
@@ -25,8 +20,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 RECORD = "record.json"
-PACKAGE = Path(__file__).parents[1]
-TRAINING = {"av", "decord", "eva_decord", "numpy", "opencv_python_headless", "torch", "torchvision"}  # packages
 
 
 @contextmanager
@@ -64,14 +57,14 @@ class Resumable(Generic[Item, Result]):
         key = repr((self.code, type(item).__qualname__, replace(item, folder=Path())))
         made = self.folder / hashlib.sha256(key.encode()).hexdigest() / "made"
         record = _read(made) or self._make(item, made)
-        with shortage_named(item.folder):
+        with explain_disk_errors(item.folder):
             for name in record["files"]:
                 _link(made / name, item.folder / name)
         return _type_of_result(self.function).validate_python(record["result"])  # type: ignore[no-any-return]
 
     def _make(self, item: Any, made: Path) -> dict[str, Any]:
         """Make an item's files and keep them with the result."""
-        with folder_written_aside(made) as aside:
+        with atomic_folder(made) as aside:
             result = _type_of_result(self.function).dump_python(self.function(replace(item, folder=aside)))
             record = {"files": {file.name: sha256_of(file) for file in aside.iterdir()}, "result": result}
             (aside / RECORD).write_text(json.dumps(record), encoding="utf-8")
@@ -103,27 +96,3 @@ def _link(file: Path, target: Path) -> None:
         os.link(file, target)
     except OSError:
         shutil.copyfile(file, target)
-
-
-def code(files: Iterable[Path] | None = None, packages: Container[str] | None = None) -> str:
-    """Return a hash of this project's code, Python and the installed packages: another may make other bytes.
-
-    `files` (folders stand for all Python in them) and `packages` narrow it down to what shapes something; of `files`
-    comments and messages do not count either. Of the whole code every byte does: parsing it takes a third of a second.
-    """
-    digest = hashlib.sha256(sys.version.encode())
-    given = [PACKAGE] if files is None else files
-    for path in sorted(path for file in given for path in (file.rglob("*.py") if file.is_dir() else [file])):
-        content = path.read_bytes() if files is None else meaning_of([path]).encode()
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + content)
-    installed = {path.stem for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info")}
-    chosen = sorted(name for name in installed if packages is None or name.partition("-")[0] in packages)
-    return hashlib.sha256(f"{digest.hexdigest()} {' '.join(chosen)}".encode()).hexdigest()
-
-
-def code_of_stage(stage: str, **items: str) -> list[Path]:
-    """Return the code that dvc.yaml lists for a stage: what shapes its output. `items` are those of its matrix."""
-    root = PACKAGE.parents[1]
-    stages = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    deps = [dep for dep in stages[stage].get("do", stages[stage])["deps"] if dep.startswith("src/")]
-    return [root / re.sub(r"\$\{item\.(\w+)\}", lambda found: items[found[1]], dep) for dep in deps]

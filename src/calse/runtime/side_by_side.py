@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import progress_bar
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.runtime.lifeline import end_with_parent
 
 Graph = dict[str, set[str]]
@@ -194,7 +194,7 @@ def _quick_change(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
     file = Path(path)
     data = _quick_yaml().load(file.read_text(encoding="utf-8")) if file.is_file() else {}
     yield data
-    with written_aside(file) as aside, open(aside, "w", encoding="utf-8") as text:
+    with atomic_file(file) as aside, open(aside, "w", encoding="utf-8") as text:
         _quick_yaml().dump(data, text)
 
 
@@ -223,7 +223,7 @@ def _tidy_lock(repo: Any) -> None:
         stages = lock["stages"]
         lock["stages"] = {name: stages[name] for name in sorted(stages, key=lambda name: place.get(name, len(place)))}
         if (after := dumps_yaml(lock)) != before:
-            with written_aside(path) as aside:
+            with atomic_file(path) as aside:
                 aside.write_text(after, encoding="utf-8")
 
 

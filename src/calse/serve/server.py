@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from calse.report.page.page import stylesheet
 from calse.runtime.errors import CalseError, StarvedError
-from calse.runtime.files import folder_for_now, shortage_named
+from calse.runtime.files import explain_disk_errors, temporary_folder
 from calse.runtime.loopback import LOOPBACK, open_page
 from calse.runtime.repository import scratch
 from calse.serve.models import Models
@@ -47,7 +47,7 @@ HEADERS = {
 def serve(models: Models, listener: socket.socket) -> NoReturn:
     """Answer on that socket until Ctrl-C, then end this process: nothing else stops a clip that is being worked on."""
     address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    with folder_for_now(scratch() / "serve") as folder:
+    with temporary_folder(scratch() / "serve") as folder:
         # Silent but for errors of ours: requests tell who was filmed doing what, when.
         config = uvicorn.Config(
             application(models, folder), http="h11", ws="none", lifespan="off", log_config=None, log_level="critical",
@@ -116,7 +116,7 @@ async def _receive(request: Request, clip: Path) -> None:
     size = 0
     try:
         async with asyncio.timeout(TIMEOUT):
-            with shortage_named(clip), open(clip, "wb") as file:
+            with explain_disk_errors(clip), open(clip, "wb") as file:
                 async for part in request.stream():
                     size += len(part)
                     if size > LARGEST:

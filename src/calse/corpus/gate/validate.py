@@ -26,7 +26,7 @@ from calse.data.donors import person, tested_on
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
 from calse.runtime.errors import CalseError
-from calse.runtime.files import folder_written_aside, write_json, write_text
+from calse.runtime.files import atomic_folder, write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def validate(params: Params, layout: Layout) -> None:
     check_withheld(params, layout)
     results = _results(params, layout)
     folder = layout.metrics("validate")
-    with folder_written_aside(folder) as aside:
+    with atomic_folder(folder) as aside:
         for result in results:
             write_json(aside / f"{result.name}.json", asdict(result) | {"passed": not result.failed("critical")})
         write_text(aside / "index.html", page(params.corpus.name, results))

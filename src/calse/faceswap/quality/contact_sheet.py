@@ -14,7 +14,7 @@ from calse.faceswap.quality.distance import quotas
 from calse.faceswap.quality.pictures import Pictures
 from calse.landmarks.generated import landmarks_of
 from calse.landmarks.record import Landmarks
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.video.ours.read import read_frames
 
 CLIPS, TIMES = 4, 4
@@ -35,7 +35,7 @@ def write_contact_sheet(params: Params, layout: Layout, set_name: str, clips: li
     for clip in (clip for clip, count in zip(clips, counts, strict=True) if count):
         parts += [caption(f"{clip.clip}: original, swapped, {settings.donor}"), *_pair(layout, clip), donor]
     path = layout.augmented(set_name) / "contact-sheet.png"
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         cv2.imwrite(str(aside), cv2.cvtColor(stacked(parts), cv2.COLOR_RGB2BGR))
     return path
 

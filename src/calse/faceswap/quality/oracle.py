@@ -16,7 +16,7 @@ from calse.faceswap.quality.identity import embed
 from calse.faceswap.quality.pictures import Pictures, detail, flicker, grey_faces, ssim
 from calse.landmarks.following import Networks
 from calse.landmarks.record import Floats, Landmarks, no_landmarks
-from calse.runtime.files import folder_for_now
+from calse.runtime.files import temporary_folder
 from calse.runtime.repository import scratch
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -127,7 +127,7 @@ def _film(shot: Shot, count: int) -> tuple[Pictures, Series, Series]:
     numbers = (np.arange(count) * len(shown) // count).tolist()
     jaw, up, down = MOUTH_UNITS.index("jawOpen"), BROW_UNITS.index("browInnerUp"), BROW_UNITS.index("browDownLeft")
     labels = [shown[k][1] for k in numbers]
-    with folder_for_now(scratch() / "oracle") as folder:  # a codec adds some flicker and takes some detail
+    with temporary_folder(scratch() / "oracle") as folder:  # a codec adds some flicker and takes some detail
         write_video(folder / "oracle.mp4", [shown[k][0] for k in numbers], shot.studio.fps)
         frames = read_frames(folder / "oracle.mp4")
     return (

@@ -28,8 +28,8 @@ from calse.data.paths import Layout
 from calse.recognition.input.frames import CODE, PACKAGES, short_side, shrunk_frames
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel, worker_count
-from calse.runtime.files import written_aside
-from calse.runtime.memo import PACKAGE, code
+from calse.runtime.files import atomic_file
+from calse.runtime.fingerprint import PACKAGE, code
 from calse.runtime.repository import scratch
 
 # It notices damage by a disk, for which CRC-32 suffices: it reads 2 GB/s, SHA-256 1.2 GB/s.
@@ -123,7 +123,7 @@ def _link(path: Path, video: Path) -> None:
     """Note beside a clip's place which video it is decoded from."""
     link, target = path.with_suffix(VIDEO), video.resolve()
     if not link.is_symlink() or link.readlink() != target:
-        with written_aside(link) as aside:
+        with atomic_file(link) as aside:
             aside.symlink_to(target)
 
 
@@ -195,7 +195,7 @@ def _decode_one(job: tuple[Path, Path, int]) -> None:
     video, target, side = job
     frames = shrunk_frames(video, side)
     try:
-        with written_aside(target) as aside:
+        with atomic_file(target) as aside:
             with open(aside, "wb") as file:
                 np.save(file, frames)
             checksum = zlib.crc32(np.memmap(aside, np.uint8, "r").data)

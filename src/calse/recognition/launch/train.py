@@ -14,7 +14,7 @@ from calse.recognition.launch.ranks import ranks_of
 from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.jobs import jobs_of
 from calse.runtime.executor import has_accelerator, worker_count
-from calse.runtime.files import folder_written_aside
+from calse.runtime.files import atomic_folder
 from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
@@ -32,7 +32,7 @@ def train(params: Params, layout: Layout, recogniser: str, recipe: str, observer
     split = read_split(layout.split(recipe))
     curves_folder = layout.metrics("train") / recogniser / recipe
     models_folder = layout.models(recogniser, recipe)
-    with folder_written_aside(models_folder) as models, folder_written_aside(curves_folder) as curves:
+    with atomic_folder(models_folder) as models, atomic_folder(curves_folder) as curves:
         jobs = jobs_of(params, layout, split, recogniser, recipe, models, curves)
         with Display({job.run: job.epochs for job in jobs}) as display:
             observers = Observers([display] + ([observer] if observer else []))

@@ -30,7 +30,7 @@ from calse.recognition.training.optimiser import Adam, learning_rate
 from calse.recognition.training.parts import Parts
 from calse.recognition.training.precision import choose_precision
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.runtime.prefetch import prefetched
 
 Tell = Callable[..., None]
@@ -199,7 +199,7 @@ class Training:
         parts = {"model": self.model.state_dict(), "history": self.history}
         if not self.done:
             parts["optimiser"] = self.optimiser.state()
-        with written_aside(self.state) as aside:
+        with atomic_file(self.state) as aside:
             torch.save(parts, aside)
 
     def restore(self) -> None:

@@ -14,7 +14,7 @@ from calse.recognition.launch.observer import Run
 from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
-from calse.runtime.memo import PACKAGE, TRAINING, code, code_of_stage
+from calse.runtime.fingerprint import PACKAGE, TRAINING, code, code_of_stage
 from calse.runtime.repository import scratch
 
 

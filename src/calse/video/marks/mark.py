@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.video.marks.signing_key import SigningKey
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Marker:
 
     def mark(self, plain: Path, target: Path, origin: Origin) -> None:
         """Write a copy of a video with its mark, in one step. Raises CalseError naming the file."""
-        with written_aside(target) as aside:
+        with atomic_file(target) as aside:
             try:
                 self._builder(origin).sign_file(plain, aside, self._signer)
             except self._c2pa.C2paError as error:
@@ -114,7 +114,7 @@ class Marker:
 
 def unmarked(plain: Path, target: Path, origin: Origin) -> None:
     """Write the video as it is: what stands in for `Marker.mark` where c2pa is not installed."""
-    with written_aside(target) as aside:
+    with atomic_file(target) as aside:
         shutil.move(plain, aside)
 
 

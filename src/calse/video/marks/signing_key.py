@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
@@ -63,7 +63,7 @@ def _own() -> bytes:
     file = own_file()
     with locked(file.with_suffix(".lock")):
         if not file.is_file():
-            with written_aside(file) as aside:
+            with atomic_file(file) as aside:
                 aside.touch(mode=0o600)
                 aside.write_bytes(_self_made())
     return file.read_bytes()

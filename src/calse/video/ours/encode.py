@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.video.ours.planes import Planes, frame_of, planes_of_rgb
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def write_video(
         raise CalseError(f"{path}: there is no frame to write")
     size = _size(path, first)
     rate = Fraction(fps).limit_denominator(60_000)
-    with written_aside(path) as aside, av.open(str(aside), "w", format="mp4", container_options=_BITEXACT) as container:
+    with atomic_file(path) as aside, av.open(str(aside), "w", format="mp4", container_options=_BITEXACT) as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(
             "libx264", rate=rate, options=SPEED | {"preset": preset, "qp": str(qp)} | _BITEXACT

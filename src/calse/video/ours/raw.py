@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from calse.runtime.errors import CalseError
-from calse.runtime.files import shortage_named
+from calse.runtime.files import explain_disk_errors
 from calse.video.ours.planes import Planes
 
 # YUV4MPEG2, which FFmpeg reads too; the rate is any. Lossless H.264 takes twenty times as long to write.
@@ -22,7 +22,7 @@ def write_raw(path: Path, frames: Iterable[Planes]) -> None:
     path.unlink(missing_ok=True)
     shape = None
     try:
-        with shortage_named(path), open(path, "xb") as file:
+        with explain_disk_errors(path), open(path, "xb") as file:
             for planes in frames:
                 if shape is None:
                     shape = planes.luma.shape

@@ -18,8 +18,8 @@ from calse.recognition.architectures.landmarks.settings import LandmarksSettings
 from calse.recognition.architectures.landmarks.signing import PALM, PARTS, Floats, Signing, mirrored, stacked
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import sha256_of, written_aside
-from calse.runtime.memo import TRAINING, code
+from calse.runtime.files import atomic_file, sha256_of
+from calse.runtime.fingerprint import TRAINING, code
 from calse.runtime.repository import scratch
 
 WAIST, STILL = 1.0, 0.15  # shoulder widths below the shoulders; of movement
@@ -159,5 +159,5 @@ def _keep(work: Work) -> None:
         example = embedded(work.signing, work.encoder)
         arrays = {name: getattr(example.signing, name) for name in PARTS}
         arrays |= {} if example.embeddings is None else {"embeddings": example.embeddings}
-    with written_aside(work.kept) as aside, open(aside, "wb") as file:
+    with atomic_file(work.kept) as aside, open(aside, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]

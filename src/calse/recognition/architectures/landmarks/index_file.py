@@ -15,7 +15,7 @@ from calse.recognition.architectures.landmarks.settings import LandmarksSettings
 from calse.recognition.architectures.landmarks.signing import PARTS, Floats, Signing
 from calse.recognition.checkpoint import ABOUT
 from calse.runtime.errors import CalseError
-from calse.runtime.files import sha256_of, written_aside
+from calse.runtime.files import atomic_file, sha256_of
 
 
 def write_index(path: Path, index: Index) -> None:
@@ -26,7 +26,7 @@ def write_index(path: Path, index: Index) -> None:
     about = index.info | {"glosses_of_clips": index.glosses, "clip_names": index.clips, "sha256": _digest(tensors)}
     # One entry: of several the library writes the order by chance.
     header = {ABOUT: json.dumps(about, sort_keys=True, ensure_ascii=False)}
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         safetensors.numpy.save_file(tensors, aside, metadata=header)
 
 

@@ -17,9 +17,8 @@ from calse.recognition.architectures.landmarks.encoder_input import Variation, f
 from calse.recognition.architectures.landmarks.normalise import normalise
 from calse.recognition.architectures.landmarks.signing import Signing, stacked
 from calse.runtime.executor import map_parallel, progress_bar
-from calse.runtime.files import sha256_of, write_json, written_aside
-from calse.runtime.fingerprint import meaning_of
-from calse.runtime.memo import code_of_stage
+from calse.runtime.files import atomic_file, sha256_of, write_json
+from calse.runtime.fingerprint import code_of_stage, meaning_of
 from signers.performances import FPS, perform
 
 TEMPERATURE = 0.1
@@ -45,7 +44,7 @@ def pretrain(params: Params, layout: Layout, again: bool) -> None:
     torch.manual_seed(settings.seed)
     figures = {"trained": right(encoder, held_out), "untrained": right(Encoder(), held_out)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         save_file({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()}, aside)
     write_json(path.with_suffix(".json"), {**origin, "sha256": sha256_of(path), "held_out_top1": figures})
     same = "the same bytes as before" if sha256_of(path) == before else "new bytes"

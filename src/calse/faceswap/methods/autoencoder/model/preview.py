@@ -10,7 +10,7 @@ from calse.faceswap.methods.autoencoder.model.augmentation import central_views
 from calse.faceswap.methods.autoencoder.model.network import DONOR, SIGNER
 from calse.faceswap.methods.autoencoder.model.training import SwapTraining
 from calse.faceswap.methods.autoencoder.model.training_faces import Crops
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 
 ROWS, MAGNIFIED = 8, 2
 
@@ -19,7 +19,7 @@ def write_preview(path: Path, training: SwapTraining) -> None:
     """Write a PNG with a row a face: signer, as themselves, as the donor; donor, as themselves, as the signer."""
     picture = preview(training)
     size = (MAGNIFIED * picture.shape[1], MAGNIFIED * picture.shape[0])
-    with written_aside(path) as aside:
+    with atomic_file(path) as aside:
         cv2.imwrite(str(aside), cv2.resize(picture[..., ::-1], size, interpolation=cv2.INTER_CUBIC))
 
 

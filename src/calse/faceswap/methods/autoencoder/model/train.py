@@ -22,8 +22,8 @@ from calse.faceswap.methods.autoencoder.model.training_faces import cut_faces
 from calse.faceswap.registry import INFO
 from calse.landmarks.generated import landmarks_hash
 from calse.runtime.executor import progress_bar
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
-from calse.runtime.memo import TRAINING, code, code_of_stage
+from calse.runtime.files import atomic_folder, sha256_of, write_json
+from calse.runtime.fingerprint import TRAINING, code, code_of_stage
 from calse.runtime.repository import scratch
 
 
@@ -94,6 +94,6 @@ def _describe(settings: Settings, layout: Layout, donor: str, people: tuple[list
 def save_model(folder: Path, network: SwapNetwork, info: dict[str, Any]) -> None:
     """Write a model's folder in one step; equal weights and info give equal bytes."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with folder_written_aside(folder) as aside:
+    with atomic_folder(folder) as aside:
         save_file(state, aside / WEIGHTS)
         write_json(aside / INFO, info)

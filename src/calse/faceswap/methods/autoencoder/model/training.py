@@ -15,7 +15,7 @@ from calse.faceswap.methods.autoencoder.model.network import DONOR, SIGNER, Swap
 from calse.faceswap.methods.autoencoder.model.training_faces import Crops, FaceSet
 from calse.runtime.device import has_native_bf16
 from calse.runtime.errors import CalseError
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 
 IDENTITIES = (SIGNER, DONOR)
 FALL = 0.4  # share of the iterations: a short training would end in the noise of its last steps
@@ -117,7 +117,7 @@ class SwapTraining:
             "optimiser": self.optimiser.state_dict(),
             "history": self.history,
         }
-        with written_aside(path) as aside:
+        with atomic_file(path) as aside:
             torch.save(parts, aside)
 
     def restore(self, path: Path) -> None:

@@ -19,7 +19,7 @@ from calse.landmarks.generated import landmarks_of
 from calse.landmarks.record import Landmarks
 from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import written_aside
+from calse.runtime.files import atomic_file
 from calse.video.ours.read import read_frames
 
 Crops = NDArray[np.uint8]
@@ -93,7 +93,7 @@ def _cut_clip(cutting: Cutting) -> None:
     frames = read_frames(verify(cutting.clip, cutting.layout.root))
     track = landmarks_of(cutting.clip, cutting.layout)
     crops = aligned_crops(frames, track, cutting.side, cutting.margin, cutting.settings)
-    with written_aside(cutting.path) as aside:
+    with atomic_file(cutting.path) as aside:
         np.save(aside, crops)
 
 

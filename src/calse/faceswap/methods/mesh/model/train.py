@@ -26,7 +26,7 @@ from calse.faceswap.registry import INFO
 from calse.landmarks.generated import landmarks_of
 from calse.runtime.errors import CalseError, print_warnings
 from calse.runtime.executor import map_parallel
-from calse.runtime.files import folder_written_aside, sha256_of, write_json
+from calse.runtime.files import atomic_folder, sha256_of, write_json
 from calse.video.ours.read import read_frames
 
 
@@ -51,7 +51,7 @@ def train(params: Params, layout: Layout, set_name: str) -> None:
     library = library_of(map_parallel(cut_clip, jobs, f"faces {settings.donor}"), joined)
     warnings = shortcomings(library, joined, settings.donor)
     print_warnings(warnings)
-    with folder_written_aside(layout.swap_model(set_name)) as aside:
+    with atomic_folder(layout.swap_model(set_name)) as aside:
         save_library(aside / LIBRARY, library)
         data = {settings.donor: sha256_of(layout.source_manifest(settings.donor))}
         info = {
