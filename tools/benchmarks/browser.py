@@ -15,10 +15,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 class Browser:
     """One page of a Chromium that lives as long as the `with` block; errors of its scripts are kept in `errors`."""
 
-    def __init__(
-        self, profile: Path, width: int = 1280, height: int = 900, dark: bool = False, same_origin: bool = False
-    ) -> None:
-        self.profile, self.size, self.dark, self.same_origin = profile, (width, height), dark, same_origin
+    def __init__(self, profile: Path, width: int = 1280, dark: bool = False, same_origin: bool = False) -> None:
+        self.profile, self.size, self.dark, self.same_origin = profile, (width, 900), dark, same_origin
         self.errors: list[dict[str, Any]] = []
         self.fetched: list[str] = []
         self.number = 0

@@ -156,7 +156,7 @@ def statistics_kept(layer: nn.Module) -> Iterator[None]:
 
 
 class I3D(nn.Module):
-    """Clips N x C x T x H x W (T at least 9, values in [-1, 1]) to logits N x K x T'.
+    """Clips N x 3 x T x H x W (T at least 9, values in [-1, 1]) to logits N x K x T'.
 
     T' is the number of frames after three halvings (rounded up), less one. Space is averaged whole, which
     at 193 to 224 pixels is the published 7 x 7 average. `width` scales every layer's channels. `recompute` forgets
@@ -169,7 +169,6 @@ class I3D(nn.Module):
         width: float = 1.0,
         dropout: float = 0.5,
         bn_momentum: float = 0.01,
-        in_channels: int = 3,
         recompute: bool = False,
     ) -> None:
         super().__init__()
@@ -179,7 +178,7 @@ class I3D(nn.Module):
             """Return so many channels times the width."""
             return max(1, round(channels * width))
 
-        self.Conv3d_1a_7x7 = Unit(in_channels, scaled(64), 7, 2, bn_momentum=bn_momentum)
+        self.Conv3d_1a_7x7 = Unit(3, scaled(64), 7, 2, bn_momentum=bn_momentum)
         self.MaxPool3d_2a_3x3 = SameMaxPool((1, 3, 3), (1, 2, 2))
         self.Conv3d_2b_1x1 = Unit(scaled(64), scaled(64), 1, bn_momentum=bn_momentum)
         self.Conv3d_2c_3x3 = Unit(scaled(64), scaled(192), 3, bn_momentum=bn_momentum)
