@@ -17,7 +17,7 @@ from calse.data.manifests import read_manifest, write_manifest
 from calse.data.paths import Layout
 from calse.runtime import memo as resume
 from calse.runtime.errors import CalseError
-from calse.runtime.files import sha256_of
+from calse.runtime.files import atomic_file, atomic_folder, sha256_of
 from calse.runtime.memo import resumable
 from videos import write_clip
 
@@ -172,3 +172,14 @@ def test_a_set_that_broke_off_goes_on_from_its_finished_clips_with_equal_bytes(t
     assert kept < {path.stat().st_ino for path in layout.augmented("AF1").iterdir()}
     assert not list(Path(".scratch/finished").rglob("*.mp4"))
     assert len(read_manifest(layout.set_manifest("AF1"))) == 3
+
+
+def fail(job: Job) -> str:
+    with atomic_file(job.folder / f"{job.parent}.mp4") as aside:
+        raise CalseError(f"{aside}: a frame must be uint8")
+
+
+def test_an_error_names_what_a_file_was_to_become_and_no_temporary_folder():
+    with pytest.raises(CalseError) as caught, resumable(fail, "stage") as run, atomic_folder(Path("set")) as folder:
+        run(Job("a", folder))
+    assert str(caught.value) == "set/a.mp4: a frame must be uint8"

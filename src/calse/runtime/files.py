@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from calse.runtime.errors import StarvedError
+from calse.runtime.errors import CalseError, StarvedError
 
 NO_SPACE = {
     errno.ENOSPC: "the disk is full",
@@ -41,7 +41,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with explain_disk_errors(path):
         aside = _aside(path)
         try:
-            yield aside
+            with errors_named_as(path, aside):
+                yield aside
             os.replace(aside, path)
         finally:
             aside.unlink(missing_ok=True)
@@ -59,7 +60,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         former = _former_of(aside)
         try:
             aside.mkdir()
-            yield aside
+            with errors_named_as(folder, aside):
+                yield aside
             _replace_folder(folder, aside, former)
         finally:
             put_back(former)
@@ -76,6 +78,17 @@ def temporary_folder(path: Path) -> Iterator[Path]:
             yield folder
         finally:
             _remove(folder)
+
+
+@contextmanager
+def errors_named_as(path: Path, aside: Path) -> Iterator[None]:
+    """Let an error name a file or folder as what it was to become: the temporary one is gone when it is read."""
+    try:
+        yield
+    except CalseError as error:
+        if str(aside) not in str(error):
+            raise
+        raise type(error)(str(error).replace(str(aside), str(path))) from None
 
 
 @contextmanager

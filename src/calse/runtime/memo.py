@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from calse.runtime.files import atomic_folder, explain_disk_errors, sha256_of
+from calse.runtime.files import atomic_folder, errors_named_as, explain_disk_errors, sha256_of
 from calse.runtime.fingerprint import code
 from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
@@ -64,7 +64,7 @@ class Resumable(Generic[Item, Result]):
 
     def _make(self, item: Any, made: Path) -> dict[str, Any]:
         """Make an item's files and keep them with the result."""
-        with atomic_folder(made) as aside:
+        with atomic_folder(made) as aside, errors_named_as(item.folder, aside):
             result = _type_of_result(self.function).dump_python(self.function(replace(item, folder=aside)))
             record = {"files": {file.name: sha256_of(file) for file in aside.iterdir()}, "result": result}
             (aside / RECORD).write_text(json.dumps(record), encoding="utf-8")
