@@ -107,6 +107,22 @@ def test_videos_of_any_format_keep_size_rate_and_frames(world, tmp_path):
     assert np.abs(out - frames).max() > 60  # an untrained face is no face
 
 
+def test_of_a_frame_only_the_face_is_written_anew(world):
+    """A way through RGB and back changes colours: what is not swapped stays in its planes to the bit."""
+    layout, _, frames = world
+    track = landmarks_of_frames(frames[:1], load_networks(layout), FACES)
+    window = face_window_of(track, *frames.shape[1:3])
+    planes = planes_of_rgb(frames[0])
+    before, face = [plane.copy() for plane in planes], track.face[0]
+    window.put(255 - rgb_of(window.of(planes)), planes, window.inside(face))
+    places = zip(planes, before, (1, 2, 2), strict=True)
+    for changed, scale in [(np.argwhere(new != old), scale) for new, old, scale in places]:
+        low, high = face[:, 1::-1].min(axis=0) / scale, face[:, 1::-1].max(axis=0) / scale
+        assert (changed.min(axis=0) >= low - 4).all()
+        assert (changed.max(axis=0) <= high + 4).all()
+        assert len(changed) > 0.9 * np.prod(high - low)
+
+
 def test_what_comes_out_is_marked_and_labelled_and_names_nobody(world, tmp_path, monkeypatch):
     pytest.importorskip("c2pa", reason='needs the extra "publish"')
     layout, videos, _ = world

@@ -121,6 +121,18 @@ def test_for_faces_alone_hands_are_sought_that_may_hide_one_and_no_others():
     assert wrists(without) == [[104, 64], [60, 160]], "no face: nothing says which hands matter"
 
 
+def test_for_faces_alone_a_hand_is_sought_before_it_comes_to_the_face():
+    hands = Hands([60, 160])
+    follow = HandFollower(hands.palms(np.zeros(2)), hands.mesh, at_face=True)
+    face = np.zeros((468, 3), np.float32)
+    face[:2, :2] = [[90, 30], [110, 60]]
+    far, near = (([140, 240], [60, 160], (face, 1.0)), ([140, 240], [96, 70], (face, 1.0)))
+    follow(FRAME, alone := person(*far), [person(*far), person(*far)])
+    assert wrists(alone) == [None, None]
+    follow(FRAME, before := person(*far), [person(*far), person(*near)])
+    assert wrists(before) == [None, [60, 160]], "its body is at the face two frames later"
+
+
 def test_a_missing_hand_is_sought_at_once_and_then_in_every_third_frame():
     hands = Hands([60, 120])
     follow = hands.follower()

@@ -8,7 +8,7 @@ import pytest
 
 from calse.runtime.errors import CalseError
 from calse.runtime.sandbox import Refused, map_sandboxed
-from calse.video.ours.encode import write_video
+from calse.video.ours.encode import FAST, SPEED, write_video
 from calse.video.ours.planes import Planes, frame_of, planes_of, planes_of_rgb, resized
 from calse.video.ours.read import iterate_planes, read_frames
 from calse.video.untrusted.decode import Frame, iterate_frames, iterate_pictures, probe
@@ -322,6 +322,16 @@ def test_planes_go_into_a_clip_and_come_out_as_rgb_does(tmp_path):
     assert np.abs(read_frames(tmp_path / "planes.mp4").astype(int) - read_frames(tmp_path / "rgb.mp4")).mean() < 3
     with pytest.raises(CalseError, match="even"):
         write_video(tmp_path / "odd.mp4", [Planes(*(plane[:-1] for plane in again[0]))], 25)
+
+
+def test_fast_writing_costs_bytes_and_no_quality(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 2, (12, 64, 96, 1))
+    frames = np.clip(moving(12, 64, 96) + noise, 0, 255).astype(np.uint8)
+    speeds = {"ultrafast": SPEED | {"preset": "ultrafast"}, "fast": FAST}
+    for name, speed in speeds.items():
+        write_video(tmp_path / f"{name}.mp4", frames, 25, speed=speed)
+    errors = {name: np.square(read_frames(tmp_path / f"{name}.mp4").astype(float) - frames).mean() for name in speeds}
+    assert errors["fast"] < errors["ultrafast"]
 
 
 def test_a_header_of_giant_size_does_not_eat_the_memory(tmp_path, cold):

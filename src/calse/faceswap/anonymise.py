@@ -32,13 +32,13 @@ from calse.runtime.repository import scratch
 from calse.runtime.sandbox import Refused
 from calse.video.marks.label import labelled
 from calse.video.marks.mark import Mark, Origin, unmarked
-from calse.video.ours.encode import SPEED, write_video
+from calse.video.ours.encode import FAST, SPEED, write_video
 from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
 from calse.video.untrusted.copy import Copier, Copy, Foreign, Times
 
 Unswapped = Literal["blur", "keep", "drop"]
 POOR, ENOUGH = 3, 50  # frames of which one is looked at as a poor copy, which only says what can be read; but so many
-LARGE = 1280 * 720  # pixels, from which on the encoder takes two thirds of the time and a quarter more bytes
+LARGE = 1280 * 720  # pixels, from which on the encoder takes half of the time and more bytes
 NO_HANDS = np.empty((0, HAND_POINTS, 3), np.float32)
 
 
@@ -155,7 +155,7 @@ class Swapper:
                     swapped[number] = blur_face(swapped[number], window.inside(landmarks), NO_HANDS)
             origin = Origin(self._made, parent_sha256=sha256_of(copy.video))  # unnamed: it may be a person's name
             finished = copy.path.with_suffix(".done.mp4")
-            shown = Shown(copy, window, swapped, track, lost, left)
+            shown = Shown(copy, window, swapped, near, lost, left)
             written = beside.submit(self._write, finished, shown, times, left, origin)
             found = find_again(swapped, near, can_be_read, self._networks, settings)
             who = identity(self._layout, original, swapped, near, found.landmarks, times.seconds)
@@ -188,14 +188,14 @@ class Swapper:
         seconds = None if times.constant and left.all() else _starts(times.seconds, left)
         frames = (planes for planes in shown if planes is not None)
         pictures = (labelled(rgb_of(planes), origin.label) for planes in frames) if self._label else frames
-        preset = "ultrafast" if shown.pixels >= LARGE else SPEED["preset"]
-        write_video(path, pictures, times.fps, provenance("", self._made), times=seconds, preset=preset)
+        speed = FAST if shown.pixels >= LARGE else SPEED
+        write_video(path, pictures, times.fps, provenance("", self._made), times=seconds, speed=speed)
 
 
 class Shown:
-    """The frames of a swapped video: as they came, but for the window of the face.
+    """The frames of a swapped video: as they came, but for the face.
 
-    `swapped` are its windows, `track` the video's landmarks, `lost` the faces that were blurred in them, None where
+    `swapped` are their windows, `near` the landmarks in these, `lost` the faces that were blurred in them, None where
     the whole picture is; a frame that is not `left` is None.
     """
 
@@ -204,14 +204,14 @@ class Shown:
         video: Iterable[Planes],
         window: FaceWindow,
         swapped: Pictures,
-        track: Landmarks,
+        near: Landmarks,
         lost: dict[int, Floats | None],
         left: NDArray[np.bool_],
     ) -> None:
         self._video, self._window, self._swapped, self._lost, self._left = video, window, swapped, lost, left
         self.pixels = window.height * window.width
-        self._changed = track.has_face | np.isin(np.arange(len(left)), list(lost))
-        self._blur = BLUR * max(face_width(face) for face in track.face[track.has_face])
+        self._near = near
+        self._blur = BLUR * max(face_width(face) for face in near.face[near.has_face])
 
     def __iter__(self) -> Iterator[Planes | None]:
         """Yield the frames."""
@@ -221,8 +221,10 @@ class Shown:
             elif number in self._lost and self._lost[number] is None:
                 yield planes_of_rgb(strongly_blurred(rgb_of(planes), self._blur))
             else:
-                if self._changed[number]:
+                if number in self._lost:
                     self._window.put(self._swapped[number], planes)
+                elif self._near.has_face[number]:
+                    self._window.put(self._swapped[number], planes, self._near.face[number])
                 yield planes
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +146,22 @@ def what_to_try(params: Params, layout: Layout, donor: Donor, signer: Floats) ->
     apart: dict[str, float] = {}
     for name in params.sources_of("donor"):
         with suppress(CalseError):
-            faces = donor.faces if name == donor.name else donor_of(params, layout, DonorRequest(donor=name)).faces
+            faces = donor.faces if name == donor.name else _faces_of(params, layout, DonorRequest(donor=name))
             apart[name] = float(np.median(distances(signer, faces))) if len(faces) else 0.0
     least = max(UNLIKE, apart.pop(donor.name, 0.0))
     farther = sorted((name for name in apart if apart[name] > least), key=lambda name: -apart[name])
     by = "" if donor.settings.method == "mesh" else "--method mesh "
     named = ", ".join(f"{by}--donor {name} ({apart[name]:.2f} from this signer)" for name in farther)
     return f"try {named + ', or ' if named else ''}{by}--donor-video of somebody who looks unlike the signer"
+
+
+def _faces_of(params: Params, layout: Layout, request: DonorRequest) -> Floats:
+    """Return the embeddings of a donor of the study, without the rest of a library that is not there yet."""
+    if any(layout.swap_model(name).is_dir() for name in _sets_of(params, request)):
+        return _modelled(params, layout, request).faces
+    jobs = chosen(read_manifest(layout.source_manifest(request.donor)), layout, EMBEDDED, request.donor)
+    crops, points = zip(*map(cut_clip, jobs), strict=True)
+    return np.stack([embed(layout, *face) for face in zip(chain(*crops), np.concatenate(points), strict=True)])
 
 
 def _embedded(library: Library, layout: Layout) -> Floats:

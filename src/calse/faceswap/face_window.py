@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.config.params import LandmarkSettings
+from calse.faceswap.mask import face_window
 from calse.landmarks.record import Floats, Landmarks
 from calse.runtime.errors import CalseError
 from calse.video.ours.planes import Planes, planes_of_rgb, rgb_of
@@ -48,10 +49,16 @@ class FaceWindow:
             picture[:] = rgb_of(self.of(planes))
         return pictures
 
-    def put(self, picture: Pictures, planes: Planes) -> None:
-        """Write the window, `h x w x 3` RGB, into a frame."""
-        for place, plane in zip(self.of(planes), planes_of_rgb(picture), strict=True):
-            place[:] = plane
+    def put(self, picture: Pictures, planes: Planes, face: Floats | None = None) -> None:
+        """Write the window, `h x w x 3` RGB, into a frame: as far as a face, `468 x 3` in it, reaches, or all of it."""
+        place = self.of(planes)
+        if face is not None:
+            inside = face_window(face, *place.shape)
+            rows, columns = (slice(one.start // 2 * 2, (one.stop + 1) // 2 * 2) for one in inside)
+            place, picture = place.part(rows, columns), picture[rows, columns]
+        if picture.size:
+            for old, new in zip(place, planes_of_rgb(picture), strict=True):
+                old[:] = new
 
     def inside(self, points: Floats) -> Floats:
         """Return points `... x 3` of a frame in pixels of the window."""

@@ -61,9 +61,8 @@ def distance(inside: NDArray[np.uint8]) -> Floats:
 
     OpenCV's own last bits depend on where the picture lies in memory; the square, a whole number, is never in doubt.
     """
-    rough = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    exact: Floats = np.sqrt(np.rint(np.square(rough, dtype=np.float64))).astype(np.float32)
-    return exact
+    rough = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+    return np.sqrt(np.rint(np.square(rough, out=rough), out=rough), out=rough)
 
 
 def hand_mask(hands: Points, height: int, width: int) -> NDArray[np.uint8]:

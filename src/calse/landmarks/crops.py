@@ -59,7 +59,7 @@ def cut(frame: Frame, square: Square, size: int) -> Floats:
         crop = rgb_of_full(Planes(_sampled(frame.luma, square, size), blue, red))
     else:
         crop = _sampled(frame, square, size)
-    return np.asarray(crop * np.float32(1 / 255), np.float32)
+    return np.asarray(crop.astype(np.float32) * np.float32(1 / 255))  # without astype the same in five times the time
 
 
 def _sampled(picture: Pictures, square: Square, size: int) -> Pictures:

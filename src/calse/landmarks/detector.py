@@ -99,7 +99,8 @@ def decode(boxes: Floats, logits: Floats, centres: Floats) -> list[Detection]:
     them its width and height, all in pixels; `logits` is `A`. A box turned inside out is no detection.
     """
     scores = sigmoid(logits)
-    best = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= MIN_SCORE]
+    enough = np.flatnonzero(scores >= MIN_SCORE)
+    best = enough[np.argsort(-scores[enough], kind="stable")]
     found = []
     for index in best:
         centre, extent = centres[index] + boxes[index, :2], boxes[index, 2:4]

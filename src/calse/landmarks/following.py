@@ -1,5 +1,6 @@
 """Landmarks of the frames of a clip: face, body and hands, detected now and then, tracked in between."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,11 +31,13 @@ from calse.landmarks.tflite import Network
 from calse.runtime.prefetch import prefetched
 
 AnyFrame = TypeVar("AnyFrame", bound=Frame)
+Item = TypeVar("Item")
 PART = 64  # frames of which the landmarks are laid out together
 # Frames, for whoever looks at faces alone. With every third one a hand that came fast was found too late in one more
 # frame: a fifth of the face lay under it.
 BODY_EVERY = 2
 AHEAD = 16  # frames by which face and body are found before the hands
+SOON = 4  # of those, as many are looked at for a hand that comes to the face: the next two bodies
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,25 @@ def follow(frames: Iterable[Frame], networks: Networks, settings: LandmarkSettin
             yield frame, Found(face, body)
 
     with closing(prefetched(people(), AHEAD)) as found_ahead:
-        for frame, found in found_ahead:
-            fill_in_hands(frame, found)
+        for (frame, found), coming in _with_next(found_ahead, SOON if at_face else 0):
+            fill_in_hands(frame, found, [later for _, later in coming])
             clip.append(found)
             # Many small arrays among those of the frames keep the heap from shrinking: 90 kB a frame instead of 7.
             if len(clip) == PART + LOOKS_BACK:
                 parts.append(as_arrays(clip[:PART]))
                 del clip[:PART]
     return Followed(joined([*parts, as_arrays(clip)]), face_of.crowded, body_of.crowded)
+
+
+def _with_next(items: Iterable[Item], count: int) -> Iterator[tuple[Item, list[Item]]]:
+    """Yield each item with up to so many that follow it."""
+    waiting: deque[Item] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > count:
+            yield waiting.popleft(), list(waiting)
+    while waiting:
+        yield waiting.popleft(), list(waiting)
 
 
 def as_arrays(clip: list[Found]) -> Landmarks:

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,9 +22,9 @@ _PALM_SQUARE, _HAND_SQUARE, _BODY_SQUARE = 2.6, 2.0, 5.4
 _STEADY = [0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18]  # wrist, thumb, and each finger's two lowest joints
 _WRIST, _INDEX, _MIDDLE, _RING = 0, 5, 9, 13
 _FROM_BODY = 0.6  # shoulder widths between the wrist of a hand and that of its body
-# Shoulder widths from wrist or knuckles to the face: a hand that is farther is not in front of it soon. Sought from .8
-# on, one was found too late in 3 of the 10 frames that it hid; from here on in none (42 such frames of three people).
-_SOON = 1.2
+# Shoulder widths from wrist or knuckles to the face, beyond which no hand is in front of it: .35 at most in 94 frames
+# of four people in which one was.
+_NEAR = 0.6
 _OUTSIDE = 0.3  # shoulder widths beyond the picture's edge where no hand is sought any more
 _BESIDE, _ABOVE, _BELOW = 0.35, 0.8, 1.2  # shoulder widths around the arms, over the nose, under the shoulders
 _FROM_FACE = 3.0  # side of the region where palms are sought without a body, over the face's extent
@@ -78,7 +79,7 @@ class HandFollower:
 
     Where it was before; where the body's arm ends; where palms are seen. A missing hand is not sought in every frame:
     one that is found is followed back through the frames before. `at_face` seeks those alone that may be in front of
-    the face, as the body's arms say.
+    the face now or in the frames to come, as the body's arms say.
     """
 
     def __init__(self, palms: Detector, mesh: HandMesh, at_face: bool = False) -> None:
@@ -86,10 +87,14 @@ class HandFollower:
         self._before: deque[tuple[Frame, Found]] = deque(maxlen=LOOKS_BACK)
         self._missed = [0, 0]  # frames since the hand of a slot was there
 
-    def __call__(self, frame: Frame, found: Found) -> None:
-        """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person."""
+    def __call__(self, frame: Frame, found: Found, coming: Sequence[Found] = ()) -> None:
+        """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person.
+
+        `coming` are the frames after it, without hands.
+        """
         if found.body is not None or found.face is not None:
-            wanted = [slot for slot in (0, 1) if not (self._at_face and _is_far_from_face(found, slot))]
+            near = [slot for slot in (0, 1) if not all(_is_far_from_face(one, slot) for one in (found, *coming))]
+            wanted = near if self._at_face else [0, 1]
             for slot in (0, 1):
                 found.hands[slot] = self._tracked(frame, found, slot) if slot in wanted else None
                 is_missed = slot in wanted and found.hands[slot] is None
@@ -211,13 +216,13 @@ def _is_outside(frame: Frame, found: Found, slot: int) -> bool:
 
 
 def _is_far_from_face(found: Found, slot: int) -> bool:
-    """Tell whether the body's arm of a slot ends so far from the face that no hand hides it soon; not without both."""
+    """Tell whether the body's arm of a slot ends so far from the face that no hand hides it; not without both."""
     if found.body is None or found.face is None:
         return False
     hand = found.body[0][[WRISTS[slot], LITTLES[slot], INDICES[slot]], :2]
     low, high = found.face[0][:, :2].min(axis=0), found.face[0][:, :2].max(axis=0)
     beyond = np.maximum(0, np.maximum(low - hand, hand - high))
-    return float(np.linalg.norm(beyond, axis=1).min()) > _SOON * _shoulder_width(found.body[0])
+    return float(np.linalg.norm(beyond, axis=1).min()) > _NEAR * _shoulder_width(found.body[0])
 
 
 def _region(frame: Frame, found: Found) -> tuple[slice, slice]:

@@ -27,6 +27,9 @@ SPEED = {
     "tune": "psnr",
     "x264-params": "mbtree=0:bframes=5:b-adapt=0:weightp=0:scenecut=0",
 }
+# For large films. A filmed and a synthetic one of 1920 x 1080, against `ultrafast` with the parameters above: .6 of the
+# CPU time, 1.3 to 1.4 of the bytes, PSNR of luma +.3 and +.4 dB, of the worst frame +.1 and +.8, of colours +.7 to 1.2.
+FAST = SPEED | {"preset": "ultrafast", "x264-params": f"{SPEED['x264-params']}:bframes=0:no-dct-decimate=1"}
 _BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact"}
 CLOCK = Fraction(1, 90_000)  # seconds, the clock of MPEG: milliseconds and the usual rates are whole in it
 # In H.273's numbers smpte170m and "tv": what decoders take RGB from when nothing is said, so that all of them agree.
@@ -40,14 +43,14 @@ def write_video(
     metadata: dict[str, str] | None = None,
     qp: int = QP,
     times: Sequence[float] | None = None,
-    preset: str = SPEED["preset"],
+    speed: dict[str, str] = SPEED,
 ) -> None:
     """Encode frames as H.264 (yuv420p, BT.601), in one step: at a constant rate, or each at its own time.
 
     `frames` are RGB, `H x W x 3 uint8`, or Planes, all of one size with even sides; they are taken one by one, so a
     generator needs no memory for the whole clip. `metadata` goes into the container (`title`, `comment`); a `qp` of
-    0 loses nothing more; x264's `preset` weighs time against bytes. `times` are the seconds at which each frame starts
-    and, one more, at which the last one ends.
+    0 loses nothing more; `speed`, SPEED or FAST, weighs time against bytes. `times` are the seconds at which
+    each frame starts and, one more, at which the last one ends.
     One encoder thread: bytes depend on the number of threads. Raises CalseError naming the file.
     """
     import av
@@ -60,9 +63,7 @@ def write_video(
     rate = Fraction(fps).limit_denominator(60_000)
     with atomic_file(path) as aside, av.open(str(aside), "w", format="mp4", container_options=_BITEXACT) as container:
         container.metadata.update(metadata or {})
-        stream = container.add_stream(
-            "libx264", rate=rate, options=SPEED | {"preset": preset, "qp": str(qp)} | _BITEXACT
-        )
+        stream = container.add_stream("libx264", rate=rate, options=speed | {"qp": str(qp)} | _BITEXACT)
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         stream.thread_count = 1
         context = stream.codec_context
@@ -88,7 +89,7 @@ def _timed(stream: "av.VideoStream", times: Sequence[float]) -> Iterator[tuple[i
     from av.codec.context import Flags
 
     context = stream.codec_context
-    context.options = context.options | {"x264-params": f"{SPEED['x264-params']}:bframes=0"}
+    context.options = context.options | {"x264-params": f"{context.options['x264-params']}:bframes=0"}
     context.time_base = CLOCK
     context.flags |= Flags.frame_duration  # else the last one lasts as long as the rate says
     starts: list[int] = []

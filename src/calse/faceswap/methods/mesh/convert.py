@@ -139,14 +139,14 @@ class Painter:
         blend_weights(at_pixels[..., 3:], share[shown].astype(np.float32), weights)
         for number, k in enumerate(shown):
             add_weighted(surface.remapped(*self._picture(k), cv2.INTER_CUBIC), weights[..., number], donor)
-        signer = np.asarray(surface.remapped(frame, self._faces[index], cv2.INTER_CUBIC) / np.float32(255), np.float32)
+        signer = surface.remapped(frame, self._faces[index], cv2.INTER_CUBIC).astype(np.float32) / np.float32(255)
         corner = np.array([surface.left, surface.top, 0], np.float32)
         hands = self._landmarks.hands[self.numbers[index], ..., :2] - corner[:2]
         face = self._faces[index] - corner
         place = face_mask(face, hands, *surface.shape, self._options.erode, self._options.feather)
-        holes, every_hole = (
-            opened(target, surface, rings, self._width(index)) for rings in (self._rings, list(OPENINGS))
-        )
+        holes = opened(target, surface, self._rings, self._width(index))
+        are_all = len(self._rings) == len(OPENINGS)
+        every_hole = holes if are_all else opened(target, surface, list(OPENINGS), self._width(index))
         known, skin = np.empty_like(place), np.empty_like(place)
         visibility(at_pixels, surface.triangle, holes, every_hole, known, skin, place)
         return Layer(surface, donor, signer, known, skin, place)

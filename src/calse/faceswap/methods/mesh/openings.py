@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calse.faceswap.mask import SUBPIXEL, fixed_point
-from calse.faceswap.methods.mesh.model.topology import FOREHEAD, LEFT_EYE, MOUTH, RIGHT_EYE, Numbers, Topology
+from calse.faceswap.methods.mesh.model.topology import FOREHEAD, MOUTH, OPENINGS, Numbers, Topology
 from calse.faceswap.methods.mesh.surface import Surface, surface_of
 
 Pictures = NDArray[np.uint8]
@@ -38,7 +38,7 @@ def opened(points: Numbers, surface: Surface, rings: list[Ring], face_width: flo
 
 def rings_of(eyes: str, mouth: str) -> list[Ring]:
     """Return the openings that stay the signer's."""
-    return [*([RIGHT_EYE, LEFT_EYE] if eyes == "signer" else []), *([MOUTH] if mouth == "signer" else [])]
+    return [ring for ring in OPENINGS if (mouth if ring is MOUTH else eyes) == "signer"]
 
 
 def _grown(polygon: Numbers, axis: Numbers) -> Numbers:
