@@ -51,6 +51,14 @@ def test_nothing_moves_outside_the_face_and_a_hand_in_front_survives():
     assert np.array_equal(swapped[1][hand], frames[1][hand])
 
 
+@pytest.mark.parametrize("wrong", [lambda frames: frames[:-1], lambda frames: frames / 255])
+def test_what_a_method_returns_is_as_many_frames_of_the_same_kind(wrong, monkeypatch):
+    monkeypatch.setattr(registry.Method, "convert", lambda method, frames, *rest: wrong(frames))
+    frames, track = cartoon((200, 90, 80), openings(4, 0))
+    with pytest.raises(CalseError, match=r"methods/autoencoder/convert\.py: convert returns .*, not \(4, "):
+        swap_frames(frames, track, None, SET)
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_short_clip_and_one_without_a_face_pass(count):
     frames, track = cartoon((200, 90, 80), openings(count, 0))

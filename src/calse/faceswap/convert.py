@@ -19,6 +19,7 @@ from calse.faceswap.quality.quality import assess_set
 from calse.faceswap.registry import SwapSet, find_method, set_of
 from calse.landmarks.generated import landmarks_hash, landmarks_of
 from calse.landmarks.record import Landmarks
+from calse.runtime.errors import CalseError
 from calse.runtime.executor import map_parallel
 from calse.runtime.files import atomic_folder, write_json
 from calse.runtime.memo import resumable
@@ -122,9 +123,14 @@ def swap_frames(frames: Pictures, landmarks: Landmarks, model: Any, settings: Sw
     """Return frames `T x H x W x 3` with the donor's face, as the set's method draws it, and a report.
 
     Pixels outside the face and on hands in front of it keep their values to the bit; frames without a face are
-    returned as they are.
+    returned as they are. Raises CalseError when the method returns something else.
     """
     swapped = find_method(settings.method).convert(frames, landmarks, model, settings)
+    if (swapped.shape, swapped.dtype) != (frames.shape, frames.dtype):
+        raise CalseError(
+            f"faceswap/methods/{settings.method}/convert.py: convert returns {swapped.shape} {swapped.dtype}, "
+            f"not {frames.shape} {frames.dtype}"
+        )
     height, width = frames.shape[1:3]
     numbers = np.flatnonzero(landmarks.has_face).tolist()
     hidden = [
