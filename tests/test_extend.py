@@ -139,7 +139,7 @@ def test_the_measure_is_shown_by_name_wherever_results_are(study):
     with open(study / "metrics/report/measures.csv", encoding="utf-8", newline="") as file:
         cells = {(row["test_source"], row["measure"]): float(row["value"]) for row in csv.DictReader(file)}
     assert cells["SCHOOL", "macro_f1"] == cells["mean", "macro_f1"] == pytest.approx(expected, abs=1e-6)
-    assert "macro_f1" in (study / "metrics/report/table.md").read_text(encoding="utf-8")
+    assert "macro f1" in (study / "metrics/report/table.md").read_text(encoding="utf-8")
     assert "<th>macro_f1</th>" in (study / "data/report/index.html").read_text(encoding="utf-8")
     client = MlflowClient(f"sqlite:///{study}/mlruns/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("home-signs").experiment_id])

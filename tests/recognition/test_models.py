@@ -50,7 +50,7 @@ def test_a_recogniser_that_is_not_called_as_its_folder_is_refused(tmp_path: Path
 
 
 def test_a_recogniser_cannot_be_called_as_another_folder_of_models(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(registry, "declared", lambda *_: {"published": i3d.RECOGNISER})
+    monkeypatch.setattr(registry, "load_plugins", lambda *_: {"published": i3d.RECOGNISER})
     with pytest.raises(CalseError, match="models/published holds other models; call this recogniser otherwise"):
         recognisers.__wrapped__()
 
