@@ -9,7 +9,7 @@ from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRIS
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import Detection
 from calse.landmarks.following import landmarks_of_frames
-from calse.landmarks.hands import Found, Hand, HandFollower, HandMesh, square_of_hand
+from calse.landmarks.hands import Found, Hand, HandFollower, HandMesh, near_face, square_of_hand
 from calse.landmarks.rates import hands_in_front
 from faces import FACES
 
@@ -107,30 +107,21 @@ def test_a_hand_out_of_the_picture_is_not_sought():
     assert (hands.looks, hands.tries) == (0, 2 + 5)
 
 
-def test_for_faces_alone_hands_are_sought_that_may_hide_one_and_no_others():
+def test_hands_that_nobody_wants_are_not_sought():
     hands = Hands([60, 160], [104, 64])
-    follow = HandFollower(hands.palms(np.zeros(2)), hands.mesh, at_face=True)
-    face = np.zeros((468, 3), np.float32)
-    face[:2, :2] = [[90, 30], [110, 60]]
+    follow = hands.follower()
     for _ in range(3):
-        found = person([104, 64], [60, 160], (face, 1.0))
-        follow(FRAME, found)
+        follow(FRAME, found := person([104, 64], [60, 160]), {0})
     assert wrists(found) == [[104, 64], None]
-    assert (hands.looks, hands.tries) == (0, 2 + 1 + 1)  # the one in front of the face alone
-    follow(FRAME, without := person([104, 64], [60, 160]))
-    assert wrists(without) == [[104, 64], [60, 160]], "no face: nothing says which hands matter"
+    assert (hands.looks, hands.tries) == (0, 2 + 1 + 1)
 
 
-def test_for_faces_alone_a_hand_is_sought_before_it_comes_to_the_face():
-    hands = Hands([60, 160])
-    follow = HandFollower(hands.palms(np.zeros(2)), hands.mesh, at_face=True)
+def test_hands_matter_to_a_face_where_the_arm_ends_at_it():
     face = np.zeros((468, 3), np.float32)
     face[:2, :2] = [[90, 30], [110, 60]]
-    far, near = (([140, 240], [60, 160], (face, 1.0)), ([140, 240], [96, 70], (face, 1.0)))
-    follow(FRAME, alone := person(*far), [person(*far), person(*far)])
-    assert wrists(alone) == [None, None]
-    follow(FRAME, before := person(*far), [person(*far), person(*near)])
-    assert wrists(before) == [None, [60, 160]], "its body is at the face two frames later"
+    assert near_face(person([104, 64], [60, 160], (face, 1.0))) == {0}
+    assert near_face(person([104, 92], [96, 86], (face, 1.0))) == {1}, "knuckles are 6 pixels above, .6 widths are 24"
+    assert near_face(person([104, 64], [60, 160])) == {0, 1}, "no face: nothing says which hands matter"
 
 
 def test_a_missing_hand_is_sought_at_once_and_then_in_every_third_frame():

@@ -20,7 +20,8 @@ from calse.landmarks.mesh import square_of_detection
 from calse.landmarks.record import Floats, Landmarks
 
 GAP = 1.0  # seconds: over so long a lost face is on the way from where it was to where it is found again
-LOOKED, TILES, TILED = 0.1, 3, 0.4  # seconds between two looks for faces; for small ones: parts a side, and seconds
+LOOKED = 0.1  # seconds between two looks for faces
+TILES, TILED = 3, 0.4  # for small ones: parts along the longer side, seconds
 CUT = 0.03  # share of its width by which a face may reach over the frame's edge
 PROFILE, UNLIKE = 40.0, 0.65  # degrees; distance of embeddings
 GLASSES = 12  # frames in which glasses are sought
@@ -175,7 +176,7 @@ class LeftFaces:
         return any(width < self.least for width in self._widths.get(number, []))
 
     def _left(self, number: int, frame: Frame, parts: int) -> list[float]:
-        """Return the widths of the left faces that so many parts a side of a frame show, in shares of its own."""
+        """Return the widths of the left faces that so many parts along a frame show, in shares of its own."""
         found = []
         for left, top, part in _parts(frame, parts):
             for face in self._networks.faces(part):
@@ -187,11 +188,17 @@ class LeftFaces:
 
 
 def _parts(frame: Frame, tiles: int) -> Iterator[tuple[int, int, Frame]]:
-    """Yield the overlapping parts of a frame, so many a side, each with its left and top."""
-    height, width = (min(side, round(1.3 * side / tiles)) for side in frame.shape[:2])
-    for top in np.linspace(0, frame.shape[0] - height, tiles).astype(int).tolist():
-        for left in np.linspace(0, frame.shape[1] - width, tiles).astype(int).tolist():
-            yield left, top, part_of(frame, slice(top, top + height), slice(left, left + width))
+    """Yield overlapping squares of a frame, so many along its longer side, each with its left and top.
+
+    The detector looks at squares: along the shorter side fewer are as large in it.
+    """
+    longest = max(frame.shape[:2])
+    side = min(longest, round(1.3 * longest / tiles))
+    step = max(1.0, (longest - side) / max(1, tiles - 1))
+    free = [max(0, length - side) for length in frame.shape[:2]]
+    tops, lefts = (np.linspace(0, most, 1 + math.ceil(most / step)).astype(int).tolist() for most in free)
+    for top, left in itertools.product(tops, lefts):
+        yield left, top, part_of(frame, slice(top, top + side), slice(left, left + side))
 
 
 def _is_at(place: Floats, landmarks: Floats) -> bool:

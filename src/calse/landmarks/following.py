@@ -14,7 +14,7 @@ from calse.data.paths import Layout
 from calse.landmarks.body import BodyFollower, BodyMesh
 from calse.landmarks.crops import Frame, Square
 from calse.landmarks.detector import BODIES, FACES, PALMS, Detection, Detector
-from calse.landmarks.hands import LOOKS_BACK, Found, HandFollower, HandMesh
+from calse.landmarks.hands import LOOKS_BACK, Found, HandFollower, HandMesh, near_face
 from calse.landmarks.mesh import FaceMesh, square_of_detection, square_of_landmarks
 from calse.landmarks.models import (
     BODY_DETECTOR,
@@ -99,22 +99,23 @@ def follow(frames: Iterable[Frame], networks: Networks, settings: LandmarkSettin
     """
     face_of = FaceFollower(networks, settings)
     body_of = BodyFollower(networks.bodies, networks.body)
-    fill_in_hands = HandFollower(networks.palms, networks.hand, at_face)
+    fill_in_hands = HandFollower(networks.palms, networks.hand)
     clip: list[Found] = []
     parts: list[Landmarks] = []
 
-    def people() -> Iterator[tuple[Frame, Found]]:
-        """Yield the frames with face and body, found in a thread of its own."""
+    def people() -> Iterator[tuple[Frame, Found, set[int]]]:
+        """Yield the frames with face and body, found in a thread of its own, and which hands matter there."""
         body = None
         for number, frame in enumerate(frames):
             face = face_of(frame)
             if body is None or not at_face or number % BODY_EVERY == 0:
                 body = body_of(frame, None if face is None else face[0])
-            yield frame, Found(face, body)
+            found = Found(face, body)
+            yield frame, found, near_face(found) if at_face else {0, 1}
 
     with closing(prefetched(people(), AHEAD)) as found_ahead:
-        for (frame, found), coming in _with_next(found_ahead, SOON if at_face else 0):
-            fill_in_hands(frame, found, [later for _, later in coming])
+        for (frame, found, near), coming in _with_next(found_ahead, SOON if at_face else 0):
+            fill_in_hands(frame, found, near.union(*(later for *_, later in coming)))
             clip.append(found)
             # Many small arrays among those of the frames keep the heap from shrinking: 90 kB a frame instead of 7.
             if len(clip) == PART + LOOKS_BACK:

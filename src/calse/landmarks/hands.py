@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -78,23 +78,20 @@ class HandFollower:
     """Finds the hands in one frame after the other, each by the first way that succeeds.
 
     Where it was before; where the body's arm ends; where palms are seen. A missing hand is not sought in every frame:
-    one that is found is followed back through the frames before. `at_face` seeks those alone that may be in front of
-    the face now or in the frames to come, as the body's arms say.
+    one that is found is followed back through the frames before.
     """
 
-    def __init__(self, palms: Detector, mesh: HandMesh, at_face: bool = False) -> None:
-        self._palms, self._mesh, self._at_face = palms, mesh, at_face
+    def __init__(self, palms: Detector, mesh: HandMesh) -> None:
+        self._palms, self._mesh = palms, mesh
         self._before: deque[tuple[Frame, Found]] = deque(maxlen=LOOKS_BACK)
         self._missed = [0, 0]  # frames since the hand of a slot was there
 
-    def __call__(self, frame: Frame, found: Found, coming: Sequence[Found] = ()) -> None:
+    def __call__(self, frame: Frame, found: Found, wanted: Collection[int] = (0, 1)) -> None:
         """Fill in the hands of the next frame, and those of earlier ones that are found late; none without a person.
 
-        `coming` are the frames after it, without hands.
+        Only hands of the `wanted` slots are sought.
         """
         if found.body is not None or found.face is not None:
-            near = [slot for slot in (0, 1) if not all(_is_far_from_face(one, slot) for one in (found, *coming))]
-            wanted = near if self._at_face else [0, 1]
             for slot in (0, 1):
                 found.hands[slot] = self._tracked(frame, found, slot) if slot in wanted else None
                 is_missed = slot in wanted and found.hands[slot] is None
@@ -163,6 +160,16 @@ def square_of_hand(points: Floats) -> Square:
     return square.moved_up(0.1)._replace(side=max(1.0, square.side * _HAND_SQUARE))
 
 
+def near_face(found: Found) -> set[int]:
+    """Return the slots whose hand may be in front of the face, as the body's arms say; all without face or body."""
+    if found.body is None or found.face is None:
+        return {0, 1}
+    low, high = found.face[0][:, :2].min(axis=0), found.face[0][:, :2].max(axis=0)
+    hands = found.body[0][list(zip(WRISTS, LITTLES, INDICES, strict=True)), :2]
+    away = np.linalg.norm(np.maximum(0, np.maximum(low - hands, hands - high)), axis=2).min(axis=1)
+    return set(np.flatnonzero(away <= _NEAR * _shoulder_width(found.body[0])).tolist())
+
+
 def _belongs(found: Found, slot: int, hand: Hand) -> bool:
     """Tell whether it is a hand and that of the person: its wrist at the body's, or without a body near the face."""
     if hand.presence < _MIN_PRESENCE:
@@ -213,16 +220,6 @@ def _is_outside(frame: Frame, found: Found, slot: int) -> bool:
         return False
     margin = _OUTSIDE * _shoulder_width(found.body[0])
     return bool((place < -margin).any() or (place > np.array(frame.shape[1::-1]) + margin).any())
-
-
-def _is_far_from_face(found: Found, slot: int) -> bool:
-    """Tell whether the body's arm of a slot ends so far from the face that no hand hides it; not without both."""
-    if found.body is None or found.face is None:
-        return False
-    hand = found.body[0][[WRISTS[slot], LITTLES[slot], INDICES[slot]], :2]
-    low, high = found.face[0][:, :2].min(axis=0), found.face[0][:, :2].max(axis=0)
-    beyond = np.maximum(0, np.maximum(low - hand, hand - high))
-    return float(np.linalg.norm(beyond, axis=1).min()) > _NEAR * _shoulder_width(found.body[0])
 
 
 def _region(frame: Frame, found: Found) -> tuple[slice, slice]:
