@@ -216,7 +216,7 @@ def test_a_run_that_another_pipeline_made_is_left_to_it(study, monkeypatch):
 def test_a_killed_training_does_not_stay_running(study):
     script = "import sys, time; sys.path.insert(0, sys.argv[1]); import studies; t = studies.tracked(); "
     script += "print('begun', flush=True); time.sleep(60)"
-    command = [sys.executable, "-c", script, str(Path(__file__).parents[1])]
+    command = ["python", "-c", script, str(Path(__file__).parents[1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as training:
         assert training.stdout.readline() == b"begun\n"
         sync_workspace()

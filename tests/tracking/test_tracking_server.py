@@ -23,7 +23,7 @@ from calse.tracking.sync import sync, verify
 from calse.tracking.ui import serve
 from studies import NAME, QUALITY, RUN, RUNS, client, race, runs, tracked, write_checkpoint, write_lock, write_study
 
-RACES = 3
+RACES = 2
 
 
 @contextmanager
