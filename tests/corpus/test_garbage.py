@@ -66,10 +66,16 @@ def test_a_video_no_encoder_could_take_is_refused_before_one_is_asked(tmp_path):
         next(iterate_frames(tmp_path / "ribbon.mov"))
 
 
-def test_a_pipe_and_a_clock_that_claims_days_are_refused_at_once(tmp_path):
+def test_a_pipe_what_is_no_video_and_a_clock_that_claims_days_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.mp4")
     endless = patched(write_clip(tmp_path / "a.mp4"), tmp_path / "endless.mp4", b"stts", 16, 500_000_000)
-    for path, says in [(tmp_path / "pipe.mp4", "no regular file"), (endless, "more than 6 hours")]:
+    (tmp_path / "README.md").write_text("# Not a video")
+    for path, says in [
+        (tmp_path / "pipe.mp4", "no regular file"),
+        (tmp_path, "is a folder; name the videos in it"),
+        (tmp_path / "README.md", "is no video, or damaged from its start"),
+        (endless, "more than 6 hours"),
+    ]:
         with pytest.raises(CalseError, match=says):
             list(iterate_frames(path))
 

@@ -90,7 +90,7 @@ function open(clip, stage = prepared(clip)) {
   cardOf(clip).setAttribute("aria-current", "true");
   bringToView(clip);
   at("gloss-name").textContent = glossOf(clip);
-  at("facts").textContent = `${clip.id} · ${clip.source}, ${clip.signer}, take ${clip.take} · ${clip.size.join(" × ")}, ${clip.fps} frames a second`;
+  at("facts").textContent = `${clip.id} · ${clip.source}${clip.signer !== clip.source ? `, ${clip.signer}` : ""}, take ${clip.take} · ${clip.size.join(" × ")}, ${clip.fps} frames a second`;
   at("flags").replaceChildren(...(clip.flags ?? []).map(flag => make("li", {}, `⚠ ${flag}`)));
   showNote();
   at("predictions").replaceChildren();

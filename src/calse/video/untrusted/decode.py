@@ -219,7 +219,8 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
     what = "does not open"
     try:
         if not path.is_file():  # a pipe would wait for ever
-            raise CalseError(f"{path}: is missing, or no regular file")
+            absent = "is a folder; name the videos in it" if path.is_dir() else "is missing, or no regular file"
+            raise CalseError(f"{path}: {absent}")
         with av.open(str(path), options=_SAFE | options, metadata_errors="replace") as container:
             videos = [stream for stream in container.streams.video if not _is_cover(stream)]
             if not videos:
@@ -237,6 +238,8 @@ def _opened(path: Path, **options: str) -> Iterator[tuple["av.container.InputCon
         if what == "does not open" and getattr(error, "errno", 0) == errno.EINVAL:
             known = FORMATS.replace(",", ", ")
             raise CalseError(f"{path}: is in no format that is read here ({known})") from None
+        if what == "does not open" and isinstance(error, av.error.InvalidDataError):
+            raise CalseError(f"{path}: is no video, or damaged from its start") from None
         raise CalseError(f"{path}: {what}: {getattr(error, 'strerror', None) or error}") from None
 
 
