@@ -72,7 +72,7 @@ def require_donor(name: str) -> None:
     params = read_params()
     donors = [source for source, one in params.corpus.sources.items() if one.kind == "donor"]
     if name not in donors:
-        known = ", ".join(donors) or "none"
+        known = ", ".join(donors) or "none; --donor-video takes somebody else's video"
         raise CalseError(f"--donor: {name!r} is no donor of {params.corpus.name}; those are: {known}")
     require(params, Layout(), [name], "swap")
 
