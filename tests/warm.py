@@ -68,9 +68,10 @@ def begin(folder):
     os.environ[ADDRESS] = f"{folder}/socket"
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
+    command = [sys.executable, __file__, str(listening.fileno())]  # now: the fixture `forked` changes sys.executable
+
     def await_first():
         select.select([listening], [], [])
-        command = [sys.executable, __file__, str(listening.fileno())]
         outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}  # it ends with us, who hold its input
         subprocess.Popen(command, pass_fds=[listening.fileno()], env=outside, **pipes).wait()
