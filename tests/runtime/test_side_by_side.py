@@ -34,7 +34,7 @@ PARAMS = "limits: {least: null, most: 2.0e-05, word: 'on', text: 'two: words', n
 QUICK = "echo quick"
 AWAIT_B = "n=0; until [ -e b-began ] || [ $n -eq 200 ]; do n=$((n + 1)); sleep .1; done; [ $n -lt 200 ]"
 STAY = "echo $$ > began; trap 'touch stopped; exit 130' INT; sleep 60"
-STOPPED = "stopped; the next run goes on from here"
+STOPPED = "stopped; what was finished is kept"
 
 
 class Study:

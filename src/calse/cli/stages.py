@@ -244,7 +244,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != INTERRUPTED:
             raise
-        print("stopped; the next run goes on from here", file=sys.stderr)
+        print("stopped; what was finished is kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
         line = _in_one_line(error)
