@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from calse.config.params import read_params
+from calse.corpus.naming import SUFFIXES
 from calse.runtime.errors import CalseError
 from torture.licences import licence_table
 
@@ -113,6 +114,14 @@ def test_the_table_of_licences_is_what_the_packages_say():
         pytest.skip("the extras are not installed: make extras")
     assert Path("docs/licences.md").read_text(encoding="utf-8") == licence_table(), "python -m torture licences"
     assert "unknown" not in licence_table()
+
+
+def test_git_keeps_every_file_that_shows_somebody_out_whatever_a_camera_calls_it(tmp_path):
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / ".gitignore").write_bytes(Path(".gitignore").read_bytes())
+    names = [f"clip{suffix}" for small in (*SUFFIXES, ".pose") for suffix in (small, small.upper())] + ["my.index"]
+    asked = subprocess.run(["git", "check-ignore", *names], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert asked.stdout.split() == names
 
 
 def test_the_citation_is_of_this_version_and_licence():

@@ -42,6 +42,8 @@ def test_a_video_keeps_its_frames_and_shows_what_was_found(tmp_path, monkeypatch
     assert np.median(difference) < 12  # but for the codec
     with pytest.raises(CalseError, match="exists; remove it"):
         overlay(params, layout, video, target)
+    with pytest.raises(CalseError, match=r"marked\.txt: call it NAME\.mp4"):
+        overlay(params, layout, video, tmp_path / "marked.txt")
     with pytest.raises(CalseError, match=r"none.mp4"):
         overlay(params, layout, tmp_path / "none.mp4", tmp_path / "other.mp4")
     assert not (tmp_path / "other.mp4").exists()

@@ -29,10 +29,12 @@ SUBPIXEL = 4  # bits
 def overlay(params: Params, layout: Layout, video: Path, target: Path) -> Landmarks:
     """Find the landmarks of any video and write it with them drawn in, or them alone as a .pose file; return them.
 
-    Raises CalseError when the target exists, a model is missing or the video cannot be read.
+    Raises CalseError when the target exists or is neither .mp4 nor .pose, a model is missing or the video unreadable.
     """
     if target.exists():
         raise CalseError(f"{target} exists; remove it or choose another name")
+    if target.suffix not in (".mp4", ".pose"):
+        raise CalseError(f"{target}: call it NAME.mp4, or NAME.pose for the landmarks alone; git keeps those out")
     networks = load_networks(layout)
     with temporary_folder(scratch() / "foreign") as folder:
         copy, times = copied(params, video, folder)

@@ -89,6 +89,8 @@ def enrol(
     from calse.corpus.importing import offered_videos
     from calse.recognition.lookup import Enrolment, enrol, print_enrolled
 
+    if index.suffix != ".index" and not index.exists():
+        raise CalseError(f"{index}: call it NAME.index: it knows people by their signing, and git keeps such files out")
     able, refused = offered_videos(folder, pattern)
     offers = [Enrolment(offer.path, offer.name, offer.gloss) for offer in able]
     made, left = enrol(read_params(), Layout(), offers, index, seconds, [(one.name, one.refusal) for one in refused])
