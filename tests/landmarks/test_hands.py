@@ -8,7 +8,7 @@ import pytest
 from calse.landmarks.body import ELBOWS, INDICES, LITTLES, NOSE, SHOULDERS, WRISTS
 from calse.landmarks.crops import Square
 from calse.landmarks.detector import Detection
-from calse.landmarks.following import landmarks_of_frames
+from calse.landmarks.following import SOON, Networks, landmarks_of_frames
 from calse.landmarks.hands import Found, Hand, HandFollower, HandMesh, near_face, square_of_hand
 from calse.landmarks.rates import hands_in_front
 from faces import FACES
@@ -122,6 +122,24 @@ def test_hands_matter_to_a_face_where_the_arm_ends_at_it():
     assert near_face(person([104, 64], [60, 160], (face, 1.0))) == {0}
     assert near_face(person([104, 92], [96, 86], (face, 1.0))) == {1}, "knuckles are 6 pixels above, .6 widths are 24"
     assert near_face(person([104, 64], [60, 160])) == {0, 1}, "no face: nothing says which hands matter"
+
+
+def test_whoever_looks_at_faces_alone_seeks_a_hand_some_frames_before_it_comes_there():
+    face, tried = np.zeros((468, 3), np.float32), []
+    face[:2, :2] = [[90, 30], [110, 60]]
+    box = np.array([90, 30, 110, 60], np.float32)
+
+    def body(frame, square):
+        return person([140, 240], [96, 70] if frame[0, 0, 0] >= 8 else [60, 160]).body[0], 1.0, square
+
+    def hand(frame, square):
+        tried.append(int(frame[0, 0, 0]))
+        return Hand(SHAPE, SHAPE, 0.1, True)
+
+    anywhere = [Detection(0.9, box, np.array([[90, 40], [110, 40], [100, 50]], np.float32))]
+    networks = Networks(lambda _: anywhere, lambda *_: (face, 1.0), lambda _: anywhere, body, lambda _: [], hand)
+    landmarks_of_frames([np.full_like(FRAME, number) for number in range(12)], networks, FACES, at_face=True)
+    assert min(tried) == 8 - SOON
 
 
 def test_a_missing_hand_is_sought_at_once_and_then_in_every_third_frame():
