@@ -288,6 +288,7 @@ def test_a_sample_is_not_made_worse_by_the_frames_that_were_sought(world, long_t
     who = identity(world[0], original, swapped, long_track, long_track.face, np.arange(len(original) + 1) / 12.5)
     assert set(who.signer) == set(missed)
     assert set(missed) <= set(who.measured)
+    assert set(who.sampled) < set(who.measured)
     assert who.moved == 1 - len(set(missed) & set(who.sampled)) / len(who.sampled)
 
 
