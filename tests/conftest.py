@@ -48,7 +48,8 @@ def pytest_configure(config):
             warm.begin(stand_ins.name)
             if getattr(config.option, "tx", None) and not config.getoption("fast"):  # there imports must be seen
                 config.option.tx = [f"{worker}//python={stand_ins.name}/python" for worker in config.option.tx]
-    sys.executable = f"{sys.prefix}/bin/python"  # a worker was started by a stand-in
+    else:
+        sys.executable = f"{sys.prefix}/bin/python"  # the real one, for a stand-in started this worker
     multiprocessing.set_executable(shutil.which("python"))  # of what this process spawns
     if config.getoption("fast"):
         sys.addaudithook(skip_what_is_slow)
