@@ -43,10 +43,10 @@ repro: setup  ## rebuild the study: every stage, then the results table; stages 
 	@calse track sync
 	@calse show
 
-test: setup  ## run the tests
+test: setup  ## run the tests: 4.5 to 5 minutes on two cores
 	$(PYTEST)
 
-test-fast: setup  ## run those that need no torch, MLflow, models or second process: about a minute
+test-fast: setup  ## run those that need no torch, MLflow, models or second process: half a minute
 	$(PYTEST) --fast
 
 bench: setup  ## time every part against its peer and limit (about 10 minutes; 4 with ROUNDS=3)
