@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from calse.cli.commands import tools
 from calse.config.params import read_params
 from calse.recognition.architectures.landmarks.index_file import read_index
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
@@ -102,6 +104,13 @@ def test_nothing_is_written_when_no_video_can_be_enrolled(videos, layout):
     with pytest.raises(CalseError, match=r"enrolled; 0\.mp4: is empty; 1\.mp4: .*; 2\.mp4: is empty; and 1 more$"):
         enrol(params(), layout, [], Path("empty.index"), SECONDS, [(f"{n}.mp4", "is empty") for n in range(4)])
     assert not Path("empty.index").exists()
+
+
+def test_an_index_has_an_ending_that_git_keeps_out(videos, layout):
+    error = CliRunner().invoke(tools, ["enrol", str(videos / "SACU"), "-o", "signs.txt"]).exception
+    assert isinstance(error, CalseError)
+    assert str(error).startswith("signs.txt: call it NAME.index")
+    assert not Path("signs.txt").exists()
 
 
 def test_what_is_asked_is_compared_with_what_the_index_holds(layout):
