@@ -33,7 +33,8 @@ stages:
 PARAMS = "limits: {least: null, most: 2.0e-05, word: 'on', text: 'two: words', none: []}\n"
 QUICK = "echo quick"
 AWAIT_B = "n=0; until [ -e b-began ] || [ $n -eq 200 ]; do n=$((n + 1)); sleep .1; done; [ $n -lt 200 ]"
-STAY = "echo $$ > began; trap 'touch stopped; exit 130' INT; sleep 60"
+# The trap first, and short sleeps: a signal between two commands waits for the end of the next one.
+STAY = "trap 'touch stopped; exit 130' INT; echo $$ > began; n=0; until [ $((n += 1)) -gt 600 ]; do sleep .1; done"
 STOPPED = "stopped; what was finished is kept"
 
 
