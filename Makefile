@@ -43,7 +43,7 @@ repro: setup  ## rebuild the study: every stage, then the results table; stages 
 	@calse track sync
 	@calse show
 
-test: setup  ## run the tests: 4.5 to 5 minutes on two cores
+test: setup  ## run the tests: about 5 minutes on two cores, 7 the first time
 	$(PYTEST)
 
 test-fast: setup  ## run those that need no torch, MLflow, models or second process: half a minute
