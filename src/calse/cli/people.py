@@ -38,6 +38,7 @@ def forget(
         raise CalseError("name a signer, or --source or --clip; data/manifests/sources lists them")
 
     def agreed(plan: Plan, places: dict[str, str]) -> bool:
+        """Show what would be removed, and say whether it may be."""
         print_plan(plan, places)
         return yes or typer.confirm("Remove all this? It cannot be taken back")
 

@@ -85,6 +85,7 @@ def application(models: Models, folder: Path) -> ASGIApp:
         return endpoint
 
     def predict(clip: Path) -> Response:
+        """Respond with the glosses that the models find likely."""
         return JSONResponse(models.predictions(clip))
 
     def anonymise(clip: Path) -> Response:
@@ -98,6 +99,7 @@ def application(models: Models, folder: Path) -> ASGIApp:
     files["/about"] = (json.dumps(about), "application/json")
 
     async def page(request: Request) -> Response:
+        """Respond with one of the page's files."""
         content, kind = files[request.url.path]
         return Response(content, media_type=kind)
 

@@ -91,6 +91,7 @@ def _train(job: Job, ranks: int, messages: Any) -> None:
     """Train one run in this process, telling over a queue."""
 
     def tell(kind: str, *details: Any) -> None:
+        """Put a message of this run into the queue."""
         messages.put((kind, job.run, *details))
 
     with locked(job.lock, waiting=lambda: tell("waiting")):
