@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from calse.recognition.architectures.i3d.network import I3D, SameMaxPool, Unit
+from calse.recognition.architectures.i3d.network import I3D, SameMaxPool, Unit, same_padding
 from calse.runtime.errors import CalseError
 
 PUBLISHED_SHAPES = {  # C x T x H x W behind each layer, for 64 frames of 224 pixels
@@ -150,6 +150,32 @@ def test_pools_pad_as_tensorflow_does(size: tuple[int, ...], kernel: tuple[int, 
     torch.testing.assert_close(SameMaxPool(kernel, stride)(x), expected)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2)), ((3,) * 3, (1,) * 3)]
+)
+def test_pools_on_a_gpu_have_the_same_maxima_and_gradient(
+    size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...]
+):
+    pool, x = SameMaxPool(kernel, stride), torch.randn(2, 3, *size).relu_().requires_grad_()
+    front = [same_padding(*axis)[0] for axis in zip(size, kernel, stride, strict=True)]
+    pooled, expected = pool._pool_space_then_time(x, front), pool(x)
+    assert torch.equal(pooled, expected)
+    slope = torch.randn_like(expected)
+    torch.testing.assert_close(*(torch.autograd.grad(out, x, slope)[0] for out in (pooled, expected)))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_stem_on_a_gpu_takes_blocks_of_eight_voxels_to_the_same_sums(size: tuple[int, ...]):
+    unit, x = Unit(3, 8, 7, 2), torch.randn(2, 3, *size)
+    expected = F.conv3d(padded_as_tensorflow(x, (7,) * 3, (2,) * 3), unit.conv3d.weight, stride=2)
+    blocks = unit._convolve_blocks(x, (2, 2, 2))
+    torch.testing.assert_close(blocks, expected, atol=1e-4, rtol=1e-4)
+    slope = torch.randn_like(expected)
+    ours, theirs = (torch.autograd.grad(out, unit.conv3d.weight, slope)[0] for out in (blocks, expected))
+    assert (ours - theirs).norm() / theirs.norm() < 1e-5
+
+
 def test_global_pooling_is_the_published_average_over_2x7x7():
     model = I3D(5, width=0.125).eval()
     kept = []
@@ -163,6 +189,6 @@ def test_global_pooling_is_the_published_average_over_2x7x7():
 def test_options_reach_the_layers():
     model = meta_model(width=0.25, dropout=0.3, bn_momentum=0.1)
     assert model.dropout.p == 0.3
-    assert {m.momentum for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {0.1}
-    assert {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {1e-3}
+    assert {m.momentum for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
+    assert {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {1e-3}
     assert model.Conv3d_1a_7x7.conv3d.weight.shape == (16, 3, 7, 7, 7)

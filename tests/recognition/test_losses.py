@@ -36,7 +36,9 @@ def test_stretching_interpolates_between_the_centres_of_equal_parts(short: int, 
     row = np.random.default_rng(0).normal(size=short)
     centres = (np.arange(long) + 0.5) * short / long - 0.5
     expected = np.interp(centres, np.arange(short), row)
-    np.testing.assert_allclose(torch.from_numpy(row).float() @ stretch_matrix(short, long), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        torch.from_numpy(row).float() @ stretch_matrix(short, long, torch.device("cpu")), expected, atol=1e-5
+    )
 
 
 def test_cross_entropy_reads_the_mean_over_time_and_smooths_labels():

@@ -67,7 +67,7 @@ def test_it_trains_at_its_smallest_size(name: str, repository: Layout, monkeypat
     split = read_split(repository.split("Baseline"))
     training = Training(jobs_of(smallest(name), Layout(), split, name, "Baseline", Path("models"), Path("curves"))[0])
     training.model.train()
-    batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2])
+    batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2], device=training.device)
     losses = [float(training._step(batch, labels, 1e-4)[0]) for _ in range(4)]
     assert losses[-1] < losses[0]
     assert all(weight.grad is not None for weight in training.model.parameters())
@@ -201,7 +201,7 @@ def of_frames_training(repository: Layout, monkeypatch: pytest.MonkeyPatch) -> T
 def test_a_network_of_single_frames_trains(repository: Layout, monkeypatch: pytest.MonkeyPatch):
     of_frames(monkeypatch)
     training = of_frames_training(repository, monkeypatch)
-    batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2])
+    batch, labels = training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 2], device=training.device)
     losses = [float(training._step(batch, labels, 1e-3)[0]) for _ in range(4)]
     assert losses[-1] < losses[0]
 
@@ -213,7 +213,7 @@ def test_logits_of_another_shape_are_refused(
     of_frames(monkeypatch, wrong)
     training = of_frames_training(repository, monkeypatch)
     with pytest.raises(CalseError, match=rf"^flat gives {shape}; clips x glosses is \(3, 3\)$"):
-        training._step(training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 1]), 1e-3)
+        training._step(training._batch(1, [0, 1, 2]), torch.tensor([0, 1, 1], device=training.device), 1e-3)
 
 
 def test_momentum_is_that_of_every_batch_normalisation(monkeypatch: pytest.MonkeyPatch):

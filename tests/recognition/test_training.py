@@ -348,7 +348,7 @@ def test_a_batch_stays_as_it_is_while_the_next_one_is_made_in_the_buffer_of_the_
 def gradients(micro_batch: int | None = None, clip_norm: float | None = None) -> list[torch.Tensor]:
     training = Training(jobs("micro", batch=5, micro_batch=micro_batch, clip_norm=clip_norm)[0])
     training.model.eval()  # batch statistics are the one thing that small parts change
-    training._step(training._batch(1, list(range(5))), torch.tensor([0, 1, 2, 0, 1]), 0.0)
+    training._step(training._batch(1, list(range(5))), torch.tensor([0, 1, 2, 0, 1], device=training.device), 0.0)
     return [weight.grad for weight in training.model.parameters() if weight.grad is not None]
 
 

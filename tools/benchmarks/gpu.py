@@ -166,7 +166,7 @@ def loss_curve(device: torch.device, precision: str, tiny: bool) -> list[float]:
         loss = training_loss(logits, labels, optim.loss, frames)
         torch.autograd.backward(loss)
         optimiser.step(optim.lr)
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     return losses
 
 

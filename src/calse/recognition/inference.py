@@ -28,10 +28,11 @@ def predict(model: Any, info: dict[str, Any], clips: Iterable[np.ndarray]) -> li
     from calse.recognition.input.transforms import network_input, placed
     from calse.recognition.network import find_network
     from calse.recognition.training.losses import clip_scores, probabilities
+    from calse.runtime.device import choose_device
 
     settings, statistics = settings_of(info), find_network(info["recogniser"]).statistics
     torch.set_num_threads(settings.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     model = placed(model, device)
     results: list[tuple[np.ndarray, np.ndarray]] = []
     coming, size = iter(clips), settings.optim.micro_batch or settings.optim.batch

@@ -6,6 +6,15 @@ if TYPE_CHECKING:
     import torch
 
 
+def choose_device() -> "torch.device":
+    """Return the accelerator if there is one, which then repeats its results and keeps fp32's digits; else the CPU."""
+    import torch
+
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False  # else fp32 convolutions have bf16's precision but for 3 bits
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def has_native_bf16(device: "torch.device") -> bool:
     """Say whether the device multiplies bf16 in hardware."""
     import torch

@@ -19,7 +19,7 @@ from calse.data.clips import stream_seed
 from calse.data.manifests import write_rows
 from calse.recognition.checkpoint import save_checkpoint
 from calse.recognition.input.resident import Resident
-from calse.recognition.input.transforms import network_input, placed
+from calse.recognition.input.transforms import network_input, placed, sent
 from calse.recognition.input.views import Batch, batch_of
 from calse.recognition.network import find_network
 from calse.recognition.pretrained import load_pretrained
@@ -29,6 +29,7 @@ from calse.recognition.training.losses import clip_scores, training_loss
 from calse.recognition.training.optimiser import Adam, learning_rate
 from calse.recognition.training.parts import Parts
 from calse.recognition.training.precision import choose_precision
+from calse.runtime.device import choose_device
 from calse.runtime.errors import CalseError
 from calse.runtime.files import atomic_file
 from calse.runtime.prefetch import prefetched
@@ -73,8 +74,7 @@ class Training:
         self.network = find_network(job.run.recogniser)
         self.input: Input = job.settings.input
         self.optim: Optim = job.settings.optim
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.backends.cudnn.deterministic = True  # but pools: CUDA adds up a 3-D pool's gradient in no order
+        self.device = choose_device()
         torch.manual_seed(stream_seed(self.train_seed, 0))  # epoch 0 is the network's start
         model = self.network.built(job.settings.model, job.classes)
         start = job.settings.model.pretrained
@@ -127,7 +127,7 @@ class Training:
         batches = prefetched((self._batch(epoch, part.tolist()) for part in parts), 1)
         for number, (part, batch) in enumerate(zip(parts, batches, strict=True)):
             rate = learning_rate(self.optim.lr, self.job.settings.schedule, done + number, self.steps)
-            labels = torch.tensor([self.job.labels[clip] for clip in part], device=self.device)
+            labels = sent(np.array([self.job.labels[clip] for clip in part]), self.device)
             totals += self._step(batch, labels, rate)
         loss, hits, norms = totals.tolist()  # the one moment of an epoch in which the device is waited for
         self._check_finite(loss + norms, epoch)

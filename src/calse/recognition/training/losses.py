@@ -39,7 +39,7 @@ def bce_localisation(logits: Tensor, labels: Tensor, frames: int) -> Tensor:
     Half is the binary cross-entropy of every frame, the logits stretched linearly to `frames`; half that
     of their maximum over time. Every frame of a clip carries its gloss.
     """
-    stretched = logits @ stretch_matrix(logits.shape[2], frames).to(logits.device)
+    stretched = logits @ stretch_matrix(logits.shape[2], frames, logits.device)
     truth = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
     every_frame = F.binary_cross_entropy_with_logits(stretched, truth[:, :, None].expand_as(stretched))
     whole_clip = F.binary_cross_entropy_with_logits(stretched.amax(dim=2), truth)
@@ -47,9 +47,9 @@ def bce_localisation(logits: Tensor, labels: Tensor, frames: int) -> Tensor:
 
 
 @cache
-def stretch_matrix(short: int, long: int) -> Tensor:
+def stretch_matrix(short: int, long: int, device: torch.device) -> Tensor:
     """Return the short x long matrix of linear interpolation (`align_corners=False`).
 
     A product with it has a deterministic gradient on every device, which `interpolate` has not.
     """
-    return F.interpolate(torch.eye(short)[None], size=long, mode="linear", align_corners=False)[0]
+    return F.interpolate(torch.eye(short)[None], size=long, mode="linear", align_corners=False)[0].to(device)

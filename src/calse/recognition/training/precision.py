@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from calse.runtime.locks import locked
 TOLERANCE = 0.05  # bf16 keeps 8 bits: right gradients differ by under 1 %, wrong ones by 100 % or more
 
 
-@runtime_checkable
 class Unit(Protocol):
     """A layer that prepares the input of its convolution `conv3d`, as I3D's do by padding."""
 
@@ -27,6 +26,11 @@ class Unit(Protocol):
 
     def convolve(self, x: Tensor) -> Tensor:
         """Return the convolution's output."""
+
+
+def is_unit(layer: nn.Module) -> TypeGuard[Unit]:
+    """Say whether a layer is one; Python's own check of a protocol does not see a module's parts."""
+    return hasattr(layer, "convolve") and hasattr(layer, "conv3d")
 
 
 class Precision(NamedTuple):
@@ -91,7 +95,7 @@ def _known_wrong(model: nn.Module, frames: int, size: int, device: torch.device,
 def weight_gradient(layer: nn.Module, x: Tensor, bf16: bool) -> Tensor:
     """Return the gradient of a layer's weights for a fixed, uneven gradient of its convolution's output."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        out: Tensor = layer.convolve(x) if isinstance(layer, Unit) else layer(x)
+        out: Tensor = layer.convolve(x) if is_unit(layer) else layer(x)
     slope = torch.linspace(0, out.numel(), out.numel(), device=x.device).sin().view(out.shape)
     return torch.autograd.grad(out, weight_of(layer), slope.to(out.dtype))[0].float()
 
@@ -116,12 +120,13 @@ def convolution_inputs(model: nn.Module, frames: int, size: int) -> Iterator[tup
 def convolutions(model: nn.Module) -> dict[str, nn.Module]:
     """Return a network's convolutions by name; units stand for theirs."""
     parts = dict(model.named_modules())
-    units, layers = ([name for name, part in parts.items() if isinstance(part, kind)] for kind in (Unit, nn.Conv3d))
+    units = [name for name, part in parts.items() if is_unit(part)]
+    layers = [name for name, part in parts.items() if isinstance(part, nn.Conv3d)]
     return {name: parts[name] for name in units or layers}
 
 
 def weight_of(layer: nn.Module) -> Tensor:
     """Return a convolution's weights."""
-    convolution = layer.conv3d if isinstance(layer, Unit) else layer
+    convolution = layer.conv3d if is_unit(layer) else layer
     weight: Tensor = convolution.weight  # type: ignore[assignment]
     return weight

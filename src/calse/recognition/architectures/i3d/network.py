@@ -39,6 +39,17 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+def in_blocks(x: Tensor, block: Triple) -> Tensor:
+    """Return voxels N x T x H x W x C with each block of b of them taken as one, N x b * C x T' x H' x W'."""
+    split = [part for size, many in zip(x.shape[1:4], block, strict=True) for part in (size // many, many)]
+    return x.reshape(len(x), *split, -1).permute(0, 1, 3, 5, 2, 4, 6, 7).flatten(4).movedim(-1, 1)
+
+
+def last_first(pads: list[tuple[int, int]]) -> list[int]:
+    """Return the (front, back) of each axis as `F.pad` takes them: the last axis first."""
+    return [amount for pair in reversed(pads) for amount in pair]
+
+
 class SameMaxPool(nn.Module):
     """Max pooling with SAME padding, of values that are not negative.
 
@@ -52,7 +63,22 @@ class SameMaxPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pool N x C x T x H x W."""
         front = [same_padding(*axis)[0] for axis in zip(x.shape[2:], self.kernel, self.stride, strict=True)]
+        if x.device.type == "cuda":
+            return self._pool_space_then_time(x, front)
         return F.max_pool3d(x, self.kernel, self.stride, front, ceil_mode=True)
+
+    def _pool_space_then_time(self, x: Tensor, front: list[int]) -> Tensor:
+        """Pool to the same maxima in two dimensions: CUDA's pools of channels-last pictures are several times faster.
+
+        And their gradient is added up in a fixed order, which that of a 3-D pool is not.
+        """
+        (time, *area), (step, *steps) = self.kernel, self.stride
+        frames = F.max_pool2d(x.movedim(1, 2).flatten(0, 1), area, steps, front[1:], ceil_mode=True)
+        x = torch.unflatten(frames, 0, (len(x), -1)).movedim(1, 2)
+        if time == 1:
+            return x
+        rows = F.max_pool2d(x.flatten(3), (time, 1), (step, 1), (front[0], 0), ceil_mode=True)
+        return torch.unflatten(rows, 3, x.shape[3:])
 
 
 class Unit(nn.Module):
@@ -63,15 +89,17 @@ class Unit(nn.Module):
     ) -> None:
         super().__init__()
         self.conv3d = nn.Conv3d(inputs, outputs, kernel, stride, bias=not norm)
-        self.bn = nn.BatchNorm3d(outputs, eps=1e-3, momentum=bn_momentum) if norm else None
+        self.bn = nn.BatchNorm2d(outputs, eps=1e-3, momentum=bn_momentum) if norm else None
 
     def convolve(self, x: Tensor) -> Tensor:
         """Convolve N x C x T x H x W."""
         kernel, stride = self.conv3d.kernel_size, self.conv3d.stride
         if kernel == (1, 1, 1):
             return self._mix_channels(x)
+        if stride == (2, 2, 2) and x.device.type == "cuda":
+            return self._convolve_blocks(x, (2, 2, 2))
         if stride == (2, 2, 2) and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            return self._convolve_pairs(x)
+            return self._convolve_blocks(x, (1, 1, 2))
         pads = [same_padding(*axis) for axis in zip(x.shape[2:], kernel, stride, strict=True)]
         # A convolution pads both ends alike; other axes are padded by hand, and time where it is short (see above).
         inside = [front if front == back else 0 for front, back in pads]
@@ -79,24 +107,28 @@ class Unit(nn.Module):
             inside[0] = 0
         outside = [(0, 0) if done else pair for pair, done in zip(pads, inside, strict=True)]
         if any(any(pair) for pair in outside):
-            x = F.pad(x, [amount for pair in reversed(outside) for amount in pair])
+            x = F.pad(x, last_first(outside))
         return F.conv3d(x, self.conv3d.weight, None, stride, tuple(inside))
 
-    def _convolve_pairs(self, x: Tensor) -> Tensor:
-        """Convolve with stride 2, each two pixels of a row taken as one with twice the channels.
+    def _convolve_blocks(self, x: Tensor, block: Triple) -> Tensor:
+        """Convolve with stride 2, the voxels of a block, 1 or 2 along each axis, taken as one with more channels.
 
-        The same sums, of fewer and longer products: half the time where channels are few and products bf16.
+        The same sums, of fewer and longer products, where channels are few: on a CPU pairs of pixels take half the time
+        in bf16, on a GPU blocks of eight voxels a tenth.
         """
-        size, weight = x.shape[4], self.conv3d.weight
-        pads = [same_padding(*axis) for axis in zip(x.shape[2:], self.conv3d.kernel_size, (2, 2, 2), strict=True)]
-        taps = weight.shape[4] + weight.shape[4] % 2
-        front, wanted = pads[2][0], 2 * (-(-size // 2) - 1) + taps
-        pads[2] = front, wanted - size - front
-        x = x.to(torch.bfloat16).movedim(1, -1)  # before it is padded, which copies it
-        x = F.pad(x, [0, 0, *(amount for pair in reversed(pads) for amount in pair)])
-        pairs = torch.unflatten(x, 3, (-1, 2)).flatten(4).movedim(-1, 1)
-        weight = torch.unflatten(F.pad(weight, (0, taps - weight.shape[4])), 4, (-1, 2)).movedim(-1, 1).flatten(1, 2)
-        return F.conv3d(pairs, weight, None, (2, 2, 1))
+        kernel = self.conv3d.kernel_size
+        taps = [length + length % many for length, many in zip(kernel, block, strict=True)]
+        pads = []
+        for size, length, wide in zip(x.shape[2:], kernel, taps, strict=True):
+            front = same_padding(size, length, 2)[0]
+            pads.append((front, 2 * (-(-size // 2) - 1) + wide - size - front))
+        x = x.movedim(1, -1)
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))  # before it is padded, which copies it
+        x = F.pad(x, [0, 0, *last_first(pads)])
+        weight = F.pad(self.conv3d.weight, last_first([(0, w - k) for k, w in zip(kernel, taps, strict=True)]))
+        weight = in_blocks(weight.movedim(1, -1), block)
+        return F.conv3d(in_blocks(x, block), weight, None, tuple(2 // many for many in block))
 
     def _mix_channels(self, x: Tensor) -> Tensor:
         """Convolve by one voxel: as a matrix product over channels, which are last in memory."""
@@ -105,7 +137,10 @@ class Unit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve N x C x T x H x W, normalise and clip at zero."""
         x = self.convolve(x)
-        return x if self.bn is None else F.relu(self.bn(x), inplace=True)
+        if self.bn is None:
+            return x
+        rows = self.bn(x.flatten(2, 3))  # the same sums; CUDA's fast kernels know no 3-D channels-last order
+        return F.relu(torch.unflatten(rows, 2, x.shape[2:4]), inplace=True)
 
 
 class Inception(nn.Module):
@@ -142,7 +177,7 @@ def recomputed(layer: nn.Module, x: Tensor) -> Tensor:
 @contextmanager
 def statistics_kept(layer: nn.Module) -> Iterator[None]:
     """Keep running statistics as they are: a batch that is computed twice counts once."""
-    norms = [part for part in layer.modules() if isinstance(part, nn.BatchNorm3d)]
+    norms = [part for part in layer.modules() if isinstance(part, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -13,7 +13,7 @@ from calse.faceswap.methods.autoencoder.model.augmentation import training_views
 from calse.faceswap.methods.autoencoder.model.loss import face_loss
 from calse.faceswap.methods.autoencoder.model.network import DONOR, SIGNER, SwapNetwork
 from calse.faceswap.methods.autoencoder.model.training_faces import Crops, FaceSet
-from calse.runtime.device import has_native_bf16
+from calse.runtime.device import choose_device, has_native_bf16
 from calse.runtime.errors import CalseError
 from calse.runtime.files import atomic_file
 
@@ -26,9 +26,8 @@ class SwapTraining:
 
     def __init__(self, settings: Settings, signer: FaceSet, donor: FaceSet) -> None:
         self.settings, self.faces = settings, (signer, donor)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = choose_device()
         self.precision, self.reason = choose_precision(settings.precision, self.device)
-        torch.backends.cudnn.deterministic = True
         torch.manual_seed(stream_seed(settings.seed, 0, 0))  # iteration 0 is the network's start
         self.network = SwapNetwork(settings.size, settings.channels, settings.code).to(self.device)
         self.optimiser = torch.optim.Adam(
