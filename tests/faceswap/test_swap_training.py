@@ -97,7 +97,7 @@ def test_training_makes_the_signer_look_like_the_donor_with_the_signers_mouth(tr
     open_so_far = np.linspace(0, 0.12, 12)
     frames, track = cartoon(PEOPLE["INTERPRETER"], open_so_far)
     crops = np.stack([warp(f, m, 32, 32) for f, m in zip(frames, alignment(track, 32), strict=True)])
-    faces, _ = predict(trained.network.eval(), crops.astype(np.float32) / 255)
+    faces, _ = predict(trained.network.cpu().eval(), crops.astype(np.float32) / 255)
     cheek = faces[:, 15:18, 9:12].mean(axis=(0, 1, 2)) * 255
     donor, signer = (np.linalg.norm(cheek - PEOPLE[name]) for name in ("DONOR-1", "INTERPRETER"))
     assert donor < 0.5 * signer
