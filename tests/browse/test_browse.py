@@ -97,7 +97,7 @@ def withheld(params, *sources):
 
 def test_who_is_not_to_be_shown_is_there_as_landmarks_alone_in_copies_too(layout):
     said = browse(withheld(params_of(), "INTERPRETER"), layout)
-    assert said.endswith("; 3 clips as landmarks only, for they are not to be shown")
+    assert said.endswith("; 3 clips as landmarks only: not to be shown")
     assert not re.findall(r"\.\./[^\"]*INTERPRETER", all_text(layout))
     assert read_clip(layout, "INTERPRETER-NO-1")["points"]
     assert "../clips/SACU/SACU-NO-1.mp4" in all_text(layout)

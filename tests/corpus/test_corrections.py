@@ -59,7 +59,7 @@ def test_the_same_table_again_changes_nothing(layout, capsys):
     assert index(layout) == before
     assert "its gloss is SUR now, not NO" in outcomes[0].refused
     assert "left out already" in outcomes[1].refused
-    with pytest.raises(CalseError, match="nothing was changed: 2 rows were refused"):
+    with pytest.raises(CalseError, match="nothing was changed, 2 rows refused"):
         print_outcomes(outcomes)
     assert capsys.readouterr().out.startswith("refused NO: its gloss is SUR now")
 

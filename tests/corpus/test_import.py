@@ -362,7 +362,7 @@ def test_takes_without_a_number_and_the_limit_of_takes_are_each_signers_own(tmp_
     print_report(report)
     assert "clips_per_gloss: null  (glosses have 1 to 3 clips)" in capsys.readouterr().out
     report = import_folder(tmp_path / "in", layout, "mine", "S", "{signer}/{gloss}-*.mp4", replace=True, takes=1)
-    assert refusals(report) == {"ana/HOLA-y.mp4": "is beyond the first 1 takes of HOLA by ana"}
+    assert refusals(report) == {"ana/HOLA-y.mp4": "is beyond --takes 1 of HOLA by ana"}
 
 
 def test_ids_name_the_signer_only_where_takes_do_not_tell_clips_apart():

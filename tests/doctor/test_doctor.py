@@ -193,7 +193,7 @@ def test_consent_that_ends_is_announced_a_month_before():
 
 def test_the_accelerator_line_tells_arithmetic_and_threads():
     found = machine.accelerator(PARAMS)
-    assert "1 threads a training" in found.what
+    assert "1 thread a training" in found.what
     found = machine.accelerator(toy_params(precision="fp32", threads=4096))
     assert "fp32; 4096 threads" in found.what
     assert found.mend.startswith("dvc exp run -S train.i3d.threads=") or found.level == "ok"

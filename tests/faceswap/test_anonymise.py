@@ -321,8 +321,8 @@ def test_frames_in_which_a_swap_fails_first_are_looked_at(world, track, perfect)
 def test_faces_that_are_found_no_more_are_not_taken_for_moved(world, track, perfect):
     nothing = np.full((len(perfect), 468, 3), np.nan, np.float32)
     unfound, few = exposed(world, track, perfect, nothing)
-    assert f"NO FACE FOUND AGAIN IN {len(perfect)} SWAPPED FRAMES, NOT MEASURED" in unfound
-    assert few == "WHOSE FACE IT IS WAS MEASURED IN 0 FRAMES ONLY"
+    assert f"NO FACE FOUND AGAIN IN {len(perfect)} OF {len(perfect)} FRAMES, NOT MEASURED" in unfound
+    assert few == f"WHOSE FACE IT IS WAS MEASURED IN 0 OF {len(perfect)} FRAMES ONLY"
 
 
 @pytest.mark.parametrize(("share", "danger"), [(0.12, "OTHER FACES LEFT"), (0.04, "FACES UNDER 5% OF THE WIDTH LEFT")])

@@ -319,7 +319,7 @@ def test_unsuitable_donors_are_named_with_the_figure(topology, library, donor):
     assert shortcomings(library, topology, "ANN") == []
     single = library_from(donor, topology, np.array([4]))
     few, mute, stiff = shortcomings(single, topology, "ANN")
-    assert few == "donor ANN: only 1 pictures"
+    assert few == "donor ANN: only 1 picture"
     assert "no open mouth (lips part by 0.00" in mute
     assert "no turn of the head (0 degrees" in stiff
     fringe = replace(library, skin=np.zeros_like(library.skin))

@@ -454,7 +454,7 @@ def test_nobody_comes_back_by_an_import(study):
     output = study.run(*command)
     assert "refused NO_ANA_1.mp4: shows somebody who was forgotten" in output
     assert "refused NO_Ivo_1.mp4: shows somebody who was forgotten" in output
-    assert "took 1 videos" in output
+    assert "took 1 video of 1 gloss" in output
 
 
 def test_a_synthetic_signer_is_not_made_again():

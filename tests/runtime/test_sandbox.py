@@ -41,8 +41,8 @@ def test_a_hostile_item_costs_itself_only():
     assert answers == [
         "a",
         "brought its decoder down (SIGSEGV)",
-        "did not end within 5 seconds",
-        "took over 0.5 seconds of CPU time",
+        "did not end within 5 s",
+        "took over 0.5 s of CPU time",
         "takes over 2 GiB of memory",
         "is wrong",
         "wait",

@@ -88,7 +88,7 @@ def test_an_avi_that_promises_more_than_its_chunks_is_refused(tmp_path, promised
     data = bytearray(path.read_bytes())
     struct.pack_into("<I", data, data.index(b"strh") + 8 + 32, promised)
     path.write_bytes(data)
-    with pytest.raises(CalseError, match=f"promises {promised} frames, 20 are there"):
+    with pytest.raises(CalseError, match=f"promises {promised} frames, there: 20"):
         seen(path)
 
 

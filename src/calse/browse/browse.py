@@ -14,6 +14,7 @@ from calse.data.consent import Consent, read_consent
 from calse.data.paths import Layout
 from calse.landmarks.record import read_landmarks
 from calse.report.page.page import stylesheet
+from calse.runtime.errors import counted
 from calse.runtime.files import atomic_folder, write_text
 
 PAGE = Path(__file__).with_name("page")
@@ -39,8 +40,8 @@ def browse(params: Params, layout: Layout) -> str:
             details = _compact(_details(layout, one, predictions))
             write_text(folder / "clips" / f"{one.clip.clip}.js", f"loaded({_compact(one.clip.clip)}, {details});\n")
     hidden = sum(not may_show(consent, one.clip) for one in clips)
-    return f"{len(clips)} clips, predictions of {len(predictions.trainings)} trainings" + (
-        f"; {hidden} clips as landmarks only, for they are not to be shown" if hidden else ""
+    return f"{counted(len(clips), 'clip')}, predictions of {counted(len(predictions.trainings), 'training')}" + (
+        f"; {counted(hidden, 'clip')} as landmarks only: not to be shown" if hidden else ""
     )
 
 

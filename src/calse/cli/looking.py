@@ -9,7 +9,7 @@ from calse.cli.commands import require_donor
 from calse.cli.options import AsJson, KeyOption, Seconds, Videos, path_argument, path_option
 from calse.cli.publishing import marking
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError, print_warnings
+from calse.runtime.errors import CalseError, counted, print_warnings
 
 looking = typer.Typer()
 
@@ -38,7 +38,7 @@ def overlay(
     left, right = found.has_hands.mean(axis=0)
     shares = {"face": found.has_face.mean(), "body": found.has_body.mean(), "left hand": left, "right hand": right}
     frames = ", ".join(f"{what} in {share:.0%}" for what, share in shares.items())
-    print(f"{target}: {len(found.face)} frames; {frames}")
+    print(f"{target}: {counted(len(found.face), 'frame')}; {frames}")
 
 
 @looking.command()

@@ -8,7 +8,7 @@ import typer
 
 from calse.cli.options import path_argument
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 
 runs = typer.Typer()
 track = typer.Typer(no_args_is_help=True, help="MLflow, made from what DVC knows: sync, verify.")
@@ -28,7 +28,8 @@ def track_sync() -> None:
     """Write what MLflow lacks or has wrong: the working tree's runs and every DVC experiment's."""
     from calse.tracking.sync import sync
 
-    print("MLflow: " + (", ".join(f"{count} runs {what}" for what, count in sorted(sync().items())) or "no runs"))
+    runs = [f"{counted(count, 'run')} {what}" for what, count in sorted(sync().items())]
+    print(f"MLflow: {', '.join(runs) or 'no runs'}")
 
 
 @track.command("verify")
@@ -41,7 +42,7 @@ def track_verify() -> None:
         print(line)
     if drift:
         raise CalseError(
-            f"{len(drift)} differences between MLflow and what DVC knows; mend them with: calse track sync"
+            f"{counted(len(drift), 'difference')} between MLflow and what DVC knows; to mend: calse track sync"
         )
     print("MLflow holds exactly what DVC knows")
 

@@ -14,7 +14,7 @@ from calse.data.clips import normalise_gloss
 from calse.data.manifests import write_rows
 from calse.data.paths import Layout
 from calse.data.tables import read_table
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 
 COLUMNS = ["corpus", "source", "clip", "raw_sha256", "gloss", "correction", "leave_out"]
 
@@ -128,8 +128,8 @@ def print_outcomes(outcomes: list[Outcome]) -> None:
         print(f"refused {outcome.clip}: {outcome.refused}" if outcome.refused else f"{outcome.clip}: {outcome.done}")
     done = [outcome for outcome in outcomes if not outcome.refused]
     if not done:
-        raise CalseError(f"nothing was changed: {len(outcomes)} rows were refused")
-    print(f"changed {len(done)} videos, refused {len(outcomes) - len(done)} rows\n\nNext:")
+        raise CalseError(f"nothing was changed, {counted(len(outcomes), 'row')} refused")
+    print(f"changed {counted(len(done), 'video')}, refused {counted(len(outcomes) - len(done), 'row')}\n\nNext:")
     for folder in dict.fromkeys(outcome.folder for outcome in done):
         print(f"  dvc add {folder} && git add {folder}.dvc")
     print("  dvc repro")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calse.corpus.naming import Offer
 from calse.corpus.takes import counted_together
-from calse.runtime.errors import CalseError, one_line
+from calse.runtime.errors import CalseError, counted, one_line
 
 LONGEST_LIST = 40
 
@@ -49,7 +49,7 @@ def print_report(report: ImportReport) -> None:
     if len(refused) > len(shown):
         print(f"... and {len(refused) - len(shown)} more, all in {report.folder}/import-report.csv")
     if not report.taken:
-        raise CalseError(f"source {report.source}: no video was taken, {len(refused)} files were refused")
+        raise CalseError(f"source {report.source}: no video was taken, {counted(len(refused), 'file')} refused")
     for what, spellings in (("glosses", report.spellings), ("signers", report.signers)):
         if spellings:
             shown_first = [f"{written} is {kept}" for written, kept in itertools.islice(spellings.items(), 8)]
@@ -59,7 +59,10 @@ def print_report(report: ImportReport) -> None:
         print(f"{report.glossary} lists what no source but a donor has; remove: {', '.join(report.theirs)}")
     glosses, signers = ({getattr(offer, name) for offer in report.taken} for name in ("gloss", "signer"))
     by = f" by {len(signers)} signers" if len(signers) > 1 else ""
-    print(f"took {len(report.taken)} videos of {len(glosses)} glosses{by}, refused {len(refused)} files")
+    print(
+        f"took {counted(len(report.taken), 'video')} of {counted(len(glosses), 'gloss')}{by}, "
+        f"refused {counted(len(refused), 'file')}"
+    )
     print(_next_steps(report))
 
 

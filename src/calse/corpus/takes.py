@@ -45,7 +45,7 @@ def limited(offers: list[Offer], takes: int | None) -> list[Offer]:
             order[counted_together(offer)].append(offer.take or 0)
     allowed = {counted: frozenset(sorted(numbers)[:takes]) for counted, numbers in order.items()}
     return [
-        offer.refused(f"is beyond the first {takes} takes of {offer.gloss} by {offer.signer}")
+        offer.refused(f"is beyond --takes {takes} of {offer.gloss} by {offer.signer}")
         if not offer.refusal and offer.take not in allowed[counted_together(offer)]
         else offer
         for offer in offers

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from calse.config.params import Params
 from calse.doctor.finding import SETUP, Finding
+from calse.runtime.errors import counted
 from calse.runtime.repository import main_repository
 
 GIGABYTE = 10**9
@@ -112,12 +113,12 @@ def accelerator(params: Params) -> Finding:
     device = torch.device("cuda" if found else "cpu")
     networks = {name: one for name, one in params.train.items() if isinstance(one, NetworkSettings)}
     threads = max((one.threads for one in networks.values()), default=1)
-    name = torch.cuda.get_device_name() if found else f"CPU, {worker_count()} processes"
+    name = torch.cuda.get_device_name() if found else f"CPU, {counted(worker_count(), 'process')}"
     native, asked = has_native_bf16(device), {one.optim.precision for one in networks.values()}
     checked = "bf16 where its gradients prove right when a training starts, else fp32"
     unable = "fp32: no native bf16" if not native and "bf16" not in asked else checked
     arithmetic = "fp32" if asked <= {"fp32"} else unable
-    what = f"{name}; {arithmetic}; {threads} threads a training"
+    what = f"{name}; {arithmetic}; {counted(threads, 'thread')} a training"
     if Path("/dev/nvidiactl").exists() and not found:
         return Finding(
             "warn", f"{what}; an NVIDIA device is here but torch {torch.__version__} cannot use it", "nvidia-smi"

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from calse.doctor.finding import Finding
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.executor import on_cluster, worker_count
 from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
@@ -45,7 +45,7 @@ def executor() -> Finding:
     """Where does work run, and is every node of the cluster fit for it?"""
     try:
         if not on_cluster():
-            return Finding("ok", f"local, {worker_count()} processes at a time")
+            return Finding("ok", f"local, {counted(worker_count(), 'process')} at a time")
         from calse.runtime.cluster import connect
 
         ray = connect()
@@ -57,7 +57,7 @@ def executor() -> Finding:
     if unfit:
         return Finding("wrong", "; ".join(unfit), "ray stop on that node, mend it, ray start again; docs/cluster.md")
     kinds = sorted({kind for kind, _ in found.values()})
-    what = f"ray, {len(found)} nodes, {cores} cores, {devices} accelerators"
+    what = ", ".join(["ray", counted(len(found), "node"), counted(cores, "core"), counted(devices, "accelerator")])
     unlocked = [node for node, (_, held) in found.items() if not held]
     if unlocked:
         return Finding("wrong", f"{what}; {', '.join(unlocked)}: does not notice a file locked on this host", MOUNT)

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from calse.config.params import Params
 from calse.data.paths import Layout
 from calse.doctor.finding import Finding
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.repository import main_repository
 
 REPRO_WITHOUT = "dvc repro --allow-missing"  # stages whose inputs are not here and as recorded are left as they are
@@ -23,7 +23,7 @@ def data(params: Params, layout: Layout) -> Finding:
     corpus, names = params.corpus.name, list(params.corpus.sources)
     missing, kept_back = _missing(params, layout), _kept_back(params, layout)
     if not missing:
-        return Finding("ok", f"{corpus}: all {len(names)} sources are here")
+        return Finding("ok", f"{corpus}: {counted(len(names), 'source')}, all here")
     what = f"{corpus}: no raw videos of {', '.join(missing)}"
     if corpus in params.synthesise:
         return Finding("warn", f"{what}; the first stage makes them", "dvc repro")

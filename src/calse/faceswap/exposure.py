@@ -66,17 +66,20 @@ def exposures(
     alike = len(set(who.signer) & set(who.measured))
     dangers = [
         (who.signer, f"{alike} OF {measured} MEASURED FRAMES STILL LOOK LIKE THE SIGNER"),
-        (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} SWAPPED FRAMES, NOT MEASURED"),
+        (unfound, f"NO FACE FOUND AGAIN IN {len(unfound)} OF {count} FRAMES, NOT MEASURED"),
         (bare, f"NO FACE FOUND IN {len(bare)} OF {count} FRAMES, LEFT AS THEY WERE"),
         (around, f"FACE LOST IN {len(around)} OF {count} FRAMES, BLURRED WHERE IT MUST HAVE BEEN"),
         (whole, f"FACE LOST FOR LONG IN {len(whole)} OF {count} FRAMES, BLURRED AS A WHOLE"),
         (cut, f"FACE CUT BY THE PICTURE'S EDGE IN {len(cut)} OF {count} FRAMES"),
-        (others, f"OTHER FACES LEFT AS THEY WERE, SEEN IN {len(others)} FRAMES"),
-        (small, f"FACES UNDER {looks.least:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} FRAMES"),
+        (others, f"OTHER FACES LEFT AS THEY WERE, SEEN IN {len(others)} OF {count} FRAMES"),
+        (
+            small,
+            f"FACES UNDER {looks.least:.0%} OF THE WIDTH LEFT AS THEY WERE, SEEN IN {len(small)} OF {count} FRAMES",
+        ),
     ]
     named = [f"{danger} ({frames_at(numbers, times)})" for numbers, danger in dangers if numbers]
     if measured < min(LEAST, count):
-        named.append(f"WHOSE FACE IT IS WAS MEASURED IN {measured} FRAMES ONLY")
+        named.append(f"WHOSE FACE IT IS WAS MEASURED IN {measured} OF {count} FRAMES ONLY")
     return tuple(named)
 
 
@@ -86,7 +89,7 @@ def turned_faces(features: Series, times: Sequence[float]) -> tuple[str, ...]:
     turned = np.flatnonzero(np.abs(yaw) > PROFILE).tolist()
     if not turned:
         return ()
-    what = f"FACE TURNED BY MORE THAN {PROFILE:g} DEGREES IN {len(turned)} FRAMES"
+    what = f"FACE TURNED BY MORE THAN {PROFILE:g} DEGREES IN {len(turned)} OF {len(features)} FRAMES"
     return (f"{what} ({frames_at(turned, times)})",)
 
 

@@ -20,7 +20,7 @@ from calse.people.runs import delete_runs, touched_runs
 from calse.people.study import params_without, rewrite, videos_of
 from calse.people.traces import Traces, filmed_in, traces_in
 from calse.people.who import Filmed, Who, as_known
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.files import write_json
 from calse.runtime.repository import git, scratch
 from calse.tracking.dvc_index import repository
@@ -136,7 +136,7 @@ def _found(places: list[Place], plan: Plan) -> dict[str, str]:
     found = {}
     for place in places:
         try:
-            found[place.name] = f"{len(place.present(plan.objects.keys()))} objects"
+            found[place.name] = counted(len(place.present(plan.objects.keys())), "object")
         except CalseError as error:
             found[place.name] = str(error)
     return found
@@ -149,7 +149,7 @@ def _removed(places: list[Place], plan: Plan) -> tuple[dict[str, int], dict[str,
         try:
             removed[place.name] = place.remove(plan.objects.keys())
             if still := place.left(plan.objects.keys()):
-                left[place.name] = f"{still} objects"
+                left[place.name] = counted(still, "object")
         except CalseError as error:
             left[place.name] = str(error)
     return removed, left
@@ -194,7 +194,7 @@ def _out_of_reach(who: Who, plan: Plan) -> list[str]:
     if plan.commits:
         names = "".join(f"{name}==>forgotten\\n" for name in who.signers)
         lines.append(
-            f"tables with names in {len(plan.commits)} commits of git; to rewrite them, in every clone: "
+            f"tables with names in {counted(len(plan.commits), 'commit')} of git; to rewrite them, in every clone: "
             f"printf '{names}' > names.txt && git filter-repo --replace-text names.txt"
         )
     return lines

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from calse.people.forget import Done, Plan
 from calse.people.traces import kind_of
-from calse.runtime.errors import CalseError, one_line
+from calse.runtime.errors import CalseError, counted, one_line
 
 LONGEST_LIST = 12
 
@@ -20,7 +20,8 @@ def print_plan(plan: Plan, places: dict[str, str]) -> None:
             print(f"  {one_line(path)}")
         if len(paths) > LONGEST_LIST:
             print(f"  and {len(paths) - LONGEST_LIST} more")
-    print(f"{len(plan.objects)} objects in all versions; " + "; ".join(f"{n}: {found}" for n, found in places.items()))
+    objects = counted(len(plan.objects), "object")
+    print(f"{objects} in all versions; " + "; ".join(f"{n}: {found}" for n, found in places.items()))
     names = sorted(reference.rpartition("/")[2] for reference in plan.references if "/exec/" not in reference)
     print(f"MLflow runs: {len(plan.runs)}; experiments: {', '.join(names) or 'none'}")
     models = [stage for stage in plan.stages if stage.startswith(("train@", "swap-train@"))]
@@ -30,7 +31,7 @@ def print_plan(plan: Plan, places: dict[str, str]) -> None:
 def print_done(done: Done) -> None:
     """Print what was removed and what is out of reach. Raises CalseError when something is left."""
     for place, count in done.removed.items():
-        print(f"{place}: {count} files removed, {done.left.get(place, '0 objects')} left")
+        print(f"{place}: {counted(count, 'file')} removed, {done.left.get(place, '0 objects')} left")
     print(f"certificate: {done.certificate}; git add it: `calse import` refuses what it lists")
     for line in done.elsewhere:
         print(f"not reached: {line}")

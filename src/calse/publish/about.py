@@ -13,7 +13,7 @@ from calse.data.clips import Clip
 from calse.data.consent import Consent
 from calse.data.paths import Layout
 from calse.publish.contents import Contents
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.repository import git
 from calse.video.marks.mark import Origin
 
@@ -46,9 +46,10 @@ class Part:
     @property
     def words(self) -> str:
         """What the table lists, for a person."""
-        counted = f"{self.clips} clips, {self.glosses} glosses, {self.signers} signers"
+        counts = {"clip": self.clips, "gloss": self.glosses, "signer": self.signers}
+        held = ", ".join(counted(count, what) for what, count in counts.items())
         of = f" of {', '.join(self.made_from)}" if self.made_from else ""
-        return f"{self.name}: {self.kind}{of}; {counted}; {self.licence}"
+        return f"{self.name}: {self.kind}{of}; {held}; {self.licence}"
 
 
 @dataclass(frozen=True)

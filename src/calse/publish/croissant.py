@@ -6,6 +6,7 @@ from typing import Any
 from calse.data.clips import COLUMNS
 from calse.publish.about import Part, Study, address_of, author_name
 from calse.publish.clips import ADDED
+from calse.runtime.errors import counted
 from calse.runtime.files import sha256_of, write_json
 
 FILE = "croissant.json"
@@ -84,7 +85,11 @@ def _responsible(study: Study) -> dict[str, Any]:
     filmed = (
         "Drawn by code: nobody was filmed." if study.synthetic else "Videos of people who sign, filmed by each source."
     )
-    people = [f"{part.name}: {part.signers} signers; consent: {part.consent or 'not stated'}" for part in study.filmed]
+    people = [
+        f"{part.name}: {counted(part.signers, 'signer')}; consent: {part.consent or 'not stated'}"
+        for part in study.filmed
+    ]
+    size = f"{counted(study.people, 'signer')}, {counted(study.words, 'gloss')}"
     return {
         "data_collection": filmed,
         "data_collection_type": ["Software Collection"] if study.synthetic else ["Video"],
@@ -96,9 +101,7 @@ def _responsible(study: Study) -> dict[str, Any]:
         "data_annotation_protocol": ["One gloss a clip, given by its source."],
         "annotations_per_item": "1",
         "machine_annotation_tools": ["published landmark models: where face, hands and body are"],
-        "data_biases": [
-            f"{study.people} signers, {study.words} glosses: no sample of a language or of those who sign it."
-        ],
+        "data_biases": [f"{size}: no sample of a language or of those who sign it."],
         "data_limitations": ["Isolated signs out of context; few clips of a sign."],
         "data_use_cases": ["Research on recognising isolated signs, and on augmentation."],
         "data_social_impact": (

@@ -15,7 +15,7 @@ from calse.publish.clips import write_clips, write_table
 from calse.publish.contents import Contents, Sharing, contents_of, tables_of
 from calse.publish.crate import write_crate
 from calse.publish.croissant import write_croissant
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.files import atomic_folder, sha256_of, write_text
 from calse.tracking.dvc_index import repository, stages_of
 from calse.video.marks.mark import Mark
@@ -101,4 +101,5 @@ def print_published(done: Published) -> None:
         print(f"left out of {path}: {how}, of somebody who does not allow sharing")
     if done.changed:
         print("not everything that was published is in a commit: git add -A && git commit, then publish again")
-    print(f"{done.folder}: {done.clips} clips, {done.files} files; look through it before you give it away")
+    size = f"{counted(done.clips, 'clip')}, {counted(done.files, 'file')}"
+    print(f"{done.folder}: {size}; look through it before you give it away")

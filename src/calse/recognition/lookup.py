@@ -16,7 +16,7 @@ from calse.recognition.architectures.landmarks.index_file import encoder_of, rea
 from calse.recognition.architectures.landmarks.settings import LandmarksSettings
 from calse.recognition.inference import BEST
 from calse.recognition.predict import InputRequest, Result, VideoInput, complain, printable, read_input
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.files import sha256_of
 from calse.runtime.sandbox import Refused, map_sandboxed
 
@@ -154,7 +154,6 @@ def print_enrolled(index: Index, refused: Sequence[Refusal], path: Path) -> None
     for name, why in refused:
         complain("refused", name, why)
     glosses = sorted(set(index.glosses))
-    counted = ((len(index.clips), "clip"), (len(glosses), "sign"))
     more = f" and {len(glosses) - SHOWN} more" if len(glosses) > SHOWN else ""
-    clips, signs = (f"{number} {what}{'s' * (number != 1)}" for number, what in counted)
-    print(f"{path}: {clips} of {signs}: {', '.join(glosses[:SHOWN])}{more}")
+    held = f"{counted(len(index.clips), 'clip')} of {counted(len(glosses), 'sign')}"
+    print(f"{path}: {held}: {', '.join(glosses[:SHOWN])}{more}")

@@ -15,6 +15,7 @@ from calse.report.table import (
     markdown,
 )
 from calse.report.variance import MIN_TRAININGS, components, mean_components, needed, trainings_of
+from calse.runtime.errors import counted
 
 VERSUS = f"The mean over the test sources, recipe {BASELINE}, paired over the same clips"
 SOUGHT = 0.05  # the change that the sentence on power is about
@@ -128,9 +129,9 @@ def noises(cells: Cells, seeded: bool = True) -> str:
         return f"{text}, test sources and trainings together {places}: one training a cell cannot tell them apart."
     text += f", trainings {runs}, test sources {places}. To see {100 * SOUGHT:+.0f} points with 80 % you need "
     design = needed(parts, SOUGHT)
-    return text + (
-        f"{design[0]} sources x {design[1]} seeds." if design else "more glosses: no seeds make up for them."
-    )
+    if not design:
+        return text + "more glosses: no seeds make up for them."
+    return text + f"{counted(design[0], 'source')} x {counted(design[1], 'seed')}."
 
 
 def _p(value: float) -> str:

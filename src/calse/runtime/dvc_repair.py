@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from calse.runtime.errors import counted
 from calse.runtime.files import FORMER, atomic_file, put_back
 
 
@@ -22,7 +23,8 @@ def unlock(root: Path = Path()) -> list[str]:
     if _stays(_is_torn_record, root / "dvc.lock"):
         kept = _cut_to_whole_stages(root / "dvc.lock")
         done.append(
-            f"cut dvc.lock to its {kept} whole stages: a killed dvc had left half of it; the rest is in its cache"
+            f"cut dvc.lock to its {counted(kept, 'whole stage')}: a killed dvc had left half of it; "
+            "the rest is in its cache"
         )
     for former in (root / "data/raw").glob(f"*/.*{FORMER}"):
         if _stays(Path.is_dir, former) and put_back(former):

@@ -13,6 +13,12 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 clip`, `2 clips`, `0 glosses`."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
+
+
 MEMORY = ("allocate memory", "out of memory", "Insufficient memory", "failed to map segment")
 
 

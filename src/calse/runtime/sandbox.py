@@ -198,9 +198,9 @@ class _Worker(Generic[Item, Result]):
         code = self._process.exitcode
         self.stop()
         if code == -signal.SIGPROF:
-            return Refused(f"took over {self._seconds:g} seconds of CPU time")
+            return Refused(f"took over {self._seconds:g} s of CPU time")
         if code == -signal.SIGALRM:
-            return Refused(f"did not end within {CLOCK_FACTOR * self._seconds:g} seconds")
+            return Refused(f"did not end within {CLOCK_FACTOR * self._seconds:g} s")
         if code in OTHERS_SIGNALS:
             raise StarvedError("a process that reads videos was killed; out of memory? set CALSE_WORKERS=1")
         how = signal.Signals(-code).name if code and code < 0 else f"exit code {code}"

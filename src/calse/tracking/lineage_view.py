@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.tree import Tree
 
+from calse.runtime.errors import counted
 from calse.tracking.content import as_text
 from calse.tracking.lineage import Node
 
@@ -39,10 +40,12 @@ def _grow(tree: Tree, node: Node) -> None:
     if node.params:
         branch.add("params " + " ".join(f"{key}={as_text(value)}" for key, value in node.params.items()))
     if node.code:
-        branch.add(f"code {len(node.code)} files and folders of src/")
+        branch.add(f"code {counted(len(node.code), 'path')} of src/")
     if node.clips:
-        counted = Counter(clip.get("set") or clip["source"] for clip in node.clips)
-        branch.add(f"{len(node.clips)} clips: " + ", ".join(f"{count} {name}" for name, count in counted.items()))
+        sets = Counter(clip.get("set") or clip["source"] for clip in node.clips)
+        branch.add(
+            f"{counted(len(node.clips), 'clip')}: " + ", ".join(f"{count} {name}" for name, count in sets.items())
+        )
     for dep in node.made_from:
         _grow(branch, dep)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.repository import git
 from calse.tracking.content import STATUS, differences
 from calse.tracking.dvc_index import repository
@@ -63,7 +63,9 @@ def verify() -> tuple[list[str], list[str]]:
             drift += [f"{_named(run)}: RUNNING, but nothing trains it" for run in runs if _is_dead(run)]
             keys = {one.key for one in expected}
             if earlier := sum(run.data.tags.get(KEY) not in keys for run in runs):
-                notes.append(f"{corpus}: {earlier} runs of earlier states, with nothing to compare them with")
+                notes.append(
+                    f"{corpus}: {counted(earlier, 'run')} of earlier states, with nothing to compare them with"
+                )
     return drift, notes
 
 

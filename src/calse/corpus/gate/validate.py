@@ -25,7 +25,7 @@ from calse.data.consent import check_dates, needed_uses, read_consent, terms_of
 from calse.data.donors import person, tested_on
 from calse.data.manifests import read_manifest
 from calse.data.paths import Layout
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.runtime.files import atomic_folder, write_json, write_text
 
 
@@ -66,7 +66,7 @@ def validate(params: Params, layout: Layout) -> None:
         more = f" (and {len(failures) - 1} more)" if failures[1:] else ""
         raise CalseError(f"{failures[0]}{more}; see {folder / 'index.html'}")
     warnings = sum(len(outcome.offenders) for result in results for outcome in result.failed("warning"))
-    note = f", {warnings} warnings in {folder / 'index.html'}" if warnings else ""
+    note = f", {counted(warnings, 'warning')} in {folder / 'index.html'}" if warnings else ""
     print(f"corpus {params.corpus.name} is as it should be{note}", file=sys.stderr)
 
 
@@ -80,7 +80,7 @@ def _results(params: Params, layout: Layout) -> list[Result]:
     context, suites, consent = open_context(), read_suites(), read_consent(params, layout)
     wanted = {"glosses": params.corpus.glosses}
     outcomes = run_suite(context, "glossary", suites["glossary"], glossary_table(glossary), wanted)
-    results = [Result("glossary", f"{len(glossary)} glosses", outcomes)]
+    results = [Result("glossary", counted(len(glossary), "gloss"), outcomes)]
     for name, source in params.corpus.sources.items():
         dropped = _dropped(layout.metrics("ingest") / f"{name}.json")
         refused = tested_on(clips[name], tested) if source.kind == "donor" else {}
@@ -124,8 +124,8 @@ def _summary(source: Source, clips: Sequence[Clip], dropped: Sequence[str]) -> s
     lost = f", {len(dropped)} dropped" if dropped else ""
     signers = len({person(clip.signer) for clip in clips})
     by = f" by {signers} signers" if signers > 1 else ""
-    counted = f"{len(clips)} clips of {glosses} glosses{by}, {seconds:.0f} seconds{lost}"
-    return "; ".join(filter(None, [counted, terms_of(source)]))
+    held = f"{counted(len(clips), 'clip')} of {counted(glosses, 'gloss')}{by}, {seconds:.0f} seconds{lost}"
+    return "; ".join(filter(None, [held, terms_of(source)]))
 
 
 def _line(name: str, outcome: Outcome, row: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from calse.recognition.registry import find_recogniser
 from calse.recognition.settings import NetworkSettings
 from calse.recognition.training.jobs import Job
-from calse.runtime.errors import CalseError, lacks_memory
+from calse.runtime.errors import CalseError, counted, lacks_memory
 from calse.runtime.executor import rank_count
 from calse.runtime.lifeline import end_with_parent
 
@@ -84,7 +84,8 @@ def _train_as(rank: int, ranks: int, store: Any, job: Job, tell: Callable[..., N
 
     if torch.cuda.is_available():
         if torch.cuda.device_count() < ranks:
-            raise CalseError(f"CALSE_RANKS={ranks}, but this machine has {torch.cuda.device_count()} accelerators")
+            found = counted(torch.cuda.device_count(), "accelerator")
+            raise CalseError(f"CALSE_RANKS={ranks}, but this machine has {found}")
         torch.cuda.set_device(rank)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")  # for this machine alone
     dist.init_process_group(store=store, rank=rank, world_size=ranks, timeout=TIMEOUT)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 from calse.video.ours.planes import resized
 from calse.video.untrusted.display import (
     Orientation,
@@ -205,7 +205,7 @@ def _check_complete(path: Path) -> None:
         if packets < stream.frames and container.format.name == "avi":
             packets = max(packets, places_in_avi(path, stream.index))
         if packets < stream.frames:
-            raise CalseError(f"{path}: its header promises {stream.frames} frames, {packets} are there")
+            raise CalseError(f"{path}: its header promises {counted(stream.frames, 'frame')}, there: {packets}")
         promised = (container.duration or 0) / 1e6 if container.format.name.startswith("matroska") else 0
         if end < 0.95 * promised - 0.1:
             raise CalseError(f"{path}: its header promises {promised:.1f} seconds, {end:.1f} are there")

@@ -6,7 +6,7 @@ from calse.faceswap.methods.mesh.model.glasses import BRIDGE, glasses
 from calse.faceswap.methods.mesh.model.library import Library, spread
 from calse.faceswap.methods.mesh.model.topology import Topology
 from calse.faceswap.points import EXPRESSION, expression_of
-from calse.runtime.errors import CalseError
+from calse.runtime.errors import CalseError, counted
 
 FEW = 8  # pictures
 BARE = 0.5  # skin similarity around the brows: a fringe or a hat lies below
@@ -38,7 +38,7 @@ def shortcomings(library: Library, topology: Topology, donor: str) -> list[str]:
     some = spread(len(library), LOOKED).tolist()
     bridge = glasses([library.crop(k) for k in some], library.points[some])
     found = [
-        (len(library) < FEW, f"only {len(library)} pictures"),
+        (len(library) < FEW, f"only {counted(len(library), 'picture')}"),
         (brows < BARE, f"hair or a brim at the brows (skin similarity {brows:.2f}, under {BARE:g})"),
         (bridge > BRIDGE, f"glasses (a line of contrast {bridge:.2f} across the nose, over {BRIDGE:g})"),
         (parted < OPEN, f"no open mouth (lips part by {parted:.2f} eye distances, less than {OPEN:g})"),
