@@ -192,7 +192,8 @@ def write_checkpoint():
 
 def tracked(info=INFO):
     """A tracker of a training that has begun, in the toy's MLflow experiment."""
-    tracker = Tracker(PARAMS, delay=0)
+    tracker = Tracker(PARAMS)
+    tracker.delay = 0
     with locked_store():
         tracker.store = Store("toy")
     tracker.started(RUN, info)

@@ -20,6 +20,7 @@ from calse.recognition.training.jobs import jobs_of
 from calse.recognition.view import chosen_frames
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
+from faces import fetched_models
 from film import coded, patches, write_film
 from toys import make_repository, toy_input, toy_params
 from videos import moving, remux, write_bad_files, write_clip
@@ -96,6 +97,18 @@ def test_the_table_shows_names_as_they_are(tmp_path: Path):
     done = command(write_clip(tmp_path / "[bold]x.mp4"))
     assert (done.returncode, "[bold]x.mp4" in done.stdout.replace("\n", "")) == (0, True)
     assert "AÑO" in done.stdout
+
+
+def test_predict_says_what_else_it_has_written_beside_json_too(tmp_path: Path):
+    pytest.importorskip("pympi", reason='needs the extra "annotations"')
+    Layout().landmark_models().symlink_to(fetched_models())
+    preset = Path(__file__).parents[2] / "presets/synthetic.yaml"
+    Path("params.yaml").write_text(preset.read_text(encoding="utf-8"), encoding="utf-8")
+    clip, look = write_clip(tmp_path / "clip.mp4"), tmp_path / "look"
+    done = command(clip, "--preview", look, "--elan", look, "--json")
+    assert len(json.loads(done.stdout)) == 1
+    written = [line.partition(": ")[0] for line in done.stderr.splitlines()]
+    assert [f"{look}/clip.mp4", f"{look}/clip.eaf"] == [name for name in written if Path(name).is_file()]
 
 
 def write_gif(path: Path, frames: np.ndarray) -> None:

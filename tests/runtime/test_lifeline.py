@@ -32,7 +32,7 @@ def work(number):
     print(os.getpid(), flush=True)
     time.sleep(60)
 if __name__ == "__main__":
-    map_parallel(work, [1, 2], "work", 2)
+    map_parallel(work, [1, 2], "work")
 """
 
 
@@ -104,7 +104,7 @@ def test_a_stage_whose_dvc_went_before_it_could_look_stops_whoever_has_adopted_i
 @needs_proc
 def test_a_worker_ends_when_its_parent_is_killed(tmp_path):
     (tmp_path / "pool.py").write_text(POOL)
-    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "CALSE_WORKERS": "2"}
     with subprocess.Popen(
         [sys.executable, str(tmp_path / "pool.py")], env=environment, stdout=subprocess.PIPE, text=True
     ) as parent:
@@ -131,22 +131,23 @@ class Pool(parallel.ProcessPoolExecutor):
         return future
 parallel.ProcessPoolExecutor = Pool
 if __name__ == "__main__":
-    parallel.map_parallel(work, range(100), "work", 2)
+    parallel.map_parallel(work, range(100), "work")
 """
 
 
 def test_a_stop_waits_neither_for_what_was_handed_out_nor_for_what_has_begun(tmp_path):
     (tmp_path / "pool.py").write_text(INTERRUPTED)
-    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve())}
+    environment = os.environ | {"PYTHONPATH": str(Path("src").resolve()), "CALSE_WORKERS": "2"}
     done = subprocess.run([sys.executable, "pool.py"], cwd=tmp_path, env=environment, capture_output=True)
     assert b"KeyboardInterrupt" in done.stderr
     assert (tmp_path / "begun-0").exists()
     assert not list(tmp_path.glob("done-*"))
 
 
-def test_a_worker_that_is_killed_is_reported_in_one_line():
+def test_a_worker_that_is_killed_is_reported_in_one_line(monkeypatch):
+    monkeypatch.setenv("CALSE_WORKERS", "2")
     with pytest.raises(CalseError, match="decode: a process was killed; out of memory?"):
-        map_parallel(signal.raise_signal, [signal.SIGKILL] * 2, "decode", 2)
+        map_parallel(signal.raise_signal, [signal.SIGKILL] * 2, "decode")
 
 
 HOLDER = """

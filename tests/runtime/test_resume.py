@@ -47,7 +47,7 @@ def make(job: Job) -> tuple[int, float]:
 if __name__ == "__main__":
     with resumable(make, "stage") as make_or_take:
         with atomic_folder(Path("set")) as folder:
-            results = map_parallel(make_or_take, [Job(number, folder) for number in range(6)], "make", 1)
+            results = map_parallel(make_or_take, [Job(number, folder) for number in range(6)], "make")
         print(results)
 """
 

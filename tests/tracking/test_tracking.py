@@ -256,7 +256,8 @@ def test_in_a_shared_store_what_has_ended_here_is_mended_and_other_machines_trai
 def test_a_training_goes_on_when_mlflow_fails(study, capsys):
     shutil.rmtree("mlruns")
     Path("mlruns").touch()
-    tracker = Tracker(PARAMS, delay=0)
+    tracker = Tracker(PARAMS)
+    tracker.delay = 0
     tracker.started(RUN, INFO)
     tracker.epoch(RUN, 1, {"loss": 1.0})
     tracker.finished(RUN)
@@ -392,9 +393,11 @@ def test_a_store_that_another_process_keeps_locked_costs_a_training_its_curves_a
 
 
 def test_an_sqlite_lock_of_another_programme_is_reported_by_name(study, capsys):
+    tracker = Tracker(PARAMS)
+    tracker.delay = 0
     with sqlite3.connect("mlruns/mlflow.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
-        Tracker(PARAMS, delay=0).started(RUN, INFO)
+        tracker.started(RUN, INFO)
         other.execute("ROLLBACK")
     assert "database is locked" in capsys.readouterr().err
 

@@ -55,6 +55,9 @@ def predict(
     ] = None,
 ) -> None:
     """Name the ten most probable glosses of each video."""
+    import sys
+    from functools import partial
+
     from calse.browse.annotate import annotate
     from calse.browse.preview import preview_predictions, preview_targets
     from calse.config.params import read_params
@@ -74,11 +77,16 @@ def predict(
         check_extra()
     predictions = predict_videos(checkpoint, videos, seconds)
     read = [place for place, one in enumerate(predictions) if not one.refused]
+    say = partial(print, file=sys.stderr if as_json else sys.stdout)
     if params:
         shown = [(videos[place], predictions[place].glosses, pictured[place]) for place in read]
         preview_predictions(params, Layout(), shown)
+        for _, _, target in shown:
+            say(f"{target}: landmarks drawn in, beside the best glosses")
     if elan:
         annotate([(videos[place], predictions[place].glosses, annotated[place]) for place in read], seconds)
+        for place in read:
+            say(f"{annotated[place]}: the best glosses as tiers")
     print_results(predictions, as_json)
 
 

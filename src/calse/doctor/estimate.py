@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from calse.config.params import Params, SwapSet
+from calse.faceswap.reidentify.stage import GALLERY, PROBES
 from calse.recognition.settings import NetworkSettings
 from calse.runtime.errors import CalseError
 
@@ -14,7 +15,6 @@ MACHINE = "two cores of an AMD EPYC with AVX2, no GPU"
 START = 4.0  # a stage's item, whatever it works on
 SYNTHESISED, INGESTED, LANDMARKED = 0.5, 0.05, 0.65  # a clip
 COPIED, SWAPPED, BLURRED, REIDENTIFIED = 0.05, 0.6, 0.25, 0.12  # a clip
-KNOWN, PROBES = 12, 50  # clips of each signer, and of a set, which takes as long as four, in re-identification
 SWAP_STEP, TRAINED, SCORED = 0.065, 0.009, 0.04  # an iteration; a clip in an epoch; a test clip
 SIZE, CHANNELS, FRAMES, SIDE, WIDTH = 64, 16, 16, 48, 0.25
 # Bytes: a clip of 256 pixels, which DVC's cache may hold once more; a frame's pixel; a checkpoint of width 1.
@@ -48,7 +48,7 @@ def seconds_of(params: Params) -> dict[str, float]:
     swapped = sum(sum(_copies(params, name).values()) for name in params.swap)
     blurred = sum(_clips(params, source) for source in params.omit)
     clips = filmed + donors
-    probes = min(params.corpus.glosses, PROBES)
+    probes = min(params.corpus.glosses, PROBES)  # a swapped clip takes as long as four: its landmarks are found anew
     tested = (sum(_clips(params, source) for source in params.test_sources) + blurred) / len(params.test_sources)
     found = clips if params.landmarks.sources else 0
     return {
@@ -58,7 +58,7 @@ def seconds_of(params: Params) -> dict[str, float]:
         "augment": START * len(params.augment) + COPIED * copied,
         "swap-train": _swap_training(params),
         "swap": START * len(params.swap) + SWAPPED * swapped,
-        "reidentify": len(params.swap) * (START + REIDENTIFIED * (KNOWN * len(params.filmed) + 4 * probes)),
+        "reidentify": len(params.swap) * (START + REIDENTIFIED * (GALLERY * len(params.filmed) + 4 * probes)),
         "omit": START * len(params.omit) + BLURRED * blurred,
         "train": sum(_training(params, name, settings) for name, settings in params.train.items()),
         "evaluate": sum(START * len(params.recipes) + SCORED * tested * _runs(params, name) for name in params.train),

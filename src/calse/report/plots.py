@@ -127,12 +127,12 @@ def curve_picture(curves: pd.DataFrame, path: Path) -> None:
 
 
 @mpl.rc_context(STYLE | {"font.size": 12})
-def interval_svg(title: str, rows: Sequence[Interval], limits: tuple[float, float], reference: float = 0) -> Markup:
-    """Return one panel of intervals between `limits` as inline SVG."""
+def interval_svg(title: str, rows: Sequence[Interval], limits: tuple[float, float]) -> Markup:
+    """Return one panel of changes with their intervals, between `limits`, as inline SVG."""
     rows = [replace(row, name=row.name if len(row.name) <= LABEL else f"{row.name[: LABEL - 1]}…") for row in rows]
     label = max(60, 14 + 7 * max(len(row.name) for row in rows))
     figure, axis = _panel(ROW * len(rows) + 22, label, 22)
-    draw_intervals(axis, rows, reference)
+    draw_intervals(axis, rows, 0)
     axis.set_xlim(*limits)
     axis.xaxis.set_major_locator(MaxNLocator(5))
     return _inline(figure, title)

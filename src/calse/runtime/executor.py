@@ -71,16 +71,14 @@ def _pool(workers: int, description: str) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
 
 
-def map_parallel(
-    function: Callable[[Item], Result], items: Sequence[Item], description: str, workers: int | None = None
-) -> list[Result]:
+def map_parallel(function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
     """Apply a picklable function to every item in worker processes and return the results in the items' order.
 
-    They are `workers` processes of this machine, or on a cluster one for each core; instead of a single one, this
+    They are `worker_count` processes of this machine, or on a cluster one for each core; instead of a single one, this
     process does the work itself. The first error stops the rest and is raised here; a process that was killed is a
     CalseError. Processes are spawned, not forked: video decoders and thread pools do not survive a fork.
     """
-    workers = min(workers or worker_count(), max(1, len(items)))
+    workers = min(worker_count(), max(1, len(items)))
     if workers == 1 and not on_cluster():
         with progress_bar() as progress:
             return [function(item) for item in progress.track(items, description=description)]

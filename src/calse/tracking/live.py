@@ -34,9 +34,9 @@ class Tracker:
     not so one of a DVC experiment, whose folder may be gone by then.
     """
 
-    def __init__(self, params: Params, delay: float = DELAY) -> None:
+    def __init__(self, params: Params) -> None:
         """Nothing is opened, and MLflow not imported, until a run has lasted `delay` seconds."""
-        self.corpus, self.delay = params.corpus.name, delay if pipeline_name() == WORKSPACE else 0
+        self.corpus, self.delay = params.corpus.name, DELAY if pipeline_name() == WORKSPACE else 0
         self.store: Store | None = None
         self.trainings: dict[Run, Training] = {}
         self.broken = False
