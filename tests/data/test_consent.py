@@ -67,11 +67,11 @@ def test_who_is_not_listed_among_the_signers_of_a_source_allows_nothing(layout):
 
 
 def test_the_last_day_counts_and_the_next_does_not(layout):
-    lay(layout, f"SACU,Ana,,,,,{TODAY},,\n")
+    lay(layout, f"SACU,Ana,,,,,{TODAY},,\nSTS,Ana,,,,,{TODAY - timedelta(days=1)},,\n")
     consent = read_consent(study(), layout)
     assert consent.permits(Of("SACU", "Ana"), "show")
-    assert not consent.permits(Of("SACU", "Ana"), "show", TODAY + timedelta(days=1))
-    assert consent.denied_sources("share", TODAY + timedelta(days=1)) == {"SACU"}
+    assert not consent.permits(Of("STS", "Ana"), "show")
+    assert consent.denied_sources("share") == {"STS"}
 
 
 def test_tables_of_spreadsheets_are_read(layout):

@@ -59,10 +59,10 @@ class Consent:
     sources: dict[str, Grant]
     signers: tuple[Grant, ...]
 
-    def permits(self, clip: Clip, use: Use, today: date | None = None) -> bool:
-        """Say whether all who have a say in a clip allow a use of it; today, when no other day is given."""
+    def permits(self, clip: Clip, use: Use) -> bool:
+        """Say whether all who have a say in a clip allow a use of it today."""
         found = self.grants_of(clip.source, clip.signer)
-        return bool(found) and all(grant.allows(use, today or date.today()) for grant in found)
+        return bool(found) and all(grant.allows(use, date.today()) for grant in found)
 
     def grants_of(self, source: str, signer: str) -> list[Grant]:
         """Return the grants that a signer's clips need, all of them; none where nobody has allowed anything.
@@ -75,10 +75,10 @@ class Consent:
             return []
         return [self.sources[source], *own]
 
-    def denied_sources(self, use: Use, today: date | None = None) -> frozenset[str]:
-        """Return the sources of which somebody does not allow a use."""
+    def denied_sources(self, use: Use) -> frozenset[str]:
+        """Return the sources of which somebody does not allow a use today."""
         grants = [*self.sources.values(), *self.signers]
-        return frozenset(grant.source for grant in grants if not grant.allows(use, today or date.today()))
+        return frozenset(grant.source for grant in grants if not grant.allows(use, date.today()))
 
 
 def read_consent(params: Params, layout: Layout) -> Consent:
