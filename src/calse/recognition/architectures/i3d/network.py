@@ -139,8 +139,9 @@ class Unit(nn.Module):
         x = self.convolve(x)
         if self.bn is None:
             return x
-        rows = self.bn(x.flatten(2, 3))  # the same sums; CUDA's fast kernels know no 3-D channels-last order
-        return F.relu(torch.unflatten(rows, 2, x.shape[2:4]), inplace=True)
+        # As pictures: the same sums, and CUDA's fast kernels know no 3-D channels-last order.
+        pictures = F.relu(self.bn(x.flatten(2, 3)), inplace=True)
+        return torch.unflatten(pictures, 2, x.shape[2:4])
 
 
 class Inception(nn.Module):

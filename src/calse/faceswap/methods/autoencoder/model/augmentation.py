@@ -20,10 +20,11 @@ def training_views(crops: Tensor, size: int, strength: float, generator: torch.G
 
     Comes out: all channels under one random colour change, turn, zoom, shift and flip, `N x C x size x size`. Goes in:
     the same RGB warped, `N x 3 x size x size`. `strength` scales all changes but flip and warp; 1 is the limits above.
-    Every draw comes from the generator, on the CPU, so that all devices see the same.
+    Every draw comes from the generator, on the CPU, so that all devices see the same; what follows from it is computed
+    where the crops lie.
     """
-    grid = moved_grid(len(crops), size, strength, generator).to(crops.device)
-    bent = grid + grid_shifts(len(crops), size, generator).to(crops.device)
+    grid = moved_grid(crops, size, strength, generator)
+    bent = grid + grid_shifts(crops, size, generator)
     crops = torch.cat([jitter(crops[:, :3], strength, generator), crops[:, 3:]], dim=1)
     target = F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
     warped = F.grid_sample(crops[:, :3], bent, padding_mode="border", align_corners=False)
@@ -42,21 +43,23 @@ def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.rand(shape, generator=generator) * 2 - 1
 
 
-def moved_grid(count: int, size: int, strength: float, generator: torch.Generator) -> Tensor:
+def moved_grid(crops: Tensor, size: int, strength: float, generator: torch.Generator) -> Tensor:
     """Return where each pixel of a turned, zoomed, shifted, perhaps flipped view comes from, `N x size x size x 2`."""
+    count = len(crops)
     turn, zoom, right, down = strength * uniform((4, count), generator)
     flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
     scale = (1 + ZOOM * zoom) / MARGIN
     cosine, sine = scale * torch.cos(TURN * turn), scale * torch.sin(TURN * turn)
     shift = 2 * SHIFT / MARGIN
     rows = [torch.stack([flip * cosine, -sine, shift * right], 1), torch.stack([flip * sine, cosine, shift * down], 1)]
-    return F.affine_grid(torch.stack(rows, 1), [count, 1, size, size], align_corners=False)
+    matrix = torch.stack(rows, 1).to(crops.device)
+    return F.affine_grid(matrix, [count, 1, size, size], align_corners=False)
 
 
-def grid_shifts(count: int, size: int, generator: torch.Generator) -> Tensor:
+def grid_shifts(crops: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Return smooth random shifts of each pixel, `N x size x size x 2`."""
-    coarse = torch.randn((count, 2, GRID, GRID), generator=generator) * (2 * WARP / MARGIN)
-    fine = F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
+    coarse = torch.randn((len(crops), 2, GRID, GRID), generator=generator) * (2 * WARP / MARGIN)
+    fine = F.interpolate(coarse.to(crops.device), size=(size, size), mode="bicubic", align_corners=True)
     return fine.movedim(1, 3)
 
 
