@@ -1,6 +1,7 @@
 """Accuracies against values counted by hand."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -45,6 +46,12 @@ def test_recall_at_10_counts_the_ten_best_whatever_top_k_counts():
 def test_the_mean_is_that_of_the_sources_and_counts_no_clips():
     one, other = ({"clips": clips, "top1": value, "seeds": {}} for clips, value in ((2, 0.5), (6, 1.0)))
     assert mean_of([one, other]) == {"top1": 0.75}
+
+
+def test_the_mean_is_rounded_from_the_exact_sum_in_every_python():
+    values = [0.870355, 0.954398, 0.702866, 0.199071]  # sum() gives another last digit before Python 3.12
+    exact = float(sum(map(Fraction, values)))
+    assert mean_of([{"top1": value} for value in values]) == {"top1": round(exact / 4, 6)}
 
 
 @pytest.mark.parametrize("value", [float("nan"), None, "half", np.array([0.1, 0.2])], ids=repr)

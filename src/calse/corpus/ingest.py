@@ -4,6 +4,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,6 @@ def _summary(source: str, clips: list[Clip], bad: list[tuple[Job, str]]) -> dict
         "source": source,
         "clips": len(clips),
         "frames": sum(clip.frames for clip in clips),
-        "seconds": round(sum(clip.frames / clip.fps for clip in clips), 3),
+        "seconds": round(fsum(clip.frames / clip.fps for clip in clips), 3),
         "dropped": [{"clip": job.clip, "gloss": job.video.gloss, "reason": reason} for job, reason in bad],
     }

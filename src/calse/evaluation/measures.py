@@ -93,7 +93,8 @@ def summary(rows: list[dict[str, Any]], topk: Sequence[int]) -> dict[str, float]
 def mean_of(summaries: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return the plain mean of each measure over the test sources."""
     measures = [name for name in summaries[0] if name not in ("clips", "seeds")]
-    return {name: round(sum(one[name] for one in summaries) / len(summaries), 6) for name in measures}
+    # fsum, for sum() of floats is not the same in every version of Python
+    return {name: round(math.fsum(one[name] for one in summaries) / len(summaries), 6) for name in measures}
 
 
 def confusion(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
