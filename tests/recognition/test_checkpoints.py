@@ -2,8 +2,10 @@
 
 import json
 import os
+import pathlib
+import sys
 from argparse import Namespace
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import numpy as np
 import pytest
@@ -94,6 +96,15 @@ def test_every_form_of_a_checkpoint_loads(form: str, zipped: bool, tmp_path: Pat
         elif "num_batches" in name:
             assert tensor == 0
     assert "285 entries match; 2 dropped (logits.conv3d.bias" in str(report)
+
+
+@pytest.mark.parametrize("module", ["pathlib", "pathlib._local"])  # the latter in Python 3.13 alone
+def test_paths_load_whichever_python_wrote_them(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as as_there:
+        as_there.setitem(sys.modules, module, pathlib)
+        as_there.setattr(PosixPath, "__module__", module)
+        torch.save({"out": PosixPath("runs"), "state_dict": foreign_state(classes=3)}, tmp_path / "wlasl.pt")
+    assert len(load_pretrained(small(), tmp_path / "wlasl.pt").matched) == 287
 
 
 def test_a_head_of_as_many_classes_is_kept(tmp_path: Path):

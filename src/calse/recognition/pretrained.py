@@ -19,7 +19,8 @@ COUNTER = "num_batches_tracked"
 # What training scripts leave beside or instead of tensors. Each is read by name only: none of it is called.
 DATA = [f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")]
 DATA += ["numpy.dtype", "numpy.ndarray", "argparse.Namespace", "types.SimpleNamespace"]
-DATA += ["pathlib.PosixPath", "pathlib.PurePosixPath", "pathlib.WindowsPath", "pathlib.PureWindowsPath"]
+_PATHS = ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
+DATA += [f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in _PATHS]  # the latter: Python 3.13
 
 
 @dataclass(frozen=True)
