@@ -137,7 +137,7 @@ def test_a_clip_that_takes_too_long_is_cut_off_and_leaves_nothing(tmp_path, layo
     lay_raw(layout, {"GOOD": good, "LONG": endless})
     ingest(small_params(on_bad_clip="drop", seconds_per_clip=2), layout, "SACU")
     assert os.listdir(layout.clips("SACU")) == ["SACU-GOOD-1.mp4"]
-    assert "2 seconds" in (layout.metrics("ingest") / "SACU.json").read_text()
+    assert "2 s of CPU time" in (layout.metrics("ingest") / "SACU.json").read_text()
 
 
 def test_when_all_is_bad_nothing_is_made_even_when_dropping(tmp_path, layout):

@@ -7,13 +7,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from calse.cli.tracking import runs as commands
 from calse.recognition.checkpoint import load_checkpoint
 from calse.recognition.inference import predict
 from calse.recognition.input.frames import short_side, shrink
@@ -301,8 +304,12 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
 def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, monkeypatch):
     checkpoint = write_checkpoint()
     sync()
-    assert promote(NAME, None) == ("toy-i3d-AF1", "1")
-    model = mlflow.pyfunc.load_model("models:/toy-i3d-AF1/1")
+    said, *lines = CliRunner().invoke(commands, ["promote", NAME]).stdout.splitlines()
+    assert said == "registered as toy-i3d-AF1, version 1; in Python:"
+    mlflow.set_tracking_uri("sqlite:///another.db")
+    found: dict = {}
+    exec(textwrap.dedent("\n".join(lines)), found)
+    model = found["model"]
     clip = np.random.default_rng(7).integers(0, 256, (20, 40, 60, 3), np.uint8)
     network, info = load_checkpoint(checkpoint)
     ((_, expected),) = predict(network, info, [shrink(clip, short_side(info["params"]["input"]["size"]))])
@@ -321,6 +328,11 @@ def test_a_promoted_model_explains_itself_and_answers_as_its_checkpoint(study, m
     with pytest.raises(CalseError, match="predicts otherwise"):
         promote(NAME, None)
     assert [found.version for found in client().search_model_versions("name='toy-i3d-AF1'")] == [1]
+    with pytest.raises(CalseError, match="--name 'a/b': MLflow takes no / and no :"):
+        promote(NAME, "a/b")
+    with pytest.raises(CalseError, match="Invalid value"):
+        promote(NAME, "..a")
+    assert verify() == ([], []), "a training whose model is not registered has not failed"
     with pytest.raises(CalseError, match="the nearest of 1 are: i3d-AF1-SACU-1"):
         promote("i3d-AF2-SACU-1", None)
     Path("metrics/train/i3d/AF1/SACU-seed-1.csv").unlink()

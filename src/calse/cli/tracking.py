@@ -66,9 +66,11 @@ def promote(
     name: Annotated[str | None, typer.Option(help="the model's name in the registry")] = None,
 ) -> None:
     """Register a training's model in MLflow and check that it answers there as it does here."""
+    from calse.tracking.place import given_uri, store_uri
     from calse.tracking.promote import promote
 
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # three bars for a copy within the disk
+    place = "" if given_uri() else f"  mlflow.set_tracking_uri({store_uri()!r})\n"  # MLflow sets the variable itself
     name, version = promote(run, name)
-    print(
-        f"registered as {name}, version {version}; load it with: mlflow.pyfunc.load_model('models:/{name}/{version}')"
-    )
+    print(f"registered as {name}, version {version}; in Python:\n  import mlflow\n{place}", end="")
+    print(f"  model = mlflow.pyfunc.load_model('models:/{name}/{version}')")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from calse.recognition.registry import find_recogniser
 from calse.runtime.errors import CalseError
 from calse.tracking.dvc_index import repository
 from calse.tracking.expected import TRAIN, Expected, expected_runs
@@ -24,9 +25,12 @@ NEAR = 4  # names that a misspelt one is answered with
 def promote(wanted: str, name: str | None) -> tuple[str, str]:
     """Register the model of a training's run, given by name or id; return its name and version in the registry.
 
-    Raises CalseError when there is no such run, when its checkpoint is not in the working tree, and when the
-    registered model does not load or predicts otherwise than the checkpoint: then it is not registered any more.
+    Raises CalseError when there is no such run, when its checkpoint is not in the working tree or reads no frames, and
+    when the registered model does not load or predicts otherwise than the checkpoint: then it is not registered any
+    more.
     """
+    if name is not None and (not name.strip(" .") or {"/", ":"} & set(name)):
+        raise CalseError(f"--name {name!r}: MLflow takes no / and no : in a model's name, nor an empty one")
     with repository() as repo:
         corpus, known = expected_runs(repo, pipeline_name())
     if not corpus:
@@ -70,15 +74,20 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     from calse.recognition.checkpoint import read_info
-    from calse.recognition.network import find_network
+    from calse.recognition.network import Network
 
     info = read_info(checkpoint)
-    find_network(info["recogniser"])  # what MLflow calls predicts from frames
+    if not isinstance(find_recogniser(info["recogniser"]), Network):
+        raise CalseError(
+            f"{checkpoint}: a model in MLflow reads frames, which {info['recogniser']} does not; what reads videos "
+            f"with it: calse predict {checkpoint} VIDEO"
+        )
     size = info["params"]["input"]["size"]
     clips = Schema([TensorSpec(np.dtype("uint8"), (-1, -1, -1, -1, 3))])
     probabilities = Schema([ColSpec("float", gloss) for gloss in info["classes"]])
     mlflow.set_tracking_uri(store_uri())
-    with mlflow.start_run(run_id=run_id):
+    mlflow.start_run(run_id=run_id)
+    try:
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=os.path.relpath(Path(__file__).with_name("served_model.py")),
@@ -90,6 +99,8 @@ def _register(run_id: str, checkpoint: Path, name: str) -> str:
             metadata={"classes": info["classes"], "fingerprint": info["fingerprint"]},
             registered_model_name=name,
         )
+    finally:
+        mlflow.end_run()  # as finished, whatever comes of the model: the training was
     return str(logged.registered_model_version)
 
 
