@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from ruamel.yaml import YAML
 
 from calse.config.params import Params, check_params
@@ -35,10 +34,6 @@ TRAIN = {
     "warmup": 0.3,
     "threads": 1,
 }
-
-on_cpu = pytest.mark.skipif(
-    "__import__('torch').cuda.is_available()", reason="CUDA adds the gradient of a 3-D pool in no fixed order"
-)
 
 
 def toy_params(recogniser: str = "i3d", **train: object) -> Params:

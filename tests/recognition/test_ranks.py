@@ -18,7 +18,7 @@ from calse.recognition.launch.workers import run_side_by_side
 from calse.recognition.training.jobs import Job, jobs_of
 from calse.recognition.training.parts import Parts
 from calse.runtime.errors import CalseError
-from toys import make_repository, on_cpu, toy_params, toy_settings
+from toys import make_repository, toy_params, toy_settings
 
 EPOCHS = 4
 MICRO = {"epochs": EPOCHS, "batch": 4, "micro_batch": 1, "dropout": 0.3, "clip_norm": 1.0}
@@ -52,7 +52,7 @@ def trained(
     return [path.read_bytes() for path in (one.checkpoint, one.checkpoint.with_suffix(".json"), one.curve)]
 
 
-@on_cpu
+@pytest.mark.skipif("0 < torch.cuda.device_count() < 3", reason="each process needs an accelerator of its own")
 def test_a_training_that_was_killed_on_three_processes_goes_on_with_two_to_the_bytes_of_one(monkeypatch):
     """Three share four parts of a batch, and the last has a single part: the others have none of it."""
     killed = []

@@ -18,7 +18,7 @@ from calse.data.splits import read_split
 from calse.recognition.inputs import inputs
 from calse.recognition.training.jobs import fingerprint
 from test_rewording import MESSAGES, reword
-from toys import changed, make_repository, on_cpu, toy_tree
+from toys import changed, make_repository, toy_tree
 
 ROOT = Path(__file__).parents[2]
 BOTH = [("SACU", "1"), ("SACU", "2"), ("STS", "1"), ("STS", "2")]
@@ -87,7 +87,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study(tmp_path_factory.mktemp("study"))
 
 
-@on_cpu
 def test_seeds_and_test_sources_train_what_is_new(study: Study):
     assert study.run(*DVC) == (BOTH[:1], [])
     study.set(["SACU", "STS"], seeds=[1, 2])
@@ -95,7 +94,6 @@ def test_seeds_and_test_sources_train_what_is_new(study: Study):
     assert len(study.results()) == 12
 
 
-@on_cpu
 def test_other_parameters_and_other_code_train_again_and_words_do_not(study: Study):
     grown = study.results()
     study.set(["SACU"], seeds=[1], lr=0.001)
@@ -115,7 +113,6 @@ def test_other_parameters_and_other_code_train_again_and_words_do_not(study: Stu
     assert study.results() == grown, "those taken from a smaller study are those of a whole one"
 
 
-@on_cpu
 def test_another_recogniser_retrains_nothing_and_its_own_network_does(study: Study):
     study.started("dvc", "commit", "-f", "train@i3d-Baseline")
     folder = study.root / "src/calse/recognition/architectures"

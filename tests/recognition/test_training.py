@@ -36,7 +36,7 @@ from calse.runtime.errors import CalseError
 from calse.runtime.files import sha256_of
 from calse.runtime.locks import locked
 from calse.runtime.prefetch import prefetched
-from toys import WAYS, make_repository, on_cpu, toy_params, toy_settings
+from toys import WAYS, make_repository, toy_params, toy_settings
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,6 @@ def check_predictions() -> None:
         assert scores["seeds"]["1"]["clips"] == scores["clips"] == 3
 
 
-@on_cpu
 def test_the_seed_decides_every_byte_and_workers_none():
     once, again, other = (fitted(name, seeds=[seed], flip=0.5) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert once == again
@@ -199,7 +198,6 @@ def test_one_training_more_than_the_cores_carry_fills_the_waits_of_the_others(mo
     assert slots(toy_settings(threads=2)) == trainings
 
 
-@on_cpu
 def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():
     whole = fitted("whole", epochs=3, dropout=0.3)
     job, seen = jobs("parts", epochs=3, dropout=0.3)[0], []
@@ -219,7 +217,6 @@ def test_an_interrupted_training_goes_on_and_gives_the_same_bytes():
     state.unlink()
 
 
-@on_cpu
 def test_a_finished_training_is_taken_as_it_was_and_a_damaged_one_trained_again():
     job = jobs("before", lr=0.004)[0]
 
@@ -365,7 +362,6 @@ def test_a_gradient_over_the_norm_is_scaled_down_to_it():
     assert all(map(torch.equal, gradients(clip_norm=2 * norm.item()), whole))
 
 
-@on_cpu
 def test_layers_computed_twice_give_the_same_weights_and_statistics():
     once, twice = jobs("once")[0], jobs("twice", recompute=True)[0]
     for job in (once, twice):

@@ -1,6 +1,6 @@
 """One training, from seed to checkpoint. Its random numbers depend on seed, epoch and clip alone.
 
-On a CPU equal jobs give equal bytes; on CUDA only until a 3-D pool's gradient is added up, in an order of chance.
+Equal jobs give equal bytes on one kind of processor; on a GPU not those of S3D, whose 3-D pools add up in no order.
 """
 
 import itertools
