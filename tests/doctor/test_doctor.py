@@ -20,6 +20,7 @@ from calse.doctor import machine, nodes, study
 from calse.doctor.examine import examine, print_findings
 from calse.landmarks.models import MODELS
 from calse.runtime.errors import CalseError
+from calse.runtime.locks import locked
 from calse.video.ours import encode
 from toys import toy_params
 
@@ -204,6 +205,20 @@ def test_a_file_system_whose_locks_hold_nobody_back_is_seen(study, monkeypatch: 
     assert nodes.locks().level == "ok"
     monkeypatch.setattr(nodes, "is_held", lambda path: False)
     assert nodes.locks().level == "wrong"
+
+
+@pytest.mark.skipif(not Path("/sys").exists(), reason="a folder in which nobody may write, root neither")
+def test_a_clone_that_may_not_be_written_is_named_as_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DVC_ROOT", "/sys")
+    assert nodes.locks().what.endswith(": nothing can be made in this clone")
+
+
+def test_another_dvc_is_seen_and_taken_for_no_fault():
+    Path("dvc.yaml").write_text("stages: {}\n")
+    Path(".dvc/tmp").mkdir(parents=True)
+    Path(".dvc/config").write_text("[core]\n    no_scm = true\n")
+    with locked(Path(".dvc/tmp/lock")):
+        assert study.stages(PARAMS, Layout()).what == "another dvc is at work here"
 
 
 def test_the_executor_line_tells_where_work_runs(study, monkeypatch: pytest.MonkeyPatch):

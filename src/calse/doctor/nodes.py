@@ -10,24 +10,26 @@ from typing import Any
 from calse.doctor.finding import Finding
 from calse.runtime.errors import CalseError, counted
 from calse.runtime.executor import on_cluster, worker_count
+from calse.runtime.files import NO_ACCESS
 from calse.runtime.locks import locked
 from calse.runtime.repository import scratch
 
 MOUNT = "put the clone on a file system with locks: NFSv4, or Lustre mounted with -o flock"
+WRITE = "mount it for writing, or clone to where you may write"
 MIXED = "trainings and other stages of networks have one kind's bytes: give each stage one kind, docs/cluster.md"
 TIMEOUT = 60  # seconds that a node may take
 
 
 def locks() -> Finding:
     """Does the file system keep a second opener from a locked file?"""
-    scratch().mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=scratch()) as folder:
-        path = Path(folder, "lock")
-        try:
-            with locked(path):
-                held = is_held(path)
-        except OSError as error:
-            return Finding("wrong", f"{scratch()}: {error.strerror}: no file can be locked there", MOUNT)
+    try:
+        scratch().mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=scratch()) as folder, locked(path := Path(folder, "lock")):
+            held = is_held(path)
+    except OSError as error:
+        if error.errno in NO_ACCESS:
+            return Finding("wrong", f"{scratch()}: {NO_ACCESS[error.errno]}: nothing can be made in this clone", WRITE)
+        return Finding("wrong", f"{scratch()}: {error.strerror}: no file can be locked there", MOUNT)
     if not held:
         return Finding("wrong", f"{scratch()}: a locked file can be locked again", MOUNT)
     return Finding("ok", f"a file locked in {scratch()} stays locked")

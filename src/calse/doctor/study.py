@@ -70,7 +70,7 @@ def stages(params: Params, layout: Layout) -> Finding:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["dvc status gave no reason"])[0].removeprefix("ERROR: ")
-        if "lock" in reason:
+        if "another DVC process" in reason or "is busy" in reason:  # of its lock, of a file that it reads or writes
             return Finding("warn", "another dvc is at work here")
         return Finding("wrong", reason, "dvc status")
     changed = list(json.loads(done.stdout or "{}"))
