@@ -80,12 +80,11 @@ def study(
 @app.command()
 def repro(
     targets: Annotated[list[str] | None, typer.Argument(help="stages; all when none is named")] = None,
-    folder: Folder = HERE,
 ) -> None:
-    """Rebuild the committed study in a temporary clone and say where the time goes; write repro.csv."""
+    """Rebuild the committed study in a temporary clone, one stage after the other, and say where the time goes."""
     from benchmarks.repro import time_repro
 
-    time_repro(targets or [], folder / "repro.csv")
+    time_repro(targets or [])
 
 
 @app.command()

@@ -16,14 +16,12 @@ from pathlib import Path
 
 from benchmarks.machine import cores, describe_machine
 from benchmarks.material import ROOT
-from calse.data.manifests import write_rows
 from calse.runtime.errors import CalseError
 
 STAGE = re.compile(r"^Running stage '(.+)':")
 IMPORT = re.compile(r"import time: +(\d+) \| +\d+ \|")
 BEGIN = "import time: self [us]"  # each process's first line
 BETWEEN = "dvc itself"
-COLUMNS = ["stage", "wall_seconds", "processes", "import_seconds", "start_seconds", "share_percent", "machine"]
 
 
 @dataclass
@@ -36,16 +34,16 @@ class Spent:
     imports: float = 0.0
 
 
-def time_repro(targets: list[str], path: Path) -> None:
-    """Rebuild the study, or some stages and what they need, and write the table. Raises CalseError when it fails."""
+def time_repro(targets: list[str]) -> None:
+    """Rebuild the study, or some stages and what they need, and print what each took. Raises CalseError if one fails."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "study"
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
         spent = budget(stamped(run_repro(clone, targets)))
-    rows = table(spent, start_of_python())
-    write_rows(path, COLUMNS, rows)
-    for row in rows:
-        print(f"{row['stage']:28} {row['wall_seconds']:>8} s  imports and starts {row['share_percent']:>5} %")
+    print(describe_machine())
+    for row in table(spent, start_of_python()):
+        processes = f"{row['processes']:>4} processes, imports and starts {row['share_percent']:>5} %"
+        print(f"{row['stage']:28} {row['wall_seconds']:>8} s {processes}")
 
 
 def run_repro(clone: Path, targets: list[str]) -> Iterator[str]:
@@ -96,16 +94,12 @@ def table(spent: list[Spent], start: float) -> list[dict[str, str]]:
     The share is of what all cores could have done in the stage's wall time: processes import side by side.
     """
     whole = Spent("all", *(sum(getattr(one, name) for one in spent) for name in ("wall", "processes", "imports")))
-    machine = describe_machine()
     return [
         {
             "stage": one.stage,
             "wall_seconds": f"{one.wall:.1f}",
             "processes": str(one.processes),
-            "import_seconds": f"{one.imports:.1f}",
-            "start_seconds": f"{one.processes * start:.1f}",
             "share_percent": f"{100 * (one.imports + one.processes * start) / (one.wall * cores() or 1):.1f}",
-            "machine": machine,
         }
         for one in [*spent, whole]
     ]

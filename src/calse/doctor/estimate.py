@@ -10,8 +10,9 @@ from calse.recognition.settings import NetworkSettings
 from calse.runtime.errors import CalseError
 
 MACHINE = "two cores of an AMD EPYC with AVX2, no GPU"
-# Seconds of both cores together, from the embedded corpus in tools/benchmarks/repro.csv less each stage's start: clips
-# of about 40 frames and 256 pixels, an I3D of width 0.25 on 16 frames of 48 pixels, a swap network of 64 pixels.
+# Seconds of both cores together, once measured on the embedded corpus, less each stage's start: clips of about 40
+# frames and 256 pixels, an I3D of width 0.25 on 16 frames of 48 pixels, a swap network of 64 pixels. They make 15
+# minutes of a rebuild that takes 8 to 12 today (docs/pipeline.md): an estimate should rather be long.
 START = 4.0  # a stage's item, whatever it works on
 SYNTHESISED, INGESTED, LANDMARKED = 0.5, 0.05, 0.65  # a clip
 COPIED, SWAPPED, BLURRED, REIDENTIFIED = 0.05, 0.6, 0.25, 0.12  # a clip

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -228,12 +229,13 @@ def _tidy_lock(repo: Any) -> None:
 
 
 class Display:
-    """What runs, on stderr; what a stage has printed comes in one piece at its end."""
+    """What runs, on stderr; what a stage has printed comes in one piece at its end, and how long it took."""
 
     def __init__(self, total: int) -> None:
         self.bars = progress_bar()
         self.all = self.bars.add_task("stages", total=total)
         self.tasks: dict[str, Any] = {}
+        self.since: dict[str, float] = {}
 
     def __enter__(self) -> "Display":
         self.bars.start()
@@ -247,9 +249,11 @@ class Display:
     def started(self, name: str) -> None:
         """Draw a line for a stage."""
         self.tasks[name] = self.bars.add_task(name, total=None)
+        self.since[name] = time.monotonic()
 
     def ended(self, name: str, printed: str) -> None:
-        """Print what a stage has said, and take its line away."""
+        """Print what a stage has said and the seconds that it took, and take its line away."""
         self.bars.remove_task(self.tasks.pop(name))
         self.bars.advance(self.all)
-        self.bars.console.print(f"{printed.strip()}\n", markup=False, highlight=False, soft_wrap=True)
+        said = f"{printed.strip()}\n{name}: {time.monotonic() - self.since[name]:.0f} s\n"
+        self.bars.console.print(said, markup=False, highlight=False, soft_wrap=True)
