@@ -35,7 +35,7 @@ class Spent:
 
 
 def time_repro(targets: list[str]) -> None:
-    """Rebuild the study, or some stages and what they need, and print what each took. Raises CalseError if one fails."""
+    """Rebuild the study, or some stages and what they need; print what each took. Raises CalseError if one fails."""
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "study"
         subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
