@@ -145,7 +145,7 @@ def test_json_holds_everything_and_a_strange_path_is_refused(layout):
     found = json.loads(to_json(lineage(layout, "data/augmented/AF1")))
     assert found["node"]["stage"] == "augment@AF1"
     assert found["node"]["clips"][0]["parent"] == "INTERPRETER-ANO-5079-1"
-    with pytest.raises(CalseError, match="no stage of dvc.lock made it"):
+    with pytest.raises(CalseError, match="no stage of dvc.yaml has made it"):
         lineage(layout, "somewhere/else")
 
 

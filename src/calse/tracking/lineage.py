@@ -41,7 +41,7 @@ class Node:
 def lineage(layout: Layout, path: str) -> dict[str, Any]:
     """Return the way back from a file or folder: `git` (commit, state of dvc.lock), the file itself, and `node`.
 
-    Raises CalseError when no stage of dvc.lock made it.
+    Raises CalseError when no stage of dvc.yaml has made it.
     """
     changed = git("status", "--porcelain", "dvc.lock")
     head = {"commit": git("rev-parse", "HEAD"), "dvc.lock": "changed since" if changed else "as committed"}
@@ -68,7 +68,7 @@ class Walk:
         """Return the node of the output that is `path`, holds it or lies below it. Raises CalseError without one."""
         found = self._holding(path) or next(iter(self._below(path)), None)
         if found is None:
-            raise CalseError(f"{path}: no stage of dvc.lock made it; name a file or folder that `dvc repro` made")
+            raise CalseError(f"{path}: no stage of dvc.yaml has made it; name a file or folder that `dvc repro` made")
         return self._node(found, None)
 
     def _holding(self, path: str) -> str | None:
