@@ -9,7 +9,8 @@ EXTRAS := $(VENV)/.extras
 # One more than two cores: some tests wait. Files in the order of collection, for the longest come first there.
 # Only our plugins: of all that libraries bring along, pytest would rewrite each module in every worker.
 PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 pytest -p xdist -p _hypothesis_pytestplugin -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
-LOCK = $(VENV)/bin/uv pip compile -q --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
+# For 3.11 and later whichever runs it, and one version of each package for all of them.
+LOCK = $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
 ROUNDS ?= 21
 
 .DEFAULT_GOAL := help

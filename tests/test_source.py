@@ -2,9 +2,11 @@
 
 import ast
 import pickle
+import re
 import socket
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -114,6 +116,14 @@ def test_the_table_of_licences_is_what_the_packages_say():
         pytest.skip("the extras are not installed: make extras")
     assert Path("docs/licences.md").read_text(encoding="utf-8") == licence_table(), "python -m torture licences"
     assert "unknown" not in licence_table()
+
+
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-extras.txt"])
+def test_every_python_gets_the_same_version_of_a_package(lock):
+    """Another numpy could compute other bytes, and its types are others to mypy."""
+    names = re.findall(r"^([\w.-]+)==", Path(lock).read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(names) > 100
+    assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
 def test_git_keeps_every_file_that_shows_somebody_out_whatever_a_camera_calls_it(tmp_path):
