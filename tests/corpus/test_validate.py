@@ -209,7 +209,7 @@ def test_a_clip_that_may_not_look_as_filmed_is_a_warning_with_the_reason(layout,
     validate(PARAMS, layout)
     [offenders] = failed(layout, "STS").values()
     assert offenders == [{"doubts": "its player tilts it", "clip": "STS-NO-1", "gloss": "NO"}]
-    assert "1 warnings" in capsys.readouterr().err
+    assert "1 warning in " in capsys.readouterr().err
 
 
 def test_a_glossary_of_another_length_stops_the_corpus(layout):

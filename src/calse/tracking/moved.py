@@ -40,7 +40,7 @@ def mend_moved() -> None:
         with closing(sqlite3.connect(str(store_file()))) as database, database:
             for table, column in COLUMNS:
                 database.execute(
-                    f"UPDATE {table} SET {column} = ?1 || substr({column}, length(?2) + 1)"
-                    f" WHERE {column} = ?2 OR substr({column}, 1, length(?2) + 1) = ?2 || '/'",
-                    (artifact_location(), place),
+                    f"UPDATE {table} SET {column} = :here || substr({column}, length(:place) + 1)"
+                    f" WHERE {column} = :place OR substr({column}, 1, length(:place) + 1) = :place || '/'",
+                    {"here": artifact_location(), "place": place},
                 )
