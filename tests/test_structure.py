@@ -24,12 +24,14 @@ PLUMBING = {
     "calse/data/paths.py", "calse/data/splits.py", "calse/faceswap/registry.py", "calse/recognition/launch",
     "calse/recognition/registry.py", "calse/recognition/settings.py", "calse/runtime", "calse/tracking", "method.py",
 }  # fmt: skip
+ARITHMETIC = SOURCE / "calse/runtime/device.py"  # which shapes results though it lies among what carries them
 SWAP_METHODS = SOURCE / "calse/faceswap/methods"
 SCREEN = {SOURCE / "calse/recognition/launch/display.py", SWAP_METHODS / "autoencoder/model/preview.py"}
 VIEW = "view.py"  # how a recogniser looks at videos from anywhere, which no stage does
 # What a recogniser or a face-swap method can do beside what the stage asks of it.
 NOT_ASKED = {
     "swap-train": set(SWAP_METHODS.glob("*/convert.py")),
+    "swap": set(SWAP_METHODS.glob("*/model/train.py")),
     "inputs": {
         SOURCE / "calse/recognition/network.py",
         *(path for path in SOURCE.glob("calse/recognition/architectures/*/*.py") if path.name != "recogniser.py"),
@@ -106,7 +108,7 @@ def package(path):
 
 def shapes_output(path):
     names = {path.name, *(parent.relative_to(SOURCE).as_posix() for parent in [path, *path.parents][:-2])}
-    return not names & PLUMBING
+    return path == ARITHMETIC or not names & PLUMBING
 
 
 def entry_of(stage):
