@@ -85,24 +85,22 @@ stages:
     deps: ["data/splits/${item.recipe}.csv", "models/${item.recogniser}/${item.recipe}"]
     outs: ["metrics/evaluate/${item.recogniser}/${item.recipe}/metrics.json": {cache: false}]
 """
-# In each folder that is named first, a process syncs under each name that follows, all of them at the same moment.
+# In each folder a process syncs under the name, all of them at the same moment.
 RACE = """
 import multiprocessing, os, sys
 from calse.tracking.runs import import_client
 from calse.tracking.sync import sync
 
-def race(folder, names, start):
+def race(folder, start):
     os.chdir(folder)
-    for name in names:
-        os.environ["MLFLOW_EXPERIMENT_NAME"] = name
-        start.wait()
-        sync()
+    start.wait()
+    sync()
 
 import_client()
 context = multiprocessing.get_context("fork")
-folders, names = sys.argv[1].split(":"), sys.argv[2:]
+folders, os.environ["MLFLOW_EXPERIMENT_NAME"] = sys.argv[1].split(":"), sys.argv[2]
 start = context.Barrier(len(folders))
-racers = [context.Process(target=race, args=(folder, names, start)) for folder in folders]
+racers = [context.Process(target=race, args=(folder, start)) for folder in folders]
 for racer in racers:
     racer.start()
 for racer in racers:
@@ -112,9 +110,9 @@ sys.exit(any(racer.exitcode for racer in racers))
 yaml = YAML(typ="safe", pure=True)
 
 
-def race(folders, names):
+def race(folders, name):
     """Let several processes sync at once, each in its folder; they share what importing MLflow takes."""
-    subprocess.run(["python", "-c", RACE, ":".join(folders), *names], check=True)
+    subprocess.run(["python", "-c", RACE, ":".join(folders), name], check=True)
 
 
 def md5(path):

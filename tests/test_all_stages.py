@@ -119,7 +119,7 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
+def repository(tmp_path_factory, migrated):
     root = tmp_path_factory.mktemp("repository")
     single = ("params.yaml", "dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", *KEPT)
     for name in ("src", "presets", "models/encoder", *single):
@@ -133,6 +133,7 @@ def repository(tmp_path_factory):
     toy.change(SMALL)
     (root / "src/sitecustomize.py").write_text(NOTE_OPENED)
     toy.run("git", "init", "-q")
+    shutil.copytree(migrated, root / "mlruns")
     shutil.copytree(fetched_models(), Layout(root).landmark_models())
     toy.run(*CALSE, "withhold")
     yield toy

@@ -87,6 +87,10 @@ def serve(listening):
     for package in PACKAGES:
         with suppress(ImportError):
             importlib.import_module(package)
+    with suppress(ImportError):
+        from numba.core.registry import cpu_target
+
+        cpu_target.target_context.refresh()  # what the first kernel of a process does: 0.3 s
     make_light()
     events = selectors.DefaultSelector()
     events.register(0, selectors.EVENT_READ)

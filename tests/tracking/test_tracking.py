@@ -296,7 +296,7 @@ def test_two_syncs_at_once_make_a_deleted_store_again_with_each_run_once(study):
     shutil.rmtree("mlruns")
     with pytest.raises(CalseError, match="calse track sync"):
         verify()
-    race([".", "."], ["toy"])
+    race([".", "."], "toy")
     assert len(runs()) == 5
     assert verify() == ([], [])
 
