@@ -31,6 +31,7 @@ signal.signal(
 )  # a shell's background jobs ignore Ctrl-C, as do their children
 # These take longest: begun last, one of them would run on while the other cores rest.
 LONGEST = ("test_all_stages", "test_cluster", "test_tracking_server", "test_versioning", "test_extend", "test_taken")
+LONGEST += ("test_leaves", "test_anonymise", "test_training", "test_tracking", "test_serve", "test_tracking_places")
 SLOW = {"ai_edge_litert", "dlib", "dvc", "great_expectations", "mlflow", "numba", "torch"}
 
 
