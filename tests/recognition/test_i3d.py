@@ -189,6 +189,11 @@ def test_global_pooling_is_the_published_average_over_2x7x7():
 def test_options_reach_the_layers():
     model = meta_model(width=0.25, dropout=0.3, bn_momentum=0.1)
     assert model.dropout.p == 0.3
-    assert {m.momentum for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
-    assert {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {1e-3}
+    assert {m.momentum for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {0.1}
+    assert {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {1e-3}
     assert model.Conv3d_1a_7x7.conv3d.weight.shape == (16, 3, 7, 7, 7)
+
+
+def test_clips_taken_as_pictures_are_normalised_as_clips():
+    unit, x = Unit(3, 8, 1).train(), torch.randn(2, 8, 4, 5, 6)
+    assert torch.equal(unit.bn(x.flatten(2, 3)), unit.bn(x).flatten(2, 3))

@@ -81,6 +81,13 @@ class SameMaxPool(nn.Module):
         return torch.unflatten(rows, 3, x.shape[3:])
 
 
+class Norm(nn.BatchNorm3d):
+    """Batch normalisation of clips, or of clips taken as pictures."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Take both."""
+
+
 class Unit(nn.Module):
     """SAME convolution, then batch normalisation and ReLU; the head (`norm=False`) has a bias instead of both."""
 
@@ -89,7 +96,7 @@ class Unit(nn.Module):
     ) -> None:
         super().__init__()
         self.conv3d = nn.Conv3d(inputs, outputs, kernel, stride, bias=not norm)
-        self.bn = nn.BatchNorm2d(outputs, eps=1e-3, momentum=bn_momentum) if norm else None
+        self.bn = Norm(outputs, eps=1e-3, momentum=bn_momentum) if norm else None
 
     def convolve(self, x: Tensor) -> Tensor:
         """Convolve N x C x T x H x W."""
@@ -139,9 +146,10 @@ class Unit(nn.Module):
         x = self.convolve(x)
         if self.bn is None:
             return x
+        if x.device.type != "cuda":
+            return F.relu(self.bn(x), inplace=True)
         # As pictures: the same sums, and CUDA's fast kernels know no 3-D channels-last order.
-        pictures = F.relu(self.bn(x.flatten(2, 3)), inplace=True)
-        return torch.unflatten(pictures, 2, x.shape[2:4])
+        return torch.unflatten(F.relu(self.bn(x.flatten(2, 3)), inplace=True), 2, x.shape[2:4])
 
 
 class Inception(nn.Module):
@@ -178,7 +186,7 @@ def recomputed(layer: nn.Module, x: Tensor) -> Tensor:
 @contextmanager
 def statistics_kept(layer: nn.Module) -> Iterator[None]:
     """Keep running statistics as they are: a batch that is computed twice counts once."""
-    norms = [part for part in layer.modules() if isinstance(part, nn.BatchNorm2d)]
+    norms = [part for part in layer.modules() if isinstance(part, nn.BatchNorm3d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
