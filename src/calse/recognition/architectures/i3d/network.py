@@ -68,9 +68,9 @@ class SameMaxPool(nn.Module):
         return F.max_pool3d(x, self.kernel, self.stride, front, ceil_mode=True)
 
     def _pool_space_then_time(self, x: Tensor, front: list[int]) -> Tensor:
-        """Pool to the same maxima in two dimensions: CUDA's pools of channels-last pictures are several times faster.
+        """Pool to the same maxima in two dimensions, where CUDA adds gradients up in a fixed order; in 3-D it does not.
 
-        And their gradient is added up in a fixed order, which that of a 3-D pool is not.
+        On an H100 it is 1.5 times as fast, too.
         """
         (time, *area), (step, *steps) = self.kernel, self.stride
         frames = F.max_pool2d(x.movedim(1, 2).flatten(0, 1), area, steps, front[1:], ceil_mode=True)
@@ -120,8 +120,8 @@ class Unit(nn.Module):
     def _convolve_blocks(self, x: Tensor, block: Triple) -> Tensor:
         """Convolve with stride 2, the voxels of a block, 1 or 2 along each axis, taken as one with more channels.
 
-        The same sums, of fewer and longer products, where channels are few: on a CPU pairs of pixels take half the time
-        in bf16, on a GPU blocks of eight voxels a tenth.
+        The same sums, of fewer and longer products, where channels are few: in bf16, pairs of pixels take half the time
+        on a CPU, blocks of eight voxels a fifth on an H100.
         """
         kernel = self.conv3d.kernel_size
         taps = [length + length % many for length, many in zip(kernel, block, strict=True)]
