@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from calse.browse.preview import glosses_picture, preview_predictions, preview_swaps, preview_targets
 from calse.cli.looking import looking
 from calse.config.params import read_params
+from calse.landmarks.following import load_networks
 from calse.runtime.errors import CalseError
 from calse.video.ours.encode import write_video
 from calse.video.ours.read import read_frames
@@ -82,6 +83,7 @@ def test_predict_names_what_a_preview_lacks_before_it_reads_a_video(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(PRESET.read_text(encoding="utf-8"), encoding="utf-8")
     Path("seed-1.safetensors").touch()
+    load_networks.cache_clear()  # another test of this process may have loaded those of its working directory
     done = CliRunner().invoke(looking, ["predict", "seed-1.safetensors", "a.mp4", "--preview", "look"])
     assert isinstance(done.exception, CalseError)
     assert "models/published" in str(done.exception)
