@@ -44,7 +44,7 @@ repro: setup  ## rebuild the study: every stage, then the results table; stages 
 	@calse track sync
 	@calse show
 
-test: setup  ## run the tests: 4.5 to 6 minutes on two cores
+test: setup  ## run the tests: 4.5 to 7 minutes on two cores
 	$(PYTEST)
 
 test-fast: setup  ## run those that need no torch, MLflow, models or second process: half a minute

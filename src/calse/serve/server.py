@@ -74,6 +74,7 @@ def application(models: Models, folder: Path) -> ASGIApp:
         """Return an endpoint that receives a clip and responds to it when the clips before it are done."""
 
         async def endpoint(request: Request) -> Response:
+            """Receive a clip, wait for its turn, respond."""
             with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as own:
                 clip = Path(own) / "clip"
                 await _receive(request, clip)
